@@ -1,0 +1,1 @@
+//! vaultcast: shared vaults, durably and in one order, on every Socket.IO client.
