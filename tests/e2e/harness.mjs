@@ -1,0 +1,99 @@
+// What the stories stand on. `story` runs a test once per transport against the one service of its test file, gives it
+// people, vaults and sockets of its own, shows what the service said when it fails, and clears away its sockets.
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Listener } from './listener.mjs';
+import { Person } from './person.mjs';
+import { Service } from './service.mjs';
+
+/** Each story is told over each of these. */
+const TRANSPORTS = [
+  { name: 'websocket', options: { transports: ['websocket'] } },
+];
+
+let starting;
+let stories = 0;
+
+const theService = () => (starting ??= Service.start());
+
+after(async () => {
+  const service = await starting?.catch(() => undefined);
+  await service?.dispose();
+});
+
+export function story(sentence, tell) {
+  for (const transport of TRANSPORTS) {
+    test(`${sentence} (${transport.name})`, { timeout: 60_000 }, async () => {
+      const service = await theService();
+      const before = service.output.length;
+      const world = new World(service, transport.options, ++stories);
+      try {
+        await tell(world);
+      } catch (error) {
+        console.error(`--- what the service said during "${sentence}"\n${service.output.slice(before)}---`);
+        throw error;
+      } finally {
+        world.close();
+      }
+    });
+  }
+}
+
+/** The people, vaults and sockets of one story. Its helpers may be taken out by name. */
+class World {
+  #listeners = [];
+
+  constructor(service, transport, number) {
+    this.service = service;
+
+    /** Someone new to the service, who keeps away from the people of other stories. */
+    this.user = (name) => new Person(service, `${name}-${number}`, name[0].toUpperCase() + name.slice(1), `${name}-${number}@example.com`);
+
+    /** A vault of `owner`'s with members, as `vault(ana, { contributor: [ben], viewer: [cem] })`. */
+    this.vault = async (owner, members = {}) => {
+      const { body } = (await owner.post('/api/vaults', { name: `the vault of ${owner.name}` })).is(201);
+      for (const [role, people] of Object.entries(members)) {
+        for (const { id: userId } of people) {
+          (await owner.post(`/api/vaults/${body.id}/members`, { userId, role })).is(201);
+        }
+      }
+      return { id: body.id, seq: Object.values(members).flat().length };
+    };
+
+    /** A client that tries to connect, with whatever options. */
+    this.knock = (options) => {
+      const listener = new Listener(service.url, { ...transport, ...options });
+      this.#listeners.push(listener);
+      return listener;
+    };
+
+    /** The user's client, connected. */
+    this.socket = async (user, options) => {
+      const listener = this.knock({ auth: { token: user.token() }, ...options });
+      await listener.hears('connect');
+      return listener;
+    };
+  }
+
+  close() {
+    for (const listener of this.#listeners) listener.close();
+  }
+}
+
+/** The object has these fields and no others. */
+export function hasExactly(object, fields) {
+  assert.deepEqual(Object.keys(object).sort(), [...fields].sort(), JSON.stringify(object));
+}
+
+/** ISO 8601 in UTC with milliseconds. */
+export function isTime(text) {
+  assert.match(text, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+  assert(Math.abs(Date.now() - Date.parse(text)) < 60_000, `${text} is not now`);
+}
+
+/** `[first, …, last]`: what a gapless order looks like. */
+export const range = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+/** A source that says nothing it need not say. */
+export const PAPER = { title: 'A paper', fileUrl: 'https://files.example.com/paper.pdf' };

@@ -1,0 +1,115 @@
+// The real binary on a free port, with a directory and a SQLite database of its own. It can be stopped as an operator
+// does (SIGTERM), killed as a power cut does, and started again on the same port and database.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Program } from './program.mjs';
+
+const BINARY = path.resolve(
+  process.env.VAULTCAST_BIN ?? fileURLToPath(new URL('../../target/debug/vaultcast', import.meta.url)),
+);
+
+export class Service {
+  secret = 'a secret of the tests, long enough to sign with';
+  #program;
+  #earlier = '';
+
+  constructor(directory, port, command, settings) {
+    Object.assign(this, { directory, port, command, settings, url: `http://127.0.0.1:${port}` });
+  }
+
+  /** Starts `vaultcast COMMAND`; `settings` are more environment variables. */
+  static async start(command = 'serve', settings = {}) {
+    const directory = await mkdtemp(path.join(tmpdir(), 'vaultcast-e2e-'));
+    const service = new Service(directory, await freePort(), command, settings);
+    await service.resume().catch(async (error) => {
+      await service.dispose();
+      throw error;
+    });
+    return service;
+  }
+
+  /** Starts it again where it was stopped or killed, and waits until it is ready. */
+  async resume() {
+    assert(existsSync(BINARY), `there is no ${BINARY}: run \`cargo build\`, or set VAULTCAST_BIN`);
+    this.#earlier = this.output;
+    this.#program = new Program(BINARY, [this.command], { cwd: this.directory, env: this.#environment() });
+    await this.#ready();
+  }
+
+  /** Nothing of the caller's own environment may configure the service, so it is given little of it. */
+  #environment() {
+    const { PATH, HOME, RUST_LOG = 'info', RUST_BACKTRACE = '1' } = process.env;
+    return {
+      PATH, HOME, RUST_LOG, RUST_BACKTRACE,
+      PORT: String(this.port),
+      DATABASE_URL: `sqlite://${this.directory}/vaultcast.db`,
+      AUTH_SECRET: this.secret,
+      VAULTCAST__ADMIN__BIND: '',
+      VAULTCAST__LIMITS__MUTATIONS_PER_SECOND: '0',
+      VAULTCAST__LIMITS__SOCKET_EVENTS_PER_SECOND: '0',
+      ...this.settings,
+    };
+  }
+
+  /** Nothing announces an open port, so this one wait asks again and again. */
+  async #ready() {
+    for (const deadline = Date.now() + 20_000; ; await pause(20)) {
+      const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
+      if (answer?.ok) return;
+      if (this.#program.end || Date.now() > deadline) {
+        await this.#program.stop('SIGKILL');
+        throw new Error(`${BINARY} ${this.command} did not become ready; it said:\n${this.#program.output}`);
+      }
+    }
+  }
+
+  /** Everything it has said, in all its lives. */
+  get output() {
+    return this.#earlier + (this.#program?.output ?? '');
+  }
+
+  says(pattern) {
+    return this.#program.says(pattern);
+  }
+
+  /** `kill -9`: it gets no chance to put anything in order. */
+  async kill() {
+    await this.#program.stop('SIGKILL');
+  }
+
+  /** SIGTERM, which it must answer with an orderly end. */
+  async stop() {
+    const end = await this.#program.stop('SIGTERM');
+    assert.deepEqual(end, { code: 0, signal: null }, `it did not end well; it said:\n${this.output}`);
+  }
+
+  /** Ends it, if it still runs, and leaves nothing behind. */
+  async dispose() {
+    try {
+      if (this.#program && !this.#program.end) await this.stop();
+    } finally {
+      await rm(this.directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** A port below the range from which the kernel takes its own, so that no connection sits on it before the service does. */
+async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const probe = createServer();
+    const free = await new Promise((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+}
