@@ -1,0 +1,167 @@
+//! What deciding and opening need to know: vaults as they stand, sources and users by name, answers given.
+
+use std::collections::HashMap;
+
+use entity::{event, head, idempotency_key, member, source, user, vault};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Func},
+};
+
+use crate::domain::{
+    Answer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault, VaultId,
+    idempotency::{Answers, IdempotencyKey, REMEMBERED_FOR_MILLIS},
+    vault::Membership,
+};
+
+use super::{database, record::Record, rows};
+
+/// The vault as it stands; `None` when it never was, no members when it was deleted.
+pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Vault>, DbErr> {
+    let Some(row) = vault::Entity::find_by_id(id.as_str()).one(db).await? else {
+        return Ok(None);
+    };
+    let head = head::Entity::find_by_id(id.as_str())
+        .one(db)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
+    let members = member::Entity::find()
+        .filter(member::Column::VaultId.eq(id.as_str()))
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let membership = Membership {
+                role: rows::role(&row.role)?,
+                created_at: Timestamp(row.created_at),
+            };
+            Ok((UserId::from_row(row.user_id), membership))
+        })
+        .collect::<Result<HashMap<_, _>, DbErr>>()?;
+    Ok(Some(Vault {
+        id: id.clone(),
+        name: row.name.into(),
+        head: Seq::from_row(head.head),
+        members: members.into(),
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    }))
+}
+
+/// At most `limit` records after a place, oldest first.
+pub(super) async fn records(
+    db: &impl ConnectionTrait,
+    id: &VaultId,
+    after: Seq,
+    limit: u64,
+) -> Result<Vec<Record>, DbErr> {
+    event::Entity::find()
+        .filter(event::Column::VaultId.eq(id.as_str()))
+        .filter(event::Column::Seq.gt(after.to_row()))
+        .order_by_asc(event::Column::Seq)
+        .limit(limit)
+        .all(db)
+        .await?
+        .into_iter()
+        .map(rows::record)
+        .collect()
+}
+
+/// The vault as it stands and every record after a place, from one snapshot.
+pub(super) async fn catch_up(
+    connection: &DatabaseConnection,
+    id: &VaultId,
+    after: Seq,
+) -> Result<(Vault, Vec<Record>), DbErr> {
+    let txn = database::begin_read(connection).await?;
+    let now = vault(&txn, id)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(format!("vault {id}")))?;
+    let missed = records(&txn, id, after, u64::MAX >> 1).await?;
+    txn.commit().await?;
+    Ok((now, missed))
+}
+
+/// The sources of these ids that there are.
+pub(super) async fn sources(
+    db: &impl ConnectionTrait,
+    ids: Vec<SourceId>,
+) -> Result<HashMap<SourceId, Source>, DbErr> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = ids.iter().map(SourceId::as_str);
+    let found = source::Entity::find()
+        .filter(source::Column::Id.is_in(ids))
+        .all(db)
+        .await?;
+    let by_id = |source: Source| (source.id.clone(), source);
+    Ok(found.into_iter().map(rows::source).map(by_id).collect())
+}
+
+/// The users with these ids or emails that are known. Emails are compared in any case.
+pub(super) async fn users(
+    db: &impl ConnectionTrait,
+    ids: Vec<UserId>,
+    emails: Vec<String>,
+) -> Result<HashMap<UserId, User>, DbErr> {
+    if ids.is_empty() && emails.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut wanted = Condition::any();
+    if !ids.is_empty() {
+        wanted = wanted.add(user::Column::Id.is_in(ids.iter().map(UserId::as_str)));
+    }
+    if !emails.is_empty() {
+        let lower = |email: String| Expr::from(Func::lower(Expr::val(email)));
+        let column = Func::lower(Expr::col(user::Column::Email));
+        wanted = wanted.add(Expr::from(column).is_in(emails.into_iter().map(lower)));
+    }
+    let found = user::Entity::find().filter(wanted).all(db).await?;
+    let by_id = |user: User| (user.id.clone(), user);
+    Ok(found.into_iter().map(rows::user).map(by_id).collect())
+}
+
+/// The answers that these keys were given and that are still remembered.
+pub(super) async fn answers(
+    db: &impl ConnectionTrait,
+    keys: Vec<(&UserId, &IdempotencyKey)>,
+) -> Result<Answers, DbErr> {
+    let mut answers = Answers::default();
+    if keys.is_empty() {
+        return Ok(answers);
+    }
+    let mut wanted = Condition::any();
+    for (user, key) in keys {
+        wanted = wanted.add(
+            Condition::all()
+                .add(idempotency_key::Column::UserId.eq(user.as_str()))
+                .add(idempotency_key::Column::Path.eq(&key.path))
+                .add(idempotency_key::Column::Key.eq(&key.key)),
+        );
+    }
+    let oldest = Timestamp::now().0 - REMEMBERED_FOR_MILLIS;
+    let found = idempotency_key::Entity::find()
+        .filter(wanted)
+        .filter(idempotency_key::Column::CreatedAt.gt(oldest))
+        .all(db)
+        .await?;
+    for row in found {
+        let mut resource: Resource = serde_json::from_str(&row.answer)
+            .map_err(|e| DbErr::Type(format!("answer under key {:?}: {e}", row.key)))?;
+        let seq = Seq::from_row(row.seq);
+        if let Resource::Source(source) = &mut resource {
+            // Told in headers, so not in the JSON that was kept.
+            (source.seq, source.created_seq) = (seq, seq);
+        }
+        let key = IdempotencyKey {
+            path: row.path,
+            key: row.key,
+            fingerprint: row.fingerprint,
+        };
+        let by = UserId::from_row(row.user_id);
+        answers.remember(&by, &key, Answer { seq, resource });
+    }
+    Ok(answers)
+}

@@ -1,0 +1,161 @@
+//! The journal: what vaults remember. One durable order of events per vault, and everything that follows
+//! from it, written in the same transaction.
+//!
+//! [`Journal::append`] is how a vault's batch gets on disk: it goes to a committer (`committer.rs`), which
+//! joins what waits of several vaults, decides each mutation by the rules of [`domain`](crate::domain) on what
+//! is true at its place in the order (`write.rs`), and writes rows and events together (`insert.rs`). Nobody
+//! hears of an event before that returned. Reads (`reads.rs`) have connections of their own and never queue
+//! behind a writer.
+//!
+//! Nothing here assumes to be the only writer of the database: a vault's head is taken by comparison.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use sea_orm::{DatabaseConnection, EntityTrait};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::{Answer, Mutation, Principal, Seq, Vault, VaultId};
+
+mod committer;
+mod database;
+mod error;
+mod insert;
+mod lookup;
+mod reads;
+mod record;
+mod rows;
+mod statements;
+mod work;
+mod write;
+
+pub use database::{Database, DatabaseOptions};
+pub use error::JournalError;
+pub use reads::{Listing, Stretch};
+pub use record::{Kind, Record};
+pub use work::{Denied, NewVault, Written};
+
+use committer::Task;
+use work::Work;
+
+/// How many works wait for one committer before those who bring more wait too. Each vault has one at a time.
+const WORKS_WAITING: usize = 1024;
+
+/// The journal of all vaults. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    database: Database,
+    /// One committer per writing connection; a vault always has the same.
+    committers: Vec<mpsc::Sender<Task>>,
+    epoch: String,
+}
+
+impl Journal {
+    /// Begins to write and read; needs a Tokio runtime, where the committers live until every clone is gone.
+    ///
+    /// # Errors
+    /// When the database does not answer or was not migrated.
+    pub async fn open(database: Database) -> Result<Self, JournalError> {
+        let epoch = entity::epoch::Entity::find_by_id(1)
+            .one(&database.reader)
+            .await?
+            .map(|row| row.value)
+            .ok_or_else(|| sea_orm::DbErr::RecordNotFound("the epoch".into()))?;
+        let start = |writer: &DatabaseConnection| {
+            let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
+            tokio::spawn(committer::run(writer.clone(), waiting));
+            tasks
+        };
+        let committers = database.writers.iter().map(start).collect();
+        Ok(Self {
+            database,
+            committers,
+            epoch,
+        })
+    }
+
+    /// What tells this history from one put back from a backup.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The vault as it stands; `None` when it never was. A deleted one has no members.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load(&self, id: &VaultId) -> Result<Option<Vault>, JournalError> {
+        let txn = database::begin_read(&self.database.reader).await?;
+        let vault = lookup::vault(&txn, id).await?;
+        txn.commit().await?;
+        Ok(vault)
+    }
+
+    /// Every record after a place, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn after(&self, id: &VaultId, place: Seq) -> Result<Vec<Record>, JournalError> {
+        let everything = u64::MAX >> 1;
+        Ok(lookup::records(&self.database.reader, id, place, everything).await?)
+    }
+
+    /// Decides and writes a vault's batch: all of its accepted mutations are on disk when this returns. Runs to
+    /// its end even when nobody awaits it any longer.
+    ///
+    /// # Errors
+    /// When nothing of it was written, or (`Unknown`) nobody can tell.
+    pub async fn append(
+        &self,
+        vault: Vault,
+        mutations: Vec<Mutation>,
+    ) -> Result<Written, JournalError> {
+        let mut hasher = DefaultHasher::new();
+        vault.id.hash(&mut hasher);
+        let lane = hasher.finish() as usize % self.committers.len();
+        let work = Work::Batch {
+            vault,
+            missed: Vec::new(),
+            mutations,
+        };
+        self.write(lane, work).await
+    }
+
+    /// Makes a vault, with its creator as its first owner.
+    ///
+    /// # Errors
+    /// When its idempotency key was used for something else, or the database does not answer.
+    pub async fn create_vault(&self, new: NewVault) -> Result<Answer, Denied> {
+        // Equal keys must meet in one committer, so that the second sees the first.
+        let mut written = self.write(0, Work::NewVault(new)).await?;
+        written.results.pop().expect("one vault has one result")
+    }
+
+    /// Records a user as his session tells him.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn record_user(&self, principal: Principal) -> Result<(), JournalError> {
+        self.write(0, Work::User(principal)).await.map(drop)
+    }
+
+    /// Ends the committers, once every other clone is gone, and closes the connections.
+    ///
+    /// # Errors
+    /// When the database fails to close.
+    pub async fn close(self) -> Result<(), JournalError> {
+        drop(self.committers);
+        Ok(self.database.close().await?)
+    }
+
+    async fn write(&self, lane: usize, work: Work) -> Result<Written, JournalError> {
+        let (answer, outcome) = oneshot::channel();
+        self.committers[lane]
+            .send(Task { work, answer })
+            .await
+            .map_err(|_| JournalError::Closed)?;
+        outcome.await.map_err(|_| JournalError::Closed)?
+    }
+
+    fn reader(&self) -> &DatabaseConnection {
+        &self.database.reader
+    }
+}

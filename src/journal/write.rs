@@ -1,0 +1,257 @@
+//! One transaction: what waits of several vaults is read for, decided, numbered and written together.
+//!
+//! Each vault's head is taken with `… WHERE head = expected`: that row is the vault's lock. Where it has moved,
+//! another process wrote; everything is rolled back, the vault is read again from the journal, and its batch is
+//! decided anew on what is true now.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+
+use crate::domain::{
+    Answer, Command, Draft, Mutation, Named, Outcome, Resource, Role, Seq, Timestamp, UserId,
+    UserRef, Vault,
+    idempotency::{Answers, IdempotencyKey},
+    vault::Membership,
+};
+
+use super::{
+    database,
+    insert::{Rows, Witness},
+    lookup,
+    record::Record,
+    work::{Denied, NewVault, Work, Written},
+};
+
+/// Why a transaction is not known to be on disk.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// It is surely not.
+    RolledBack(DbErr),
+    /// `COMMIT` itself failed: the witness shows whether it happened, and `written` is true if it did.
+    AtCommit {
+        error: DbErr,
+        witness: Option<Witness>,
+        written: Vec<Written>,
+    },
+}
+
+/// Writes all of it in one transaction, or nothing.
+pub(super) async fn write(
+    connection: &DatabaseConnection,
+    works: &mut [Work],
+) -> Result<Vec<Written>, WriteError> {
+    loop {
+        let txn = database::begin_write(connection)
+            .await
+            .map_err(WriteError::RolledBack)?;
+        let filled = match fill(&txn, works).await {
+            Ok(filled) => filled,
+            Err(error) => {
+                // PostgreSQL answers a COMMIT after a failed statement with Ok and rolls back: say so ourselves.
+                // Where even that fails, the connection is gone and the transaction with it.
+                let _ = txn.rollback().await;
+                return Err(WriteError::RolledBack(error));
+            }
+        };
+        match filled {
+            Filled::Written(written, witness) => {
+                return match txn.commit().await {
+                    Ok(()) => Ok(written),
+                    Err(error) => Err(WriteError::AtCommit {
+                        error,
+                        witness,
+                        written,
+                    }),
+                };
+            }
+            Filled::Moved => txn.rollback().await.map_err(WriteError::RolledBack)?,
+        }
+        catch_up(connection, works)
+            .await
+            .map_err(WriteError::RolledBack)?;
+    }
+}
+
+enum Filled {
+    Written(Vec<Written>, Option<Witness>),
+    /// Some head was not where its vault was thought to stand.
+    Moved,
+}
+
+async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbErr> {
+    let named = named(txn, works).await?;
+    let mut answers = lookup::answers(txn, keys(works)).await?;
+    let mut rows = Rows::default();
+    let mut written = Vec::with_capacity(works.len());
+    for work in works {
+        let now = Timestamp::now();
+        written.push(match work {
+            Work::Batch {
+                vault,
+                missed,
+                mutations,
+            } => {
+                let mine = named_by(&named, mutations);
+                let mut done = decide(vault, mutations, mine, &mut answers, now, &mut rows);
+                done.records.splice(0..0, missed.iter().cloned());
+                done
+            }
+            Work::NewVault(new) => create(new, &mut answers, now, &mut rows),
+            Work::User(principal) => {
+                rows.seen(principal);
+                Written::default()
+            }
+        });
+    }
+    if !rows.take_heads(txn).await? {
+        return Ok(Filled::Moved);
+    }
+    let witness = rows.take_witness();
+    rows.insert(txn).await?;
+    Ok(Filled::Written(written, witness))
+}
+
+/// Decides a batch and adds what it comes to.
+fn decide(
+    vault: &Vault,
+    mutations: &[Mutation],
+    named: Named,
+    answers: &mut Answers,
+    now: Timestamp,
+    rows: &mut Rows,
+) -> Written {
+    let mut draft = Draft::new(vault.clone(), named);
+    let mut written = Written::default();
+    for mutation in mutations {
+        let result = draft.take(mutation, answers, now).map(|outcome| {
+            let (event, answer) = match outcome {
+                Outcome::Repeated(answer) => return answer,
+                Outcome::Done { event, answer } => (event, answer),
+            };
+            let record = Record::of(&event);
+            rows.event(&vault.id, &record, event.at);
+            if let Some(key) = &mutation.key {
+                rows.answer(&mutation.by, key, &answer, now);
+            }
+            written.records.push((record, event.effect()));
+            answer
+        });
+        written.results.push(result.map_err(Denied::from));
+    }
+    let (after, net) = draft.finish();
+    rows.batch(vault, &after, net, now);
+    written.vault = Some(after);
+    written
+}
+
+/// Adds a new vault, unless the same request made it before.
+fn create(new: &NewVault, answers: &mut Answers, now: Timestamp, rows: &mut Rows) -> Written {
+    let one = |result: Result<Answer, Denied>| Written {
+        results: vec![result],
+        ..Written::default()
+    };
+    if let Some(key) = &new.key {
+        match answers.recall(&new.by.id, key) {
+            Err(refusal) => return one(Err(refusal.into())),
+            Ok(Some(known)) => return one(Ok(known.clone())),
+            Ok(None) => {}
+        }
+    }
+    let vault = new_vault(new, now);
+    let answer = Answer {
+        seq: Seq::ZERO,
+        resource: Resource::Vault(vault.view(Role::Owner)),
+    };
+    if let Some(key) = &new.key {
+        answers.remember(&new.by.id, key, answer.clone());
+        rows.answer(&new.by, key, &answer, now);
+    }
+    rows.vault(new, now);
+    one(Ok(answer))
+}
+
+fn new_vault(new: &NewVault, now: Timestamp) -> Vault {
+    let owner = Membership {
+        role: Role::Owner,
+        created_at: now,
+    };
+    Vault {
+        id: new.id.clone(),
+        name: new.name.as_str().into(),
+        head: Seq::ZERO,
+        members: HashMap::from([(new.by.id.clone(), owner)]).into(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Brings vaults that another process has changed up to what the database says now.
+async fn catch_up(connection: &DatabaseConnection, works: &mut [Work]) -> Result<(), DbErr> {
+    for work in works {
+        let Work::Batch { vault, missed, .. } = work else {
+            continue;
+        };
+        let (now, records) = lookup::catch_up(connection, &vault.id, vault.head).await?;
+        for record in records {
+            let effect = record.effect().map_err(|e| DbErr::Json(e.to_string()))?;
+            missed.push((record, effect));
+        }
+        *vault = now;
+    }
+    Ok(())
+}
+
+/// One read for everything that the works name.
+async fn named(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Named, DbErr> {
+    let (mut sources, mut users, mut emails) = (Vec::new(), Vec::new(), Vec::new());
+    for mutation in works.iter().flat_map(Work::mutations) {
+        match &mutation.command {
+            Command::UpdateSource { id, .. } | Command::DeleteSource { id, .. } => {
+                sources.push(id.clone());
+            }
+            Command::AddMember { user, .. } => match user {
+                UserRef::Id(id) => users.push(id.clone()),
+                UserRef::Email(email) => emails.push(email.clone()),
+            },
+            Command::ChangeRole { user, .. } | Command::RemoveMember { user } => {
+                users.push(user.clone());
+            }
+            Command::CreateSource { .. } | Command::Rename { .. } | Command::Delete => {}
+        }
+    }
+    Ok(Named {
+        sources: lookup::sources(txn, sources).await?,
+        users: lookup::users(txn, users, emails).await?,
+    })
+}
+
+/// The part of it that one batch names. Sources belong to one vault, users to everybody.
+fn named_by(all: &Named, mutations: &[Mutation]) -> Named {
+    let mut mine = Named {
+        sources: HashMap::new(),
+        users: all.users.clone(),
+    };
+    for mutation in mutations {
+        if let Command::UpdateSource { id, .. } | Command::DeleteSource { id, .. } =
+            &mutation.command
+            && let Some(source) = all.sources.get(id)
+        {
+            mine.sources.insert(id.clone(), source.clone());
+        }
+    }
+    mine
+}
+
+fn keys(works: &[Work]) -> Vec<(&UserId, &IdempotencyKey)> {
+    let mut keys = Vec::new();
+    for work in works {
+        for Mutation { by, key, .. } in work.mutations() {
+            keys.extend(key.as_ref().map(|key| (&by.id, key)));
+        }
+        if let Work::NewVault(NewVault { by, key, .. }) = work {
+            keys.extend(key.as_ref().map(|key| (&by.id, key)));
+        }
+    }
+    keys
+}
