@@ -1,0 +1,113 @@
+//! What a subscriber hears, and the way it leaves the vault.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::{
+    domain::{Role, Seq, SubscriberId, VaultId},
+    journal::Record,
+};
+
+/// Something that subscribers hear. Shared by all of them, and put into its wire form at most once, by
+/// whoever needs it first: the vault never learns what the wire looks like.
+#[derive(Debug)]
+pub struct Notice {
+    /// What it says.
+    pub body: Body,
+    wire: OnceLock<Bytes>,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// Something happened.
+    Event(Record),
+    /// The subscriber is in: he hears every event after `seq`, and before them the `replayed` ones up to it.
+    Joined(Joined),
+    /// The subscriber is attached again and hears what follows the last event that he got.
+    Resumed,
+    /// What the subscriber missed is more than can be told from memory.
+    Lost,
+    /// The subscriber's user is no longer a member; this subscription has ended.
+    Removed,
+    /// The vault is no more; every subscription has ended.
+    Closed,
+}
+
+/// That somebody joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub role: Role,
+    /// Where the vault stands.
+    pub seq: Seq,
+    /// How many events up to `seq` follow, where some were asked for and are known.
+    pub replayed: Option<u64>,
+    /// Some were asked for that cannot be told: whoever asked lists the sources anew.
+    pub resync: bool,
+}
+
+impl Joined {
+    /// The last event that whoever joined is taken to know: what follows it is told.
+    pub fn after(&self) -> Seq {
+        Seq(self.seq.0 - self.replayed.unwrap_or(0))
+    }
+}
+
+impl Notice {
+    /// A notice to be shared.
+    pub fn new(body: Body) -> Arc<Self> {
+        Arc::new(Self {
+            body,
+            wire: OnceLock::new(),
+        })
+    }
+
+    /// The notice as it is sent.
+    pub fn wire(&self, encode: impl FnOnce(&Body) -> Bytes) -> &Bytes {
+        self.wire.get_or_init(|| encode(&self.body))
+    }
+}
+
+/// Whom a notice is for, among the subscribers that one sink serves.
+#[derive(Clone, Debug)]
+pub enum Audience {
+    /// Everybody who has joined.
+    Everyone,
+    /// These alone.
+    Only(Vec<SubscriberId>),
+}
+
+/// A notice on its way to one sink.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub vault: VaultId,
+    pub to: Audience,
+    pub notice: Arc<Notice>,
+}
+
+/// A sink has no room for another notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Where a vault's notices leave: one for each worker thread, for the subscribers that it serves. Whatever a
+/// subscriber hears of a vault comes through one sink, in one order.
+pub trait Sink: Send + Sync {
+    /// Names the sink among all.
+    fn id(&self) -> SinkId;
+
+    /// Takes a notice, behind all it has taken before.
+    ///
+    /// # Errors
+    /// `Full` when it has no room; the vault then calls [`fell_behind`](Self::fell_behind) and sends no more.
+    fn deliver(&self, delivery: Delivery) -> Result<(), Full>;
+
+    /// Says that the sink's subscribers of this vault were left out from here on. Always taken, behind all that
+    /// was taken before; the sink then calls [`VaultHandle::caught_up`](super::VaultHandle::caught_up) and
+    /// attaches its subscribers again, each after the last event that he got.
+    fn fell_behind(&self, vault: VaultId);
+}
+
+/// Names a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SinkId(pub u64);
