@@ -1,5 +1,29 @@
 //! vaultcast: shared vaults, durably and in one order, on every Socket.IO client.
+//!
+//! Two columns stand side by side and meet in [`gateway`]: the vaults ([`domain`] → [`journal`] → [`vault`]) and
+//! the sockets ([`engineio`] → [`socketio`]), which know nothing of each other.
+//!
+//! Reading order:
+//! 1. [`domain`]: what a vault is. Rules as data and functions.
+//! 2. [`journal`]: what vaults remember. One transaction, one order.
+//! 3. [`vault`]: a vault, alive. An actor that decides when, and tells everybody.
+//! 4. [`auth`]: who is speaking. [`forms`] and [`problem`]: what people write, and what they are told.
+//! 5. [`api`]: door one, HTTP.
+//! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
+//! 7. [`gateway`]: door two, sockets.
+//! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
 
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod engineio;
+pub mod forms;
+pub mod gateway;
 pub mod journal;
+pub mod problem;
+pub mod socketio;
 pub mod vault;

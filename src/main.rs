@@ -1,1 +1,73 @@
-fn main() {}
+//! The binary: arguments, configuration, logs, and then whatever was asked for.
+
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use vaultcast::{
+    app::{self, Mode},
+    auth::{Secrets, Tokens},
+    cli::{Cli, Command, Token},
+    config::{Config, environment},
+    domain::Principal,
+};
+
+/// What is logged where `RUST_LOG` does not say otherwise: our own news, and the troubles of others.
+const LOGGED: &str = "warn,vaultcast=info";
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match carry_out(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vaultcast: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(cli: &Cli) -> Result<(), Failure> {
+    let file = cli.config.as_deref();
+    let command = cli.command();
+    let config = match command {
+        Command::Demo => Config::load_for_demo(file, environment())?,
+        Command::Serve | Command::Token(_) | Command::Migrate { .. } | Command::Check => {
+            Config::load(file, environment())?
+        }
+    };
+    let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
+    let system = actix::System::new();
+    match command {
+        Command::Serve => system.block_on(app::run(&config, &secrets()?, Mode::Serve))?,
+        Command::Demo => system.block_on(app::run(&config, &secrets()?, Mode::Demo))?,
+        Command::Token(token) => println!("{}", issue(token, &secrets()?)),
+        Command::Migrate { step } => {
+            for line in system.block_on(app::migrate(&config, *step))? {
+                println!("{line}");
+            }
+        }
+        Command::Check => write!(std::io::stdout(), "{config}")?,
+    }
+    Ok(())
+}
+
+fn issue(token: &Token, secrets: &Secrets) -> String {
+    let principal = Principal {
+        id: token.user.clone(),
+        name: token.name.clone(),
+        email: token.email.clone(),
+    };
+    Tokens::new(secrets).issue(&principal, SystemTime::now(), token.ttl)
+}

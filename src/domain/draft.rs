@@ -43,7 +43,7 @@ pub enum Outcome {
     /// It is an event now.
     Done {
         /// The fact.
-        event: Event,
+        event: Box<Event>,
         /// What its author is answered.
         answer: Answer,
     },
@@ -129,7 +129,10 @@ impl Draft {
         if let Some(key) = key {
             answers.remember(&by.id, key, answer.clone());
         }
-        Ok(Outcome::Done { event, answer })
+        Ok(Outcome::Done {
+            event: event.into(),
+            answer,
+        })
     }
 
     /// The vault after the batch, and what the batch comes to in rows.

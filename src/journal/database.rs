@@ -63,8 +63,30 @@ impl Database {
         Migrator::up(self.writer(), None).await
     }
 
+    /// Reverts the migration that was applied last.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub async fn revert_last(&self) -> Result<(), DbErr> {
+        Migrator::down(self.writer(), Some(1)).await
+    }
+
+    /// Every migration by name, oldest first, and whether it is applied.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn migrations(&self) -> Result<Vec<(String, bool)>, DbErr> {
+        let all = Migrator::get_migration_with_status(self.writer()).await?;
+        let applied = Migrator::get_applied_migrations(self.writer()).await?;
+        let is_applied = |name: &str| applied.iter().any(|migration| migration.name() == name);
+        Ok(all
+            .iter()
+            .map(|migration| (migration.name().to_owned(), is_applied(migration.name())))
+            .collect())
+    }
+
     /// The connection for what belongs to no vault.
-    pub fn writer(&self) -> &DatabaseConnection {
+    fn writer(&self) -> &DatabaseConnection {
         self.writers.first().expect("there is always one writer")
     }
 

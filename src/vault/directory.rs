@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
@@ -26,6 +29,8 @@ struct Inner {
     /// The threads that vaults live on, chosen by id.
     threads: Vec<ArbiterHandle>,
     live: Mutex<HashMap<VaultId, VaultHandle>>,
+    /// Set when the service stops.
+    closing: Arc<AtomicBool>,
 }
 
 impl Directory {
@@ -38,6 +43,7 @@ impl Directory {
             options,
             threads,
             live: Mutex::default(),
+            closing: Arc::default(),
         }))
     }
 
@@ -63,6 +69,18 @@ impl Directory {
         }
     }
 
+    /// Takes no more mutations, and waits until those that were taken are answered: a vault whose every place is
+    /// free has nothing left to do.
+    pub(super) async fn settle(&self) {
+        self.0.closing.store(true, Ordering::Release);
+        let handles: Vec<_> = self.live().values().cloned().collect();
+        let all = u32::try_from(self.0.options.mailbox).unwrap_or(u32::MAX);
+        for handle in handles {
+            // Only a closed semaphore fails, and none is.
+            let _ = handle.places.acquire_many(all).await;
+        }
+    }
+
     fn start(&self, id: &VaultId) -> VaultHandle {
         let inner = &self.0;
         let (journal, directory) = (inner.journal.clone(), self.clone());
@@ -73,6 +91,7 @@ impl Directory {
         VaultHandle {
             addr,
             places: Arc::new(Semaphore::new(inner.options.mailbox)),
+            closing: inner.closing.clone(),
         }
     }
 

@@ -5,7 +5,13 @@
 //! The handle holds the bound: a mutation takes a place in the vault's queue that travels with it and is free
 //! when it is answered.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use actix::Addr;
 use tokio::sync::{Semaphore, oneshot};
@@ -63,6 +69,11 @@ impl Vaults {
         Ok(self.journal().create_vault(new).await?)
     }
 
+    /// Takes no more mutations, and returns when all that were taken are on disk and answered.
+    pub async fn settle(&self) {
+        self.0.settle().await;
+    }
+
     /// What the vaults remember, for those who only read.
     pub fn journal(&self) -> &Journal {
         self.0.journal()
@@ -74,6 +85,7 @@ impl Vaults {
 pub struct VaultHandle {
     addr: Addr<VaultActor>,
     places: Arc<Semaphore>,
+    closing: Arc<AtomicBool>,
 }
 
 impl VaultHandle {
@@ -88,6 +100,7 @@ impl VaultHandle {
     ) -> impl Future<Output = Result<Answer, VaultError>> + use<> {
         let (answer, outcome) = oneshot::channel();
         let taken = match self.places.clone().try_acquire_owned() {
+            _ if self.closing.load(Ordering::Acquire) => Err(VaultError::Unavailable),
             Ok(place) => {
                 self.tell(Submit::new(mutation, place, answer));
                 Ok(())

@@ -1,8 +1,10 @@
 //! What a subscriber hears, and the way it leaves the vault.
 
-use std::sync::{Arc, OnceLock};
-
-use bytes::Bytes;
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     domain::{Role, Seq, SubscriberId, VaultId},
@@ -11,11 +13,10 @@ use crate::{
 
 /// Something that subscribers hear. Shared by all of them, and put into its wire form at most once, by
 /// whoever needs it first: the vault never learns what the wire looks like.
-#[derive(Debug)]
 pub struct Notice {
     /// What it says.
     pub body: Body,
-    wire: OnceLock<Bytes>,
+    wire: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// What a notice says.
@@ -63,9 +64,19 @@ impl Notice {
         })
     }
 
-    /// The notice as it is sent.
-    pub fn wire(&self, encode: impl FnOnce(&Body) -> Bytes) -> &Bytes {
-        self.wire.get_or_init(|| encode(&self.body))
+    /// The notice as it is sent. Whoever asks second gets what the first one made; should he want another form
+    /// of it, he makes that himself.
+    pub fn wire<W: Any + Clone + Send + Sync>(&self, encode: impl Fn(&Body) -> W) -> W {
+        let made = self.wire.get_or_init(|| Box::new(encode(&self.body)));
+        made.downcast_ref::<W>()
+            .cloned()
+            .unwrap_or_else(|| encode(&self.body))
+    }
+}
+
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Notice").field(&self.body).finish()
     }
 }
 

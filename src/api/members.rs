@@ -1,0 +1,75 @@
+//! Members of a vault: list, add, change, remove.
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::{
+    domain::{Command, Mutation, UserRef, ids::MembershipId},
+    forms,
+};
+
+use super::{
+    Api, answer,
+    error::ApiError,
+    extract::{Body, Caller, Conditions, user_id, vault_id},
+    stranger,
+};
+
+pub async fn list(
+    api: web::Data<Api>,
+    Caller(me): Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let members = api.journal().members(&vault_id(&id)?, &me.id).await?;
+    let listing = members.ok_or_else(stranger)?;
+    let epoch = api.journal().epoch();
+    Ok(HttpResponse::Ok()
+        .json(json!({ "members": listing.rows, "seq": listing.seq, "epoch": epoch })))
+}
+
+pub async fn add(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+    conditions: Conditions,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let vault = vault_id(&id)?;
+    let (user, role) = forms::new_member(&body.fields()?)?;
+    let asked = match &user {
+        UserRef::Id(id) => json!({ "userId": id, "role": role }),
+        UserRef::Email(email) => json!({ "email": email, "role": role }),
+    };
+    let key = conditions.key(&asked)?;
+    let id = MembershipId::generate();
+    let command = Command::AddMember { id, user, role };
+    Ok(answer::created(
+        api.submit(&vault, Mutation { by, command, key }).await?,
+    ))
+}
+
+pub async fn change(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let (id, user) = (vault_id(&path.0)?, user_id(&path.1)?);
+    let role = forms::member_role(&body.fields()?)?;
+    let (command, key) = (Command::ChangeRole { user, role }, None);
+    Ok(answer::changed(
+        api.submit(&id, Mutation { by, command, key }).await?,
+    ))
+}
+
+pub async fn remove(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, user) = (vault_id(&path.0)?, user_id(&path.1)?);
+    let (command, key) = (Command::RemoveMember { user }, None);
+    Ok(answer::changed(
+        api.submit(&id, Mutation { by, command, key }).await?,
+    ))
+}

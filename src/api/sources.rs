@@ -1,0 +1,105 @@
+//! Sources of a vault: list, create, read, update, delete.
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::{
+    domain::{Answer, Command, Mutation, Principal, SourceId},
+    forms,
+    problem::Problem,
+};
+
+use super::{
+    Api, answer,
+    error::ApiError,
+    extract::{Body, Caller, Conditions, Page, source_id, vault_id},
+    stranger,
+};
+
+pub async fn list(
+    api: web::Data<Api>,
+    Caller(me): Caller,
+    id: web::Path<String>,
+    page: web::Query<Page>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, before, limit) = (vault_id(&id)?, page.cursor()?, page.limit()?);
+    let sources = api.journal().sources(&id, &me.id, before, limit).await?;
+    let listing = sources.ok_or_else(stranger)?;
+    let epoch = api.journal().epoch();
+    let mut answer = json!({ "sources": listing.rows, "seq": listing.seq, "epoch": epoch });
+    if let Some(next) = listing.next {
+        answer["nextCursor"] = next.to_string().into();
+    }
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+pub async fn create(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+    conditions: Conditions,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let vault = vault_id(&id)?;
+    let source = forms::new_source(&body.fields()?)?;
+    let key = conditions.key(&source)?;
+    let id = SourceId::generate();
+    let command = Command::CreateSource { id, source };
+    Ok(answer::created(
+        api.submit(&vault, Mutation { by, command, key }).await?,
+    ))
+}
+
+pub async fn read(
+    api: web::Data<Api>,
+    Caller(me): Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let source = api.journal().source(&source_id(&id)?, &me.id).await?;
+    let source = source.ok_or_else(|| Problem::not_found("Source"))?;
+    Ok(answer::source(&source))
+}
+
+pub async fn update(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+    conditions: Conditions,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let id = source_id(&id)?;
+    let command = Command::UpdateSource {
+        id: id.clone(),
+        patch: forms::source_patch(&body.fields()?)?,
+        if_match: conditions.if_match(),
+    };
+    Ok(answer::changed(mutate(&api, by, &id, command).await?))
+}
+
+pub async fn delete(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+    conditions: Conditions,
+) -> Result<HttpResponse, ApiError> {
+    let id = source_id(&id)?;
+    let command = Command::DeleteSource {
+        id: id.clone(),
+        if_match: conditions.if_match(),
+    };
+    Ok(answer::changed(mutate(&api, by, &id, command).await?))
+}
+
+/// Changes a source through its vault. Who is no member of it learns of neither.
+async fn mutate(
+    api: &Api,
+    by: Principal,
+    id: &SourceId,
+    command: Command,
+) -> Result<Answer, ApiError> {
+    let vault = api.journal().vault_of(id).await?;
+    let vault = vault.ok_or_else(|| Problem::not_found("Source"))?;
+    let key = None;
+    let outcome = api.submit(&vault, Mutation { by, command, key }).await;
+    outcome.map_err(|ApiError(problem)| problem.of_a_source().into())
+}

@@ -1,0 +1,111 @@
+//! Vaults: who I am, which are mine, to make, rename and delete one.
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    domain::{Command, Mutation, Principal, VaultId, ids::MembershipId},
+    forms,
+    journal::{NewVault, Stretch},
+    problem::{Code, Problem},
+};
+
+use super::{
+    Api, answer,
+    error::ApiError,
+    extract::{Body, Caller, Conditions, Page, vault_id},
+    stranger,
+};
+
+pub async fn me(Caller(me): Caller) -> HttpResponse {
+    let Principal { id, name, email } = me;
+    HttpResponse::Ok().json(json!({ "id": id, "name": name, "email": email }))
+}
+
+pub async fn list(api: web::Data<Api>, Caller(me): Caller) -> Result<HttpResponse, ApiError> {
+    let vaults = api.journal().vaults_of(&me.id).await?;
+    Ok(HttpResponse::Ok().json(json!({ "vaults": vaults })))
+}
+
+pub async fn create(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    conditions: Conditions,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    api.takes_mutations()?;
+    let name = forms::vault_name(&body.fields()?)?;
+    let key = conditions.key(&name)?;
+    let new = NewVault {
+        id: VaultId::generate(),
+        membership: MembershipId::generate(),
+        name,
+        by,
+        key,
+    };
+    Ok(answer::created(api.vaults.create(new).await?))
+}
+
+pub async fn read(
+    api: web::Data<Api>,
+    Caller(me): Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let vault = api.journal().vault(&vault_id(&id)?, &me.id).await?;
+    Ok(HttpResponse::Ok().json(vault.ok_or_else(stranger)?))
+}
+
+pub async fn rename(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    let id = vault_id(&id)?;
+    let name = forms::vault_name(&body.fields()?)?;
+    let key = None;
+    let command = Command::Rename { name };
+    Ok(answer::changed(
+        api.submit(&id, Mutation { by, command, key }).await?,
+    ))
+}
+
+pub async fn delete(
+    api: web::Data<Api>,
+    Caller(by): Caller,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let id = vault_id(&id)?;
+    let (command, key) = (Command::Delete, None);
+    Ok(answer::changed(
+        api.submit(&id, Mutation { by, command, key }).await?,
+    ))
+}
+
+pub async fn events(
+    api: web::Data<Api>,
+    Caller(me): Caller,
+    id: web::Path<String>,
+    page: web::Query<Page>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, since, limit) = (vault_id(&id)?, page.since()?, page.limit()?);
+    let stretch = api.journal().events(&id, &me.id, since, limit).await?;
+    let listing = match stretch.ok_or_else(stranger)? {
+        Stretch::Kept(listing) => listing,
+        Stretch::Trimmed => {
+            let message = "Events after this place are no longer kept: list the sources anew";
+            return Err(Problem::new(Code::JournalTrimmed, message).into());
+        }
+    };
+    let event = |record: crate::journal::Record| {
+        let payload: Value = serde_json::from_str(&record.payload).unwrap_or_default();
+        let mut event = Map::new();
+        event.insert("seq".to_owned(), record.seq.0.into());
+        event.insert("event".to_owned(), record.kind.as_str().into());
+        event.insert("payload".to_owned(), payload);
+        Value::Object(event)
+    };
+    let events: Vec<_> = listing.rows.into_iter().map(event).collect();
+    let epoch = api.journal().epoch();
+    Ok(HttpResponse::Ok().json(json!({ "events": events, "seq": listing.seq, "epoch": epoch })))
+}

@@ -1,0 +1,326 @@
+//! The wiring: database → journal → vaults → sockets → HTTP, and the orderly way back.
+
+use std::{
+    any::Any,
+    io,
+    net::SocketAddr,
+    process,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, rt::net::TcpStream, web};
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{
+    api::{self, Api},
+    auth::{Auth, Gate, Secrets},
+    cli::Migrate,
+    config::{Config, ConfigError, LoopbackOnly, Synchronous},
+    demo::Demo,
+    engineio::{self, CloseReason, Sessions},
+    gateway::{self, Gateway, GatewayOptions},
+    journal::{Database, DatabaseOptions, Journal, JournalError},
+    socketio::SocketIo,
+    vault::{VaultError, VaultOptions, Vaults},
+};
+
+/// Where Socket.IO is served.
+const SOCKETIO_PATH: &str = "/socket.io/";
+
+/// Why the service does not start.
+#[derive(Debug, Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("database.url: cannot use {url}: {source}")]
+    Database { url: String, source: sea_orm::DbErr },
+    #[error("the database is not ready (is it migrated?): {0}")]
+    Journal(#[from] JournalError),
+    #[error("{key}: cannot listen to {bind}: {source}")]
+    Bind {
+        key: &'static str,
+        bind: SocketAddr,
+        source: io::Error,
+    },
+    #[error("the demo vault cannot be made ready: {0}")]
+    Demo(#[from] VaultError),
+    #[error("signals cannot be awaited: {0}")]
+    Signals(io::Error),
+}
+
+/// Which service is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Serve,
+    Demo,
+}
+
+/// A running service.
+pub struct Service {
+    addr: SocketAddr,
+    servers: Vec<ServerHandle>,
+    sessions: Sessions,
+    vaults: Vaults,
+    draining: Arc<AtomicBool>,
+    grace: Duration,
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. Needs an actix system.
+///
+/// # Errors
+/// When the service cannot start.
+pub async fn run(config: &Config, secrets: &Secrets, mode: Mode) -> Result<(), AppError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
+    let service = Service::start(config, secrets, mode).await?;
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM: draining"),
+        _ = interrupt.recv() => info!("SIGINT: draining"),
+    }
+    tokio::select! {
+        () = service.stop() => info!("stopped"),
+        _ = terminate.recv() => at_once(),
+        _ = interrupt.recv() => at_once(),
+    }
+    Ok(())
+}
+
+/// What was acknowledged is on disk, so there is nothing that an end at once could break.
+fn at_once() -> ! {
+    warn!("a second signal: ending at once");
+    process::exit(1)
+}
+
+impl Service {
+    /// Starts everything; returns when both listeners are open.
+    ///
+    /// # Errors
+    /// When the configuration, the database or a listener does not allow it; nothing is left running then.
+    pub async fn start(config: &Config, secrets: &Secrets, mode: Mode) -> Result<Self, AppError> {
+        if mode == Mode::Demo {
+            config.server.require_loopback(LoopbackOnly::Demo)?;
+        }
+        if let Some(file) = secrets.generated_file() {
+            config
+                .server
+                .require_loopback(LoopbackOnly::GeneratedSecret)?;
+            let file = file.display();
+            warn!(%file, "no AUTH_SECRET is set: using the secret made for this database, for this machine only");
+        }
+        let journal = open_journal(config).await?;
+        let vaults = Vaults::new(journal.clone(), vault_options(config));
+        let auth = Auth::new(secrets);
+        let demo = match mode {
+            Mode::Serve => None,
+            Mode::Demo => Some(Demo::prepare(&vaults, auth.tokens().clone()).await?),
+        };
+        let gate = Gate::new(auth, journal);
+        let draining = Arc::new(AtomicBool::new(false));
+        let sessions = Sessions::default();
+        let api = Api {
+            gate: gate.clone(),
+            vaults: vaults.clone(),
+            max_body: config.server.max_body,
+            draining: draining.clone(),
+        };
+
+        let options = GatewayOptions {
+            relay_mailbox: config.actors.relay_mailbox,
+            join_timeout: config.actors.join_timeout,
+            draining: draining.clone(),
+        };
+        let (engine, directory) = (engineio_config(config), sessions.clone());
+        let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
+        let server = HttpServer::new(move || {
+            let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
+            let draining = options.draining.clone();
+            let socketio = SocketIo::new()
+                .namespace(gateway::NAMESPACE, gateway)
+                .admit(move |_| refuse_while(&draining));
+            let sockets =
+                engineio::Server::new(engine.clone(), directory.clone(), Rc::new(socketio));
+            let mut app = App::new()
+                .configure(sockets.routes(SOCKETIO_PATH))
+                .configure(api::routes(served.clone()));
+            if let Some(demo) = &demo_page {
+                app = app.configure(demo.routes());
+            }
+            app.default_service(web::to(api::not_found))
+                .wrap(from_fn(api::with_request_id))
+        });
+        let user_timeout = config.socketio.ping_timeout;
+        let bind = config.server.bind;
+        let server = server
+            .disable_signals()
+            .tcp_nodelay(true)
+            // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
+            .client_disconnect_timeout(Duration::ZERO)
+            .shutdown_timeout(config.server.shutdown_grace.as_secs())
+            .on_connect(move |connection, _| give_up_unread(connection, user_timeout))
+            .bind(bind)
+            .map_err(|source| cannot_bind("server.bind", bind, source))?;
+        let addr = server.addrs().first().copied().unwrap_or(bind);
+
+        let mut servers = Vec::new();
+        if let Some(bind) = config.admin.bind {
+            let admin = HttpServer::new(move || {
+                App::new()
+                    .configure(api::admin_routes(api.clone()))
+                    .default_service(web::to(api::not_found))
+            })
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .bind(bind)
+            .map_err(|source| cannot_bind("admin.bind", bind, source))?;
+            let addr = admin.addrs().first().copied().unwrap_or(bind);
+            info!(%addr, "admin listener: /healthz, /readyz");
+            servers.push(spawn(admin.run()));
+        }
+        servers.push(spawn(server.run()));
+        info!(%addr, database = %config.database.url, "vaultcast serves");
+        if let Some(demo) = demo {
+            println!("{}", demo.greeting(addr));
+        }
+        Ok(Self {
+            addr,
+            servers,
+            sessions,
+            vaults,
+            draining,
+            grace: config.server.shutdown_grace,
+        })
+    }
+
+    /// Where the main listener is.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Lets everybody go in order, within `server.shutdown_grace`: nothing new is taken, what was taken is written
+    /// and told, transports are closed so that clients come back at once elsewhere; the listeners go last.
+    pub async fn stop(self) {
+        self.draining.store(true, Ordering::Release);
+        let drain = async {
+            self.vaults.settle().await;
+            self.sessions.close_all(CloseReason::Shutdown);
+            self.sessions.drained().await;
+        };
+        if tokio::time::timeout(self.grace, drain).await.is_err() {
+            warn!(
+                sockets = self.sessions.open(),
+                "the grace is over; ending what is left"
+            );
+        }
+        for server in self.servers.into_iter().rev() {
+            server.stop(true).await;
+        }
+        if let Err(error) = self.vaults.journal().clone().close().await {
+            warn!(%error, "the database did not close in order");
+        }
+    }
+}
+
+async fn open_journal(config: &Config) -> Result<Journal, AppError> {
+    let database = open_database(config).await?;
+    if config.database.migrate {
+        let migrated = database.migrate().await;
+        migrated.map_err(|source| cannot_use(config, source))?;
+    }
+    Ok(Journal::open(database).await?)
+}
+
+/// Connects to the configured database.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn open_database(config: &Config) -> Result<Database, AppError> {
+    let options = DatabaseOptions {
+        url: config.database.url.expose().to_owned(),
+        full_sync: config.database.synchronous == Synchronous::Full,
+    };
+    let database = Database::connect(&options).await;
+    database.map_err(|source| cannot_use(config, source))
+}
+
+fn cannot_use(config: &Config, source: sea_orm::DbErr) -> AppError {
+    let url = config.database.url.to_string();
+    AppError::Database { url, source }
+}
+
+fn cannot_bind(key: &'static str, bind: SocketAddr, source: io::Error) -> AppError {
+    AppError::Bind { key, bind, source }
+}
+
+fn vault_options(config: &Config) -> VaultOptions {
+    VaultOptions {
+        mailbox: config.actors.vault_mailbox,
+        commit_batch: config.actors.commit_batch,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+fn engineio_config(config: &Config) -> engineio::Config {
+    engineio::Config {
+        ping_interval: config.socketio.ping_interval,
+        ping_timeout: config.socketio.ping_timeout,
+        max_payload: config.socketio.max_payload,
+        connect_timeout: config.socketio.connect_timeout,
+        outbox_events: config.actors.session_outbox,
+        outbox_bytes: config.actors.session_outbox_bytes,
+    }
+}
+
+/// While the service drains, nobody opens a session.
+fn refuse_while(draining: &AtomicBool) -> Result<(), actix_web::Error> {
+    if draining.load(Ordering::Acquire) {
+        return Err(api::ApiError::from(VaultError::Unavailable).into());
+    }
+    Ok(())
+}
+
+/// Runs a server beside everything else; its end is reported by whoever stops it.
+fn spawn(server: actix_web::dev::Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener failed");
+        }
+    });
+    handle
+}
+
+/// Has the kernel end the connection of a peer that has read nothing for a while: nothing else does.
+fn give_up_unread(connection: &dyn Any, after: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+        let socket = socket2::SockRef::from(stream);
+        if let Err(error) = socket.set_tcp_user_timeout(Some(after)) {
+            warn!(%error, "TCP_USER_TIMEOUT could not be set");
+        }
+    }
+}
+
+/// Takes one step of `vaultcast migrate`; a line for each migration.
+///
+/// # Errors
+/// When the database does not answer or refuses.
+pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppError> {
+    let database = open_database(config).await?;
+    let applied = match step {
+        Migrate::Up => database.migrate().await,
+        Migrate::Down => database.revert_last().await,
+        Migrate::Status => Ok(()),
+    };
+    applied.map_err(|source| cannot_use(config, source))?;
+    let listed = database.migrations().await;
+    let listed = listed.map_err(|source| cannot_use(config, source))?;
+    let line = |(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" });
+    Ok(listed.into_iter().map(line).collect())
+}

@@ -1,0 +1,92 @@
+//! Why a configuration is refused: always one line, always with the key and where it was set.
+
+use std::io;
+use std::net::SocketAddr;
+
+use figment::Figment;
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Unreadable {
+        /// The file's path.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{file}, line {line}: {problem}")]
+    Malformed {
+        /// The file's path.
+        file: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser says.
+        problem: String,
+    },
+    /// A key that does not exist.
+    #[error("{key}: there is no such key (from {origin})")]
+    UnknownKey {
+        /// The key in dotted form.
+        key: String,
+        /// The file or the variable.
+        origin: String,
+    },
+    /// A value of the wrong type or out of its range.
+    #[error("{key}: {problem} (from {origin})")]
+    Invalid {
+        /// The key in dotted form.
+        key: String,
+        /// What it was and what is allowed.
+        problem: String,
+        /// The file or the variable.
+        origin: String,
+    },
+    /// A value that is meant to work one day.
+    #[error("{key}: {value} is not supported yet (from {origin})")]
+    Unsupported {
+        /// The key in dotted form.
+        key: &'static str,
+        /// What it was.
+        value: &'static str,
+        /// The file or the variable.
+        origin: String,
+    },
+    /// The service may only be reached from this machine.
+    #[error("server.bind: {bind} is not a loopback address, and {reason}")]
+    NotLoopback {
+        /// What it was.
+        bind: SocketAddr,
+        /// Why only loopback will do.
+        reason: &'static str,
+    },
+}
+
+impl ConfigError {
+    /// What figment found wrong, in our words.
+    pub(super) fn from_figment(error: figment::Error) -> Self {
+        let origin = error
+            .metadata
+            .as_ref()
+            .map_or("built-in", |metadata| &metadata.name);
+        Self::Invalid {
+            key: error.path.join("."),
+            problem: error.kind.to_string(),
+            origin: origin.to_owned(),
+        }
+    }
+
+    /// Refuses what is read but does not work yet.
+    pub(super) fn unsupported(key: &'static str, value: &'static str, figment: &Figment) -> Self {
+        let origin = figment
+            .find_metadata(key)
+            .map_or("built-in", |metadata| &metadata.name);
+        Self::Unsupported {
+            key,
+            value,
+            origin: origin.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `vaultcast demo`: a vault with three users, a link that signs in as each, and what to try first.
+//!
+//! The demo signs in whoever asks, which is why it listens to this machine only.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use actix_web::{
+    HttpResponse,
+    cookie::{Cookie, SameSite},
+    http::header,
+    web,
+};
+use serde::Deserialize;
+
+use crate::{
+    auth::Tokens,
+    domain::{
+        Command, Mutation, Principal, Refusal, Role, UserId, UserRef, VaultId, ids::MembershipId,
+    },
+    journal::NewVault,
+    vault::{VaultError, Vaults},
+};
+
+/// The demo vault's id, the same in every demo, so that examples can name it.
+pub const VAULT: &str = "cdemovault0000000000000000";
+
+/// How long a sign-in lasts.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const PAGE: &str = include_str!("../web/demo.html");
+
+/// A demo that is ready to be visited.
+#[derive(Clone)]
+pub struct Demo {
+    tokens: Tokens,
+}
+
+impl Demo {
+    /// Makes the demo vault and its members, or takes those that an earlier demo left.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn prepare(vaults: &Vaults, tokens: Tokens) -> Result<Self, VaultError> {
+        let id = VaultId::parse(VAULT).expect("the demo vault's id is one");
+        let owner = user(Role::Owner);
+        for role in Role::ALL {
+            vaults.journal().record_user(user(role)).await?;
+        }
+        if vaults.journal().load(&id).await?.is_none() {
+            let new = NewVault {
+                id: id.clone(),
+                membership: MembershipId::generate(),
+                name: "Demo vault".to_owned(),
+                by: owner.clone(),
+                key: None,
+            };
+            vaults.create(new).await?;
+        }
+        for role in [Role::Contributor, Role::Viewer] {
+            let command = Command::AddMember {
+                id: MembershipId::generate(),
+                user: UserRef::Id(user(role).id),
+                role,
+            };
+            let (by, key) = (owner.clone(), None);
+            match vaults.open(&id).submit(Mutation { by, command, key }).await {
+                // An earlier demo left him, or took him or the vault away: as its users like it.
+                Ok(_) | Err(VaultError::Refused(Refusal::Conflict(_) | Refusal::AccessDenied)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { tokens })
+    }
+
+    /// The pages that only the demo has.
+    pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
+        let demo = web::Data::new(self.clone());
+        move |config| {
+            config
+                .app_data(demo)
+                .route("/", web::get().to(page))
+                .route("/demo/sign-in", web::get().to(sign_in));
+        }
+    }
+
+    /// What the demo prints when it is ready.
+    pub fn greeting(&self, addr: SocketAddr) -> String {
+        let link = |role: Role| format!("  {role:<12} http://{addr}/demo/sign-in?as={role}");
+        let links = Role::ALL.map(link).join("\n");
+        let curl = self.curl(&format!("http://{addr}"));
+        format!(
+            "\nvaultcast demo: sign in as one of three users of the demo vault\n{links}\n\n\
+             Listen to the vault with the official Socket.IO client:\n  \
+             npm install --no-save socket.io-client && node examples/listen.mjs http://{addr}\n\n\
+             and in another terminal add a source to it:\n  {curl}\n"
+        )
+    }
+
+    /// A command line that adds a source as the demo's contributor.
+    fn curl(&self, url: &str) -> String {
+        let token = self.token(Role::Contributor);
+        format!(
+            "curl -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \
+             -d '{{\"title\":\"Hello\",\"fileUrl\":\"https://example.com/hello.pdf\"}}' \
+             {url}/api/vaults/{VAULT}/sources"
+        )
+    }
+
+    fn token(&self, role: Role) -> String {
+        self.tokens.issue(&user(role), SystemTime::now(), A_DAY)
+    }
+}
+
+/// The demo's user in this role.
+fn user(role: Role) -> Principal {
+    let name = match role {
+        Role::Owner => "Olivia Owner",
+        Role::Contributor => "Carl Contributor",
+        Role::Viewer => "Vera Viewer",
+    };
+    Principal {
+        id: UserId::new(format!("demo-{role}")).expect("a role's name is visible ASCII"),
+        name: Some(name.to_owned()),
+        email: Some(format!("{role}@demo.com")),
+    }
+}
+
+#[derive(Deserialize)]
+struct SignIn {
+    r#as: Role,
+}
+
+/// Sets the session cookie, as the application beside the service would, and leads to the page.
+async fn sign_in(demo: web::Data<Demo>, query: web::Query<SignIn>) -> HttpResponse {
+    let cookie = Cookie::build("authjs.session-token", demo.token(query.r#as))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish();
+    HttpResponse::SeeOther()
+        .cookie(cookie)
+        .insert_header((header::LOCATION, "/"))
+        .finish()
+}
+
+/// Says what to do next.
+async fn page(demo: web::Data<Demo>, request: actix_web::HttpRequest) -> HttpResponse {
+    let url = format!("http://{}", request.connection_info().host());
+    let page = PAGE
+        .replace("{{curl}}", &escape(&demo.curl(&url)))
+        .replace("{{url}}", &escape(&url));
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(page)
+}
+
+/// Text as HTML.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
+}

@@ -1,0 +1,33 @@
+//! How patient and how generous a server is: intervals, the largest message, and what may wait for one socket.
+
+use std::time::Duration;
+
+/// The settings of a [`Server`](super::Server), the same for all of its sessions.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long the connection may be quiet before the server sends a ping; told to the client in the handshake.
+    pub ping_interval: Duration,
+    /// How long the client may take to answer a ping before its session is closed; told to the client as well.
+    pub ping_timeout: Duration,
+    /// The largest message in bytes that a client may send; a larger one closes its session unread.
+    pub max_payload: usize,
+    /// How long a connection may be in no Socket.IO namespace before it is closed. Engine.IO alone ignores it.
+    pub connect_timeout: Duration,
+    /// How many frames may wait for one socket; one more closes it as [slow](super::CloseReason::Slow).
+    pub outbox_events: usize,
+    /// How many bytes may wait for one socket.
+    pub outbox_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            max_payload: 1_000_000,
+            connect_timeout: Duration::from_secs(45),
+            outbox_events: 1024,
+            outbox_bytes: 4 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What an application keeps of a session: a handle to send, to close, and nothing else.
+
+use std::{cell::Cell, rc::Rc};
+
+use actix::Addr;
+use engineioxide_core::Sid;
+
+use super::{
+    config::Config,
+    error::CloseReason,
+    frame::Frame,
+    outbox::{Outbox, Pushed},
+    session::{Session, Signal},
+};
+
+/// A session's socket. A clone is another handle to the same one; all of them live on one worker thread.
+#[derive(Clone)]
+pub struct Socket(Rc<Shared>);
+
+struct Shared {
+    sid: Sid,
+    config: Rc<Config>,
+    outbox: Outbox,
+    session: Addr<Session>,
+    /// A wake is on its way, another would say nothing new.
+    woken: Cell<bool>,
+}
+
+impl Socket {
+    pub(super) fn new(sid: Sid, config: Rc<Config>, session: Addr<Session>) -> Self {
+        let outbox = Outbox::new(config.clone());
+        Self(Rc::new(Shared {
+            sid,
+            config,
+            outbox,
+            session,
+            woken: Cell::new(false),
+        }))
+    }
+
+    /// The session's id: a secret between this client and the server.
+    pub fn sid(&self) -> Sid {
+        self.0.sid
+    }
+
+    /// The settings of the server that this session belongs to.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Sends a frame. It waits in the outbox for its turn; when there is no place for it, the session is closed as
+    /// [slow](CloseReason::Slow). After the end of the session this does nothing.
+    pub fn push(&self, frame: Frame) {
+        match self.0.outbox.push(frame) {
+            Pushed::Queued | Pushed::Dropped => {}
+            Pushed::Overflowed => self.signal(Signal::Close(CloseReason::Slow)),
+        }
+    }
+
+    /// Ends the session. What was pushed before still leaves where the reason lets it; what is pushed after does not.
+    pub fn close(&self, reason: CloseReason) {
+        if self.0.outbox.seal() {
+            self.signal(Signal::Close(reason));
+        }
+    }
+
+    /// Asks for a call of [`Connection::on_wake`](super::Connection::on_wake), soon and not from within this one.
+    pub fn wake(&self) {
+        if !self.0.woken.replace(true) {
+            self.signal(Signal::Wake);
+        }
+    }
+
+    /// Whether the session still takes frames.
+    pub fn is_open(&self) -> bool {
+        self.0.outbox.is_open()
+    }
+
+    /// Frames and bytes that wait for this socket.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.0.outbox.waiting()
+    }
+
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.0.outbox
+    }
+
+    /// The wake has arrived; the next one is news again.
+    pub(super) fn awake(&self) {
+        self.0.woken.set(false);
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a session has at most one wake, one tick, one close and one flush on their way"
+    )]
+    pub(super) fn signal(&self, signal: Signal) {
+        self.0.session.do_send(signal);
+    }
+}

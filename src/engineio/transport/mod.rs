@@ -1,0 +1,8 @@
+//! The transports. They only move bytes: what a client sends goes to its session's address, one message at a time,
+//! and what waits in the outbox goes to the client. A session does not know which one carries it.
+
+mod fragments;
+mod guard;
+pub(super) mod websocket;
+
+pub(super) use websocket::WebSocket;

@@ -1,0 +1,271 @@
+//! One connected user: reads what his socket sends and has it done, in the order sent.
+//!
+//! Nothing waits for a commit: a mutation has its place in its vault's order when it was submitted, and its answer
+//! is awaited beside. Only what names a source alone needs a look-up first, to learn the source's vault; what the
+//! socket sends meanwhile waits behind it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
+
+use serde_json::json;
+use tracing::{debug, error};
+
+use crate::{
+    domain::{Answer, Command, Principal, Resource, SourceId, SubscriberId, VaultId},
+    problem::{Code, Problem},
+    socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket},
+    vault::{Attach, VaultError, Vaults},
+};
+
+use super::{
+    protocol::{self, Request},
+    relay::{Relay, acknowledge, emit},
+};
+
+/// How many events of one socket wait for a look-up before more are refused.
+const WAITING: usize = 1024;
+
+/// What every connection of a worker thread uses.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub vaults: Vaults,
+    pub relay: Relay,
+    pub join_timeout: Duration,
+}
+
+/// One connected user. A clone is the same one.
+#[derive(Clone)]
+pub(super) struct Connection(Rc<Inner>);
+
+struct Inner {
+    context: Context,
+    socket: Socket,
+    by: Principal,
+    /// The seats taken; the relay knows which of them still are.
+    seats: RefCell<HashMap<VaultId, SubscriberId>>,
+    waiting: RefCell<VecDeque<Asked>>,
+    /// Somebody is working off what waits.
+    looking_up: Cell<bool>,
+}
+
+/// A request and what its answer needs.
+struct Asked {
+    request: Request,
+    about: About,
+}
+
+/// What an answer, or an error, is about.
+struct About {
+    event: String,
+    vault: Option<VaultId>,
+    ack: Option<Ack>,
+}
+
+impl Connection {
+    pub(super) fn new(context: Context, socket: Socket, by: Principal) -> Self {
+        Self(Rc::new(Inner {
+            context,
+            socket,
+            by,
+            seats: RefCell::default(),
+            waiting: RefCell::default(),
+            looking_up: Cell::new(false),
+        }))
+    }
+
+    /// Does it at once if nothing waits, else behind what waits.
+    fn take(&self, asked: Asked) {
+        let mut waiting = self.0.waiting.borrow_mut();
+        if waiting.len() >= WAITING {
+            let problem = Problem::from(VaultError::Busy);
+            drop(waiting);
+            return self.fail(problem, asked.about);
+        }
+        waiting.push_back(asked);
+        drop(waiting);
+        if !self.0.looking_up.get() {
+            self.work_off();
+        }
+    }
+
+    /// Does what waits, up to the first request that needs a look-up.
+    fn work_off(&self) {
+        while let Some(Asked { request, about }) = self.next() {
+            match request {
+                Request::Join { vault, attach } => self.join(vault, attach, about),
+                Request::Leave { vault } => self.leave(&vault, about),
+                Request::Create { vault, source, key } => {
+                    let id = SourceId::generate();
+                    let command = Command::CreateSource { id, source };
+                    let vault = self.0.context.vaults.open(&vault);
+                    let answer = vault.submit(protocol::mutation(&self.0.by, command, key));
+                    self.answer(answer, about, None);
+                }
+                Request::Update { source, patch } => {
+                    let command = Command::UpdateSource {
+                        id: source.clone(),
+                        patch,
+                        if_match: None,
+                    };
+                    return self.look_up(source, command, about);
+                }
+                Request::Delete { source } => {
+                    let command = Command::DeleteSource {
+                        id: source.clone(),
+                        if_match: None,
+                    };
+                    return self.look_up(source, command, about);
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Asked> {
+        self.0.waiting.borrow_mut().pop_front()
+    }
+
+    fn join(&self, id: VaultId, attach: Attach, about: About) {
+        let (context, user) = (&self.0.context, &self.0.by.id);
+        let vault = context.vaults.open(&id);
+        let seat = self.0.seats.borrow().get(&id).copied();
+        let About { event, ack, .. } = about;
+        let asked = context.relay.join(
+            &id,
+            &vault,
+            seat,
+            (&self.0.socket, user),
+            (attach.clone(), ack),
+        );
+        self.0
+            .seats
+            .borrow_mut()
+            .insert(id.clone(), asked.subscriber);
+        let outcome = vault.subscribe(asked.subscriber, user.clone(), context.relay.sink(), attach);
+        let (this, patience) = (self.clone(), context.join_timeout);
+        actix::spawn(async move {
+            let error = match tokio::time::timeout(patience, outcome).await {
+                Ok(None) => return, // he hears so by the relay
+                Ok(Some(error)) => error,
+                Err(_) => VaultError::Busy,
+            };
+            // Who left meanwhile has cancelled it.
+            if let Some(join) = this.0.context.relay.refused(&id, &asked) {
+                let (vault, ack) = (Some(id), join.ack);
+                this.fail(error.into(), About { event, vault, ack });
+            }
+        });
+    }
+
+    fn leave(&self, id: &VaultId, about: About) {
+        if let Some(seat) = self.0.seats.borrow_mut().remove(id) {
+            for ack in self.0.context.relay.leave(id, seat) {
+                let problem = Problem::new(Code::Conflict, "Left before the join was done");
+                let error = protocol::error(problem, "vault:join", Some(id));
+                acknowledge(ack, &json!({ "ok": false, "error": error }));
+            }
+        }
+        if let Some(ack) = about.ack {
+            acknowledge(ack, &json!({ "ok": true }));
+        }
+    }
+
+    /// Learns the vault of a source, submits what is to be done there, and goes on with what waits.
+    fn look_up(&self, source: SourceId, command: Command, mut about: About) {
+        about.vault = None; // whatever the client says it is
+        self.0.looking_up.set(true);
+        let this = self.clone();
+        actix::spawn(async move {
+            let vaults = &this.0.context.vaults;
+            match vaults.journal().vault_of(&source).await {
+                Ok(Some(id)) => {
+                    let mutation = protocol::mutation(&this.0.by, command, None);
+                    let answer = vaults.open(&id).submit(mutation);
+                    this.answer(answer, about, Some(id));
+                }
+                Ok(None) => this.fail(Problem::not_found("Source"), about),
+                Err(error) => {
+                    error!(source.id = %source, %error, "a source's vault could not be looked up");
+                    this.fail(error.into(), about);
+                }
+            }
+            this.0.looking_up.set(false);
+            this.work_off();
+        });
+    }
+
+    /// Awaits what came of a mutation and tells whoever asked. Who named a source alone and is no member of its
+    /// vault `found` learns nothing of either.
+    fn answer(
+        &self,
+        outcome: impl Future<Output = Result<Answer, VaultError>> + 'static,
+        mut about: About,
+        found: Option<VaultId>,
+    ) {
+        let this = self.clone();
+        actix::spawn(async move {
+            match outcome.await {
+                Ok(answer) => this.succeed(answer, about),
+                Err(error) => {
+                    let mut problem = Problem::from(error);
+                    if let Some(vault) = found {
+                        problem = problem.of_a_source();
+                        if problem.code != Code::NotFound {
+                            about.vault = Some(vault);
+                        }
+                    }
+                    this.fail(problem, about);
+                }
+            }
+        });
+    }
+
+    fn succeed(&self, answer: Answer, about: About) {
+        let Some(ack) = about.ack else {
+            return; // the event itself is the answer
+        };
+        let seq = answer.seq;
+        match answer.resource {
+            Resource::Source(source) => {
+                acknowledge(ack, &json!({ "ok": true, "source": source, "seq": seq }));
+            }
+            Resource::Member(_) | Resource::Vault(_) | Resource::Nothing => {
+                acknowledge(ack, &json!({ "ok": true, "seq": seq }));
+            }
+        }
+    }
+
+    fn fail(&self, problem: Problem, about: About) {
+        let About { event, vault, ack } = about;
+        let error = protocol::error(problem, &event, vault.as_ref());
+        emit(&self.0.socket, "error", &error);
+        if let Some(ack) = ack {
+            acknowledge(ack, &json!({ "ok": false, "error": error }));
+        }
+    }
+}
+
+impl Events for Connection {
+    fn on_event(&mut self, event: IncomingEvent) {
+        let about = About {
+            vault: protocol::vault_named(&event.args),
+            event: event.name,
+            ack: event.ack,
+        };
+        match Request::parse(&about.event, &event.args) {
+            Ok(request) => self.take(Asked { request, about }),
+            Err(problem) => self.fail(problem, about),
+        }
+    }
+
+    fn on_disconnect(&mut self, reason: DisconnectReason) {
+        debug!(user.id = %self.0.by.id, socket.id = self.0.socket.id(), %reason, "a socket left");
+        self.0.waiting.borrow_mut().clear();
+        for (id, seat) in self.0.seats.take() {
+            self.0.context.relay.leave(&id, seat);
+        }
+    }
+}

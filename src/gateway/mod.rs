@@ -1,0 +1,151 @@
+//! Door two: sockets. The contract's events on the generic Socket.IO layer.
+//!
+//! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs` hands a worker
+//! thread's share of every vault's events to its sockets. A [`Gateway`] is built once per worker thread.
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use actix_web::http::header;
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+use tracing::debug;
+
+use crate::{
+    auth::{Credentials, Gate},
+    engineio::{CloseReason, OpenRequest},
+    problem::Problem,
+    socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
+    vault::Vaults,
+};
+
+mod connection;
+mod protocol;
+mod relay;
+
+use connection::{Connection, Context};
+use relay::Relay;
+
+pub use protocol::NAMESPACE;
+
+/// The session that a socket came with is over: its transport is closed, and the client comes back with what it
+/// has now.
+const SESSION_OVER: CloseReason = CloseReason::Application("session expired");
+
+/// What a gateway is built with.
+#[derive(Clone)]
+pub struct GatewayOptions {
+    /// Events waiting for one worker thread (`actors.relay_mailbox`).
+    pub relay_mailbox: usize,
+    /// How long a join may wait for its vault (`actors.join_timeout`).
+    pub join_timeout: Duration,
+    /// Set when the service stops: a CONNECT has its transport closed from then on.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// The namespace in which the contract's events are spoken, on one worker thread.
+pub struct Gateway {
+    gate: Gate,
+    context: Context,
+    draining: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    /// Starts the gateway of this worker thread; needs its actix runtime.
+    pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
+        let relay = Relay::start(options.relay_mailbox, vaults.journal().epoch());
+        Self {
+            gate,
+            context: Context {
+                vaults,
+                relay,
+                join_timeout: options.join_timeout,
+            },
+            draining: options.draining,
+        }
+    }
+}
+
+impl Namespace for Gateway {
+    fn connect(
+        &self,
+        socket: Socket,
+        auth: Value,
+        request: Rc<OpenRequest>,
+    ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
+        let (gate, context) = (self.gate.clone(), self.context.clone());
+        let draining = self.draining.load(Ordering::Acquire);
+        Box::pin(async move {
+            if draining {
+                // After a CONNECT_ERROR the official client would stay away.
+                return Err(Refusal::Close(CloseReason::Shutdown));
+            }
+            let credentials = credentials(&request, &auth);
+            let session = gate.admit(&credentials).await.map_err(|error| {
+                let problem = Problem::from(error);
+                debug!(reason = %problem.message, "a CONNECT was refused");
+                Refusal::message(problem.message)
+            })?;
+            let end = Alarm::at(session.expires_at, socket.clone());
+            let connection = Connection::new(context, socket, session.principal);
+            Ok(Box::new(Admitted {
+                connection,
+                _end: end,
+            }) as Box<dyn Events>)
+        })
+    }
+}
+
+/// Who shows up, by the auth payload or by the request that opened the Engine.IO session.
+fn credentials(request: &OpenRequest, auth: &Value) -> Credentials {
+    let headers = request.headers();
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.as_bytes());
+    let cookies = headers
+        .get_all(header::COOKIE)
+        .map(|value| value.as_bytes());
+    Credentials::from_headers(bearer, cookies)
+        .with_payload(auth.get("token").and_then(Value::as_str))
+}
+
+/// A connected user, until his session ends.
+struct Admitted {
+    connection: Connection,
+    _end: Alarm,
+}
+
+impl Events for Admitted {
+    fn on_event(&mut self, event: IncomingEvent) {
+        self.connection.on_event(event);
+    }
+
+    fn on_disconnect(&mut self, reason: DisconnectReason) {
+        self.connection.on_disconnect(reason);
+    }
+}
+
+/// Closes a socket's transport at the end of its session, unless it is dropped before.
+struct Alarm(tokio::task::JoinHandle<()>);
+
+impl Alarm {
+    fn at(end: SystemTime, socket: Socket) -> Self {
+        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+        Self(actix::spawn(async move {
+            tokio::time::sleep(left).await;
+            socket.close(SESSION_OVER);
+        }))
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

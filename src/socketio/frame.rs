@@ -1,0 +1,347 @@
+//! Packet ↔ frame, by way of the codec crates. A frame is encoded once and pushed to any number of sockets.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use engineioxide_core::Packet as EnginePacket;
+use serde::Serialize;
+use serde_json::Value as Json;
+use socketioxide_core::{Str, Value, packet::Packet, parser::Parse};
+use socketioxide_parser_common::CommonParser;
+
+use super::error::EncodeError;
+use crate::engineio;
+
+/// Names that a client must not use for its events: they mean something to either side's library.
+const RESERVED: [&str; 6] = [
+    "connect",
+    "connect_error",
+    "disconnect",
+    "disconnecting",
+    "newListener",
+    "removeListener",
+];
+
+/// An encoded packet, complete down to Engine.IO. A clone shares the bytes, on whatever thread.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    text: engineio::Frame,
+    /// Binary messages that follow the text; none in nearly all frames.
+    attachments: Option<Arc<[Bytes]>>,
+}
+
+impl Frame {
+    /// The event `name` in the namespace `ns`; its arguments are JSON text, which is taken as it is.
+    ///
+    /// ```
+    /// use vaultcast::socketio::Frame;
+    ///
+    /// let frame = Frame::event("/", "greeting", &[r#"{"hello":"world"}"#, "7"]);
+    /// assert_eq!(frame.text(), r#"42["greeting",{"hello":"world"},7]"#);
+    /// ```
+    pub fn event(ns: &str, name: &str, args: &[&str]) -> Self {
+        Self::event_with(ns, name, args, Vec::new())
+    }
+
+    /// Likewise, with binary attachments. The arguments say where each stands: `{"_placeholder":true,"num":0}`.
+    pub fn event_with(ns: &str, name: &str, args: &[&str], attachments: Vec<Bytes>) -> Self {
+        let name = Json::from(name).to_string();
+        let payload = array(
+            std::iter::once(name.as_str()).chain(args.iter().copied()),
+            attachments,
+        );
+        Self::encode(Packet::event(ns.to_owned(), payload))
+    }
+
+    /// The packet as text, without attachments.
+    pub fn text(&self) -> &str {
+        match &self.text {
+            engineio::Frame::Text(text) => text,
+            engineio::Frame::Binary(_) => "",
+        }
+    }
+
+    /// The event `name` with anything that serialises: a tuple is several arguments, all else is one.
+    pub(super) fn emit<T: Serialize + ?Sized>(
+        ns: &str,
+        name: &str,
+        data: &T,
+    ) -> Result<Self, EncodeError> {
+        let payload = CommonParser.encode_value(data, Some(name))?;
+        Ok(Self::encode(Packet::event(ns.to_owned(), payload)))
+    }
+
+    /// The acknowledgement of the client's event number `id`.
+    pub(super) fn ack<T: Serialize + ?Sized>(
+        ns: &str,
+        id: i64,
+        data: &T,
+    ) -> Result<Self, EncodeError> {
+        let payload = CommonParser.encode_value(data, None)?;
+        Ok(Self::encode(Packet::ack(ns.to_owned(), payload, id)))
+    }
+
+    /// Likewise, with arguments as JSON text and binary attachments.
+    pub(super) fn ack_with(ns: &str, id: i64, args: &[&str], attachments: Vec<Bytes>) -> Self {
+        let payload = array(args.iter().copied(), attachments);
+        Self::encode(Packet::ack(ns.to_owned(), payload, id))
+    }
+
+    /// The answer to a CONNECT that was granted.
+    pub(super) fn connect(ns: &str, sid: &str) -> Self {
+        let answer = serde_json::json!({ "sid": sid }).to_string();
+        Self::encode(Packet::connect(
+            ns.to_owned(),
+            Some(Value::Str(answer.into(), None)),
+        ))
+    }
+
+    /// The answer to a CONNECT that was refused.
+    pub(super) fn connect_error(ns: &str, message: &str, data: Option<&Json>) -> Self {
+        let Some(data) = data else {
+            return Self::encode(Packet::connect_error(ns.to_owned(), message));
+        };
+        // The codec has no place for data, so the packet's head is the codec's and its payload ours.
+        let bare = Self::encode(Packet::connect_error(ns.to_owned(), ""));
+        let head = bare.text().trim_end_matches(r#"{"message":""}"#);
+        let payload = serde_json::json!({ "message": message, "data": data });
+        let text = engineio::Frame::Text(ByteString::from(format!("{head}{payload}")));
+        Self {
+            text,
+            attachments: None,
+        }
+    }
+
+    /// Tells the client that it has left the namespace.
+    pub(super) fn disconnect(ns: &str) -> Self {
+        Self::encode(Packet::disconnect(ns.to_owned()))
+    }
+
+    /// Puts it into a socket's outbox.
+    pub(super) fn push_to(&self, socket: &engineio::Socket) {
+        socket.push(self.text.clone());
+        for attachment in self.attachments.iter().flat_map(|all| all.iter()) {
+            socket.push(engineio::Frame::Binary(attachment.clone()));
+        }
+    }
+
+    /// How many bytes and how many Engine.IO frames it is.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let attachments = self.attachments.as_deref().unwrap_or_default();
+        let bytes = self.text.len() + attachments.iter().map(Bytes::len).sum::<usize>();
+        (bytes, 1 + attachments.len())
+    }
+
+    fn encode(packet: Packet) -> Self {
+        match CommonParser.encode(packet) {
+            Value::Str(text, attachments) => Self {
+                text: EnginePacket::Message(text).into(),
+                attachments: attachments.map(|all| all.into_iter().collect()),
+            },
+            Value::Bytes(bytes) => Self {
+                text: engineio::Frame::Binary(bytes),
+                attachments: None,
+            },
+        }
+    }
+}
+
+/// A payload from JSON texts.
+fn array<'a>(items: impl Iterator<Item = &'a str>, attachments: Vec<Bytes>) -> Value {
+    let mut text = String::from("[");
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(item);
+    }
+    text.push(']');
+    let attachments = (!attachments.is_empty()).then(|| VecDeque::from(attachments));
+    Value::Str(Str::from(text), attachments)
+}
+
+/// An event as it came: name, arguments, attachments.
+pub(super) struct Decoded {
+    pub name: String,
+    pub args: Vec<Json>,
+    pub attachments: Vec<Bytes>,
+}
+
+/// What a client's event says; nothing if it is malformed or its name is reserved.
+pub(super) fn decode_event(payload: Value) -> Option<Decoded> {
+    let Value::Str(text, attachments) = payload else {
+        return None;
+    };
+    let attachments: Vec<Bytes> = attachments.unwrap_or_default().into();
+    let mut args: Vec<Json> = serde_json::from_str(&text).ok()?;
+    if args.is_empty()
+        || !args
+            .iter()
+            .all(|arg| placeholders_are_filled(arg, attachments.len()))
+    {
+        return None;
+    }
+    let name = match args.remove(0) {
+        Json::String(name) => name,
+        // JavaScript knows no difference between the names 7 and "7".
+        Json::Number(name) => name.to_string(),
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => return None,
+    };
+    (!RESERVED.contains(&name.as_str())).then_some(Decoded {
+        name,
+        args,
+        attachments,
+    })
+}
+
+/// Whether each placeholder in `value` has its attachment. Without attachments it is an object like any other.
+fn placeholders_are_filled(value: &Json, attachments: usize) -> bool {
+    match value {
+        Json::Object(fields)
+            if attachments > 0 && fields.get("_placeholder") == Some(&Json::Bool(true)) =>
+        {
+            let num = fields.get("num").and_then(Json::as_u64);
+            num.is_some_and(|num| num < attachments as u64)
+        }
+        Json::Object(fields) => fields
+            .values()
+            .all(|value| placeholders_are_filled(value, attachments)),
+        Json::Array(items) => items
+            .iter()
+            .all(|item| placeholders_are_filled(item, attachments)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+    }
+}
+
+/// The auth payload of a CONNECT: an object, empty where none was sent; nothing if it is anything else.
+pub(super) fn decode_auth(payload: Option<Value>) -> Option<Json> {
+    let auth = match payload {
+        None => return Some(Json::Object(Default::default())),
+        Some(Value::Str(text, _)) => serde_json::from_str::<Json>(&text).ok()?,
+        Some(Value::Bytes(_)) => return None,
+    };
+    auth.is_object().then_some(auth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_whole_packets() {
+        assert_eq!(Frame::event("/", "a\"b", &[]).text(), r#"42["a\"b"]"#);
+        assert_eq!(
+            Frame::event("/custom", "x", &["1", "[2]"]).text(),
+            r#"42/custom,["x",1,[2]]"#
+        );
+        assert_eq!(
+            Frame::emit("/", "x", &("a", 1)).unwrap().text(),
+            r#"42["x","a",1]"#
+        );
+        assert_eq!(
+            Frame::emit("/", "x", &vec![1, 2]).unwrap().text(),
+            r#"42["x",[1,2]]"#
+        );
+        assert_eq!(Frame::ack("/", 12, &true).unwrap().text(), "4312[true]");
+        assert_eq!(
+            Frame::ack_with("/custom", 0, &["1", "2"], vec![]).text(),
+            "43/custom,0[1,2]"
+        );
+        assert_eq!(
+            Frame::connect("/custom", "id").text(),
+            r#"40/custom,{"sid":"id"}"#
+        );
+        assert_eq!(Frame::disconnect("/").text(), "41");
+    }
+
+    #[test]
+    fn a_refusal_may_carry_data() {
+        let data = serde_json::json!({"retry": 5});
+        assert_eq!(
+            Frame::connect_error("/", "no", None).text(),
+            r#"44{"message":"no"}"#
+        );
+        assert_eq!(
+            Frame::connect_error("/custom", "no", Some(&data)).text(),
+            r#"44/custom,{"data":{"retry":5},"message":"no"}"#
+        );
+    }
+
+    #[test]
+    fn a_frame_with_attachments_is_a_binary_event() {
+        let placeholder = r#"{"_placeholder":true,"num":0}"#;
+        let frame = Frame::event_with(
+            "/",
+            "file",
+            &[placeholder],
+            vec![Bytes::from_static(&[1, 2, 3])],
+        );
+        assert_eq!(
+            frame.text(),
+            r#"451-["file",{"_placeholder":true,"num":0}]"#
+        );
+        assert_eq!(frame.size(), (frame.text().len() + 3, 2));
+    }
+
+    fn event(text: &'static str, attachments: usize) -> Option<Decoded> {
+        let attachments = (attachments > 0).then(|| vec![Bytes::new(); attachments].into());
+        decode_event(Value::Str(text.into(), attachments))
+    }
+
+    #[test]
+    fn an_event_is_a_name_and_its_arguments() {
+        let decoded = event(r#"["a\u0022b",1,{"c":null}]"#, 0).unwrap();
+        assert_eq!(decoded.name, "a\"b");
+        assert_eq!(
+            decoded.args,
+            [serde_json::json!(1), serde_json::json!({"c": null})]
+        );
+        assert_eq!(event("[7]", 0).unwrap().name, "7");
+    }
+
+    #[test]
+    fn what_is_no_event_is_none() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "[null]",
+            "[{}]",
+            "[[\"a\"]]",
+            "[\"a\"",
+            "[\"a\"]x",
+            "\"a\"",
+        ] {
+            assert!(event(text, 0).is_none(), "{text}");
+        }
+        for name in RESERVED {
+            let text: &'static str = Box::leak(format!("[\"{name}\"]").into_boxed_str());
+            assert!(event(text, 0).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_must_have_its_attachment() {
+        assert!(event(r#"["a",{"b":[{"_placeholder":true,"num":1}]}]"#, 2).is_some());
+        assert!(event(r#"["a",{"b":[{"_placeholder":true,"num":2}]}]"#, 2).is_none());
+        assert!(event(r#"["a",{"_placeholder":true,"num":-1}]"#, 1).is_none());
+        assert!(
+            event(r#"["a",{"_placeholder":true,"num":7}]"#, 0).is_some(),
+            "data like any other"
+        );
+    }
+
+    #[test]
+    fn an_auth_payload_is_an_object_or_absent() {
+        let auth = |text: &'static str| decode_auth(Some(Value::Str(text.into(), None)));
+        assert_eq!(decode_auth(None), Some(serde_json::json!({})));
+        assert_eq!(
+            auth(r#"{"token":"t"}"#),
+            Some(serde_json::json!({"token": "t"}))
+        );
+        assert_eq!(auth("null"), None);
+        assert_eq!(auth("[]"), None);
+        assert_eq!(auth("{"), None);
+    }
+}

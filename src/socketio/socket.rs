@@ -1,0 +1,191 @@
+//! What an application keeps of a connected client: emit, acknowledge, disconnect.
+
+use std::{cell::RefCell, mem, rc::Rc};
+
+use bytes::Bytes;
+use rand::Rng;
+use serde::Serialize;
+
+use super::{error::EncodeError, frame::Frame};
+use crate::engineio::{self, CloseReason};
+
+/// A client in a namespace. A clone is another handle to the same one; all of them live on one worker thread.
+#[derive(Clone)]
+pub struct Socket(Rc<Shared>);
+
+struct Shared {
+    id: String,
+    ns: String,
+    engine: engineio::Socket,
+    phase: RefCell<Phase>,
+}
+
+enum Phase {
+    /// The namespace has not answered the CONNECT yet. What is sent waits, for the answer goes first.
+    Connecting(Held),
+    /// What is sent goes straight to the outbox.
+    Joined,
+    /// Nothing is sent any more.
+    Left,
+}
+
+/// Frames that wait for the answer to a CONNECT, within the bounds of an outbox.
+#[derive(Default)]
+struct Held {
+    frames: Vec<Frame>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Socket {
+    pub(super) fn connecting(ns: &str, engine: engineio::Socket) -> Self {
+        let phase = RefCell::new(Phase::Connecting(Held::default()));
+        Self(Rc::new(Shared {
+            id: new_id(),
+            ns: ns.to_owned(),
+            engine,
+            phase,
+        }))
+    }
+
+    /// The socket's id, which may be told to others.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The namespace it is in.
+    pub fn namespace(&self) -> &str {
+        &self.0.ns
+    }
+
+    /// Sends an event with anything that serialises: a tuple is several arguments, all else is one.
+    pub fn emit<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), EncodeError> {
+        self.push(&Frame::emit(&self.0.ns, name, data)?);
+        Ok(())
+    }
+
+    /// Sends a frame that was encoded before, for this namespace. Over the outbox's bounds the session is closed as
+    /// [slow](CloseReason::Slow).
+    pub fn push(&self, frame: &Frame) {
+        match &mut *self.0.phase.borrow_mut() {
+            Phase::Joined => frame.push_to(&self.0.engine),
+            Phase::Connecting(held) => {
+                if !held.take(frame, self.0.engine.config()) {
+                    self.0.engine.close(CloseReason::Slow);
+                }
+            }
+            Phase::Left => {}
+        }
+    }
+
+    /// Makes the client leave the namespace. The official client stays away then; to have it come back,
+    /// [close](Socket::close) the session.
+    pub fn disconnect(&self) {
+        if !matches!(self.0.phase.replace(Phase::Left), Phase::Left) {
+            Frame::disconnect(&self.0.ns).push_to(&self.0.engine);
+            // The connection takes the application's handlers away at its next turn.
+            self.0.engine.wake();
+        }
+    }
+
+    /// Ends the session under it, and with it every namespace of this client. The official client comes back.
+    pub fn close(&self, reason: CloseReason) {
+        self.0.engine.close(reason);
+    }
+
+    /// Whether what is sent still has a way to the client.
+    pub fn is_connected(&self) -> bool {
+        !self.has_left() && self.0.engine.is_open()
+    }
+
+    /// Frames and bytes that wait for this client, in all namespaces.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.0.engine.waiting()
+    }
+
+    /// Answers the CONNECT, and lets out what waited for that.
+    pub(super) fn join(&self) {
+        let mut phase = self.0.phase.borrow_mut();
+        if let Phase::Connecting(held) = &mut *phase {
+            let held = mem::take(held);
+            Frame::connect(&self.0.ns, &self.0.id).push_to(&self.0.engine);
+            held.frames
+                .iter()
+                .for_each(|frame| frame.push_to(&self.0.engine));
+            *phase = Phase::Joined;
+        }
+    }
+
+    /// Sends nothing more.
+    pub(super) fn leave(&self) {
+        *self.0.phase.borrow_mut() = Phase::Left;
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        matches!(*self.0.phase.borrow(), Phase::Left)
+    }
+}
+
+impl Held {
+    /// Keeps a frame, if there is room.
+    fn take(&mut self, frame: &Frame, config: &engineio::Config) -> bool {
+        let (bytes, count) = frame.size();
+        self.count += count;
+        self.bytes += bytes;
+        let fits = self.count <= config.outbox_events && self.bytes <= config.outbox_bytes;
+        if fits {
+            self.frames.push(frame.clone());
+        }
+        fits
+    }
+}
+
+/// The acknowledgement that a client asked for with its event. Dropping it acknowledges nothing.
+pub struct Ack {
+    socket: Socket,
+    id: i64,
+}
+
+impl Ack {
+    pub(super) fn new(socket: Socket, id: i64) -> Self {
+        Self { socket, id }
+    }
+
+    /// Acknowledges with anything that serialises: a tuple is several arguments, all else is one.
+    pub fn send<T: Serialize + ?Sized>(self, data: &T) -> Result<(), EncodeError> {
+        self.socket
+            .push(&Frame::ack(self.socket.namespace(), self.id, data)?);
+        Ok(())
+    }
+
+    /// Acknowledges with arguments that are JSON text and with binary attachments, as [`Frame::event_with`] does.
+    pub fn send_with(self, args: &[&str], attachments: Vec<Bytes>) {
+        self.socket.push(&Frame::ack_with(
+            self.socket.namespace(),
+            self.id,
+            args,
+            attachments,
+        ));
+    }
+}
+
+/// 120 random bits in twenty characters that need no escape anywhere.
+fn new_id() -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = rand::rng().random::<u128>();
+    (0..20)
+        .map(|place| char::from(ALPHABET[(bits >> (6 * place)) as usize & 63]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_twenty_characters_and_never_comes_twice() {
+        let (one, other) = (new_id(), new_id());
+        assert_eq!(one.len(), 20);
+        assert_ne!(one, other);
+    }
+}

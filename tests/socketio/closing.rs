@@ -1,0 +1,360 @@
+//! How a connection ends, seen from both sides, with an application that is told and tells what happens.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer};
+use bytes::Bytes;
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use serde_json::{Value, json};
+use tokio::sync::{
+    Notify,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    watch,
+};
+use vaultcast::{
+    engineio::{CloseReason, Config, OpenRequest, Server},
+    socketio::{
+        DisconnectReason, Events, Frame, IncomingEvent, Namespace, Refusal, Socket, SocketIo,
+    },
+};
+
+use crate::server::{TestServer, patient, patiently};
+
+/// An application that does what its clients ask for and reports why they leave.
+#[derive(Clone)]
+struct Stage {
+    reports: UnboundedSender<String>,
+    /// Lets a CONNECT with `{"wait":true}` go on.
+    gate: Arc<Notify>,
+    /// How many attachments of pages are in memory.
+    tracked: watch::Sender<usize>,
+}
+
+impl Namespace for Stage {
+    fn connect(
+        &self,
+        socket: Socket,
+        auth: Value,
+        _request: Rc<OpenRequest>,
+    ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
+        let stage = self.clone();
+        async move {
+            if auth["wait"] == true {
+                let _ = stage.reports.send("waiting".into());
+                let given_up = Cancelled(stage.reports.clone());
+                stage.gate.notified().await;
+                std::mem::forget(given_up);
+            }
+            match auth["refuse"].as_str() {
+                Some("close") => return Err(Refusal::Close(CloseReason::Shutdown)),
+                Some("panic") => panic!("as it was asked to"),
+                Some(message) => {
+                    let (message, data) = (message.to_owned(), Some(json!({"retry": false})));
+                    return Err(Refusal::ConnectError { message, data });
+                }
+                None => {}
+            }
+            Ok(Box::new(Actor { socket, stage }) as Box<dyn Events>)
+        }
+        .boxed_local()
+    }
+}
+
+/// Reports that a CONNECT was given up.
+struct Cancelled(UnboundedSender<String>);
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        let _ = self.0.send("cancelled".into());
+    }
+}
+
+struct Actor {
+    socket: Socket,
+    stage: Stage,
+}
+
+impl Events for Actor {
+    fn on_event(&mut self, event: IncomingEvent) {
+        match event.name.as_str() {
+            "leave" => self.socket.disconnect(),
+            "close" => {
+                self.socket.emit("goodbye", "see you").unwrap();
+                self.socket
+                    .close(CloseReason::Application("session expired"));
+            }
+            "panic" => panic!("as it was asked to"),
+            "burst" => {
+                for number in 0..1000 {
+                    self.socket.emit("number", &number).unwrap();
+                }
+            }
+            "pages" => {
+                let page = format!("\"{}\"", "x".repeat(16 * 1024));
+                let args = [page.as_str(), r#"{"_placeholder":true,"num":0}"#];
+                for _ in 0..16 {
+                    let attachment = Bytes::from_owner(Tracked::new(&self.stage.tracked));
+                    self.socket
+                        .push(&Frame::event_with("/", "page", &args, vec![attachment]));
+                }
+            }
+            _ => {
+                if let Some(ack) = event.ack {
+                    ack.send(&event.name).unwrap();
+                }
+            }
+        }
+    }
+
+    fn on_disconnect(&mut self, reason: DisconnectReason) {
+        let _ = self.stage.reports.send(reason.to_string());
+    }
+}
+
+/// Bytes of which it is known how many are in memory.
+struct Tracked(watch::Sender<usize>);
+
+impl Tracked {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl AsRef<[u8]> for Tracked {
+    fn as_ref(&self) -> &[u8] {
+        b"tracked"
+    }
+}
+
+struct Theatre {
+    server: TestServer,
+    reports: UnboundedReceiver<String>,
+    gate: Arc<Notify>,
+    tracked: watch::Sender<usize>,
+}
+
+impl Theatre {
+    fn open(config: Config) -> Self {
+        let (sender, reports) = unbounded_channel();
+        let (gate, tracked) = (Arc::new(Notify::new()), watch::Sender::default());
+        let stage = Stage {
+            reports: sender,
+            gate: gate.clone(),
+            tracked: tracked.clone(),
+        };
+        let server = TestServer::start(|listener, sessions| {
+            let server = HttpServer::new(move || {
+                let namespaces = SocketIo::new().namespace("/", stage.clone());
+                let server = Server::new(config.clone(), sessions.clone(), Rc::new(namespaces));
+                App::new().configure(server.routes("/socket.io/"))
+            });
+            let server = server
+                .workers(1)
+                .client_disconnect_timeout(Duration::ZERO)
+                .on_connect(|connection, _| {
+                    let stream = connection
+                        .downcast_ref::<actix_web::rt::net::TcpStream>()
+                        .unwrap();
+                    let socket = socket2::SockRef::from(stream);
+                    socket
+                        .set_tcp_user_timeout(Some(Duration::from_millis(500)))
+                        .unwrap();
+                })
+                .listen(listener)?;
+            Ok(server.run())
+        });
+        Self {
+            server,
+            reports,
+            gate,
+            tracked,
+        }
+    }
+
+    async fn report(&mut self) -> String {
+        patiently(self.reports.recv()).await.unwrap()
+    }
+}
+
+#[actix_web::test]
+async fn a_client_that_leaves_its_namespace_is_reported_so() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say("41").await;
+    assert_eq!(theatre.report().await, "client namespace disconnect");
+}
+
+#[actix_web::test]
+async fn a_client_that_is_made_to_leave_is_told_and_reported() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["leave"]"#).await;
+    assert_eq!(client.hear().await, "41");
+    assert_eq!(theatre.report().await, "server namespace disconnect");
+}
+
+#[actix_web::test]
+async fn a_connection_that_is_lost_is_reported_so() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    drop(client);
+    assert_eq!(theatre.report().await, "transport close");
+}
+
+#[actix_web::test]
+async fn what_was_sent_before_an_orderly_close_arrives() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["close"]"#).await;
+    assert_eq!(client.hear().await, r#"42["goodbye","see you"]"#);
+    assert_eq!(client.closed().await, (1000, "session expired".to_owned()));
+    assert_eq!(theatre.report().await, "session expired");
+    theatre.server.emptied().await;
+}
+
+#[actix_web::test]
+async fn a_refusal_says_what_it_is_given_to_say_and_the_connection_goes_on() {
+    let theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say(r#"40{"refuse":"UNAUTHORIZED"}"#).await;
+    assert_eq!(
+        client.hear().await,
+        r#"44{"data":{"retry":false},"message":"UNAUTHORIZED"}"#
+    );
+    client.say("40").await;
+    assert!(client.hear().await.starts_with("40{"));
+}
+
+#[actix_web::test]
+async fn a_refusal_may_also_close_without_a_word() {
+    let theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say(r#"40{"refuse":"close"}"#).await;
+    assert_eq!(
+        client.closed().await,
+        (1001, "server shutting down".to_owned())
+    );
+    theatre.server.emptied().await;
+}
+
+#[actix_web::test]
+async fn an_event_sent_right_behind_the_connect_is_too_early() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say(r#"40{"wait":true}"#).await;
+    assert_eq!(theatre.report().await, "waiting");
+    client.say(r#"42["early"]"#).await;
+    assert_eq!(client.closed().await.1, "parse error");
+    assert_eq!(theatre.report().await, "cancelled");
+}
+
+#[actix_web::test]
+async fn a_disconnect_cancels_a_connect_under_way() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say(r#"40{"wait":true}"#).await;
+    assert_eq!(theatre.report().await, "waiting");
+    client.say("41").await;
+    assert_eq!(theatre.report().await, "cancelled");
+
+    client.say("40").await;
+    assert!(
+        client.hear().await.starts_with("40{"),
+        "and the next one is answered"
+    );
+}
+
+#[actix_web::test]
+async fn an_event_right_behind_the_answer_finds_its_handler() {
+    let mut theatre = Theatre::open(patient());
+    for _ in 0..50 {
+        let mut client = theatre.server.socketio().await;
+        client.say(r#"40{"wait":true}"#).await;
+        assert_eq!(theatre.report().await, "waiting");
+        theatre.gate.notify_one();
+        assert!(client.hear().await.starts_with("40{"));
+        client.say(r#"420["ready"]"#).await;
+        assert_eq!(client.hear().await, r#"430["ready"]"#);
+        client.say("41").await;
+        assert_eq!(theatre.report().await, "client namespace disconnect");
+    }
+}
+
+#[actix_web::test]
+async fn a_burst_leaves_whole_and_in_order() {
+    let theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["burst"]"#).await;
+    for number in 0..1000 {
+        assert_eq!(client.hear().await, format!(r#"42["number",{number}]"#));
+    }
+}
+
+#[actix_web::test]
+async fn a_panic_of_the_application_ends_that_one_connection() {
+    let theatre = Theatre::open(patient());
+    let mut bystander = theatre.server.socketio().await;
+    bystander.say("40").await;
+    assert!(bystander.hear().await.starts_with("40{"));
+
+    let mut refused = theatre.server.socketio().await;
+    refused.say(r#"40{"refuse":"panic"}"#).await;
+    assert_eq!(refused.closed().await, (1011, "internal fault".to_owned()));
+
+    let mut unlucky = theatre.server.socketio().await;
+    unlucky.say("40").await;
+    unlucky.hear().await;
+    unlucky.say(r#"42["panic"]"#).await;
+    assert_eq!(unlucky.closed().await, (1011, "internal fault".to_owned()));
+
+    bystander.say(r#"421["still"]"#).await;
+    assert_eq!(bystander.hear().await, r#"431["still"]"#);
+    assert_eq!(theatre.server.sessions.open(), 1);
+}
+
+/// What actix-ws's channel still holds for a peer that does not read, until the kernel gives its connection up.
+const CHANNEL: usize = 32;
+
+#[actix_web::test]
+async fn a_reader_that_stops_reading_is_closed_as_slow_and_leaves_nothing() {
+    let mut theatre = Theatre::open(Config {
+        outbox_events: 200,
+        ..patient()
+    });
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+
+    // It asks for more and more and reads nothing, until the kernel takes no more for it and its outbox is full.
+    while theatre.reports.is_empty() {
+        client.say(r#"42["pages"]"#).await;
+    }
+    assert_eq!(theatre.report().await, "slow");
+    theatre.server.emptied().await;
+    let kept = *theatre.tracked.borrow();
+    assert!(kept <= CHANNEL, "{kept} attachments are still in memory");
+
+    // The client is still there and still does not read; the connection goes all the same, and the rest with it.
+    let mut tracked = theatre.tracked.subscribe();
+    patiently(tracked.wait_for(|count| *count == 0))
+        .await
+        .unwrap();
+    drop(client);
+}
