@@ -1,12 +1,13 @@
 //! Vaults: who I am, which are mine, to make, rename and delete one.
 
 use actix_web::{HttpResponse, web};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 
 use crate::{
-    domain::{Command, Mutation, Principal, VaultId, ids::MembershipId},
+    domain::{Command, Mutation, Principal, Seq, VaultId, ids::MembershipId},
     forms,
-    journal::{NewVault, Stretch},
+    journal::{JournalError, NewVault, Record, Stretch},
     problem::{Code, Problem},
 };
 
@@ -97,15 +98,43 @@ pub async fn events(
             return Err(Problem::new(Code::JournalTrimmed, message).into());
         }
     };
-    let event = |record: crate::journal::Record| {
-        let payload: Value = serde_json::from_str(&record.payload).unwrap_or_default();
-        let mut event = Map::new();
-        event.insert("seq".to_owned(), record.seq.0.into());
-        event.insert("event".to_owned(), record.kind.as_str().into());
-        event.insert("payload".to_owned(), payload);
-        Value::Object(event)
-    };
-    let events: Vec<_> = listing.rows.into_iter().map(event).collect();
+    let events = listing
+        .rows
+        .iter()
+        .map(EventView::of)
+        .collect::<Result<Vec<_>, _>>()?;
     let epoch = api.journal().epoch();
-    Ok(HttpResponse::Ok().json(json!({ "events": events, "seq": listing.seq, "epoch": epoch })))
+    Ok(HttpResponse::Ok().json(EventsView {
+        events,
+        seq: listing.seq,
+        epoch,
+    }))
+}
+
+/// A stretch of the journal as it is answered.
+#[derive(Serialize)]
+struct EventsView<'a> {
+    events: Vec<EventView<'a>>,
+    seq: Seq,
+    epoch: &'a str,
+}
+
+/// An event as it is answered: its payload is the journal's text, as subscribers got it.
+#[derive(Serialize)]
+struct EventView<'a> {
+    seq: Seq,
+    event: &'static str,
+    payload: &'a RawValue,
+}
+
+impl<'a> EventView<'a> {
+    fn of(record: &'a Record) -> Result<Self, JournalError> {
+        let payload = serde_json::from_str(&record.payload);
+        let payload = payload.map_err(|error| JournalError::unreadable(&error))?;
+        Ok(Self {
+            seq: record.seq,
+            event: record.kind.as_str(),
+            payload,
+        })
+    }
 }

@@ -11,18 +11,17 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use tracing::{debug, error};
 
 use crate::{
-    domain::{Answer, Command, Principal, Resource, SourceId, SubscriberId, VaultId},
+    domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
     problem::{Code, Problem},
     socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket},
     vault::{Attach, VaultError, Vaults},
 };
 
 use super::{
-    protocol::{self, Request},
+    protocol::{self, Done, Request},
     relay::{Relay, acknowledge, emit},
 };
 
@@ -164,12 +163,12 @@ impl Connection {
         if let Some(seat) = self.0.seats.borrow_mut().remove(id) {
             for ack in self.0.context.relay.leave(id, seat) {
                 let problem = Problem::new(Code::Conflict, "Left before the join was done");
-                let error = protocol::error(problem, "vault:join", Some(id));
-                acknowledge(ack, &json!({ "ok": false, "error": error }));
+                let error = protocol::Error::new(problem, "vault:join", Some(id.clone()));
+                acknowledge(ack, &error.acknowledgement());
             }
         }
         if let Some(ack) = about.ack {
-            acknowledge(ack, &json!({ "ok": true }));
+            acknowledge(ack, &Done::OK);
         }
     }
 
@@ -208,7 +207,12 @@ impl Connection {
         let this = self.clone();
         actix::spawn(async move {
             match outcome.await {
-                Ok(answer) => this.succeed(answer, about),
+                Ok(answer) => {
+                    // Without an acknowledgement, the event itself is the answer.
+                    if let Some(ack) = about.ack {
+                        acknowledge(ack, &Done::from(answer));
+                    }
+                }
                 Err(error) => {
                     let mut problem = Problem::from(error);
                     if let Some(vault) = found {
@@ -223,27 +227,12 @@ impl Connection {
         });
     }
 
-    fn succeed(&self, answer: Answer, about: About) {
-        let Some(ack) = about.ack else {
-            return; // the event itself is the answer
-        };
-        let seq = answer.seq;
-        match answer.resource {
-            Resource::Source(source) => {
-                acknowledge(ack, &json!({ "ok": true, "source": source, "seq": seq }));
-            }
-            Resource::Member(_) | Resource::Vault(_) | Resource::Nothing => {
-                acknowledge(ack, &json!({ "ok": true, "seq": seq }));
-            }
-        }
-    }
-
     fn fail(&self, problem: Problem, about: About) {
         let About { event, vault, ack } = about;
-        let error = protocol::error(problem, &event, vault.as_ref());
+        let error = protocol::Error::new(problem, &event, vault);
         emit(&self.0.socket, "error", &error);
         if let Some(ack) = ack {
-            acknowledge(ack, &json!({ "ok": false, "error": error }));
+            acknowledge(ack, &error.acknowledgement());
         }
     }
 }

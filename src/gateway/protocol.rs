@@ -1,15 +1,18 @@
 //! The contract's words: what clients ask by which event, and what they are told. Nobody else knows them.
 
-use serde_json::{Map, Value, json};
+use std::ops::Not;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     domain::{
-        Command, Mutation, NewSource, Principal, Seq, SourceId, SourcePatch, VaultId,
-        idempotency::IdempotencyKey,
+        Answer, Command, Mutation, NewSource, Principal, Refusal, Resource, Role, Seq, Source,
+        SourceId, SourcePatch, VaultId, idempotency::IdempotencyKey,
     },
     forms,
     journal::Record,
-    problem::Problem,
+    problem::{Code, Problem},
     socketio::Frame,
     vault::{Attach, Joined},
 };
@@ -104,42 +107,138 @@ pub(super) fn vault_named(args: &[Value]) -> Option<VaultId> {
 }
 
 /// What went wrong, as the `error` event and a negative acknowledgement tell it.
-pub(super) fn error(problem: Problem, event: &str, vault: Option<&VaultId>) -> Value {
-    let mut details = Map::new();
-    details.insert("event".to_owned(), event.into());
-    if let Some(vault) = vault {
-        details.insert("vaultId".to_owned(), vault.as_str().into());
-    }
-    match problem.details {
-        Some(fields @ Value::Array(_)) => {
-            details.insert("fields".to_owned(), fields);
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Error {
+    message: String,
+    code: Code,
+    details: Details,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    /// The client's event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    /// The vault, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vault_id: Option<VaultId>,
+    /// For `VALIDATION_FAILED`, the list that HTTP puts into `details`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Value>,
+    /// What else HTTP tells, such as `outcome`.
+    #[serde(flatten)]
+    more: Map<String, Value>,
+}
+
+impl Error {
+    /// A problem with a client's event.
+    pub(super) fn new(problem: Problem, event: &str, vault: Option<VaultId>) -> Self {
+        let mut details = Details {
+            event: Some(event.to_owned()),
+            vault_id: vault,
+            ..Details::default()
+        };
+        match problem.details {
+            Some(fields @ Value::Array(_)) => details.fields = Some(fields),
+            Some(Value::Object(more)) => details.more = more,
+            Some(_) | None => {}
         }
-        Some(Value::Object(more)) => details.extend(more),
-        Some(_) | None => {}
+        Self {
+            message: problem.message,
+            code: problem.code,
+            details,
+        }
     }
-    json!({ "message": problem.message, "code": problem.code, "details": details })
+
+    /// What follows the news of one's own removal.
+    pub(super) fn removed(vault: &VaultId) -> Self {
+        let problem = Problem::from(Refusal::AccessDenied);
+        Self {
+            message: problem.message,
+            code: problem.code,
+            details: Details {
+                vault_id: Some(vault.clone()),
+                ..Details::default()
+            },
+        }
+    }
+
+    /// The negative acknowledgement.
+    pub(super) fn acknowledgement(&self) -> impl Serialize + '_ {
+        #[derive(Serialize)]
+        struct Refused<'a> {
+            ok: bool,
+            error: &'a Error,
+        }
+        Refused {
+            ok: false,
+            error: self,
+        }
+    }
 }
 
-/// The `error` that follows the news of one's own removal.
-pub(super) fn removed(vault: &VaultId) -> Value {
-    let problem = Problem::from(crate::domain::Refusal::AccessDenied);
-    json!({ "message": problem.message, "code": problem.code, "details": { "vaultId": vault } })
+/// What `vault:joined` carries, and the acknowledgement of `vault:join`, which begins with `ok`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JoinedPayload<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<bool>,
+    vault_id: &'a VaultId,
+    role: Role,
+    seq: Seq,
+    epoch: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<u64>,
+    #[serde(skip_serializing_if = "Not::not")]
+    resync: bool,
 }
 
-/// What `vault:joined`, and the acknowledgement of `vault:join`, carry.
-pub(super) fn joined(vault: &VaultId, joined: &Joined, epoch: &str) -> Map<String, Value> {
-    let mut payload = Map::new();
-    payload.insert("vaultId".to_owned(), vault.as_str().into());
-    payload.insert("role".to_owned(), joined.role.as_str().into());
-    payload.insert("seq".to_owned(), joined.seq.0.into());
-    payload.insert("epoch".to_owned(), epoch.into());
-    if let Some(replayed) = joined.replayed {
-        payload.insert("replayed".to_owned(), replayed.into());
+impl<'a> JoinedPayload<'a> {
+    pub(super) fn new(vault: &'a VaultId, joined: &Joined, epoch: &'a str) -> Self {
+        Self {
+            ok: None,
+            vault_id: vault,
+            role: joined.role,
+            seq: joined.seq,
+            epoch,
+            replayed: joined.replayed,
+            resync: joined.resync,
+        }
     }
-    if joined.resync {
-        payload.insert("resync".to_owned(), true.into());
+}
+
+/// The acknowledgement of a mutation, or of a `vault:leave`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Done {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
+}
+
+impl Done {
+    /// Nothing is left to say.
+    pub(super) const OK: Self = Self {
+        ok: true,
+        source: None,
+        seq: None,
+    };
+}
+
+impl From<Answer> for Done {
+    fn from(answer: Answer) -> Self {
+        let source = match answer.resource {
+            Resource::Source(source) => Some(source),
+            Resource::Member(_) | Resource::Vault(_) | Resource::Nothing => None,
+        };
+        Self {
+            ok: true,
+            source,
+            seq: Some(answer.seq),
+        }
     }
-    payload
 }
 
 /// An event as it is sent to everybody: its JSON is the journal's, byte for byte.
@@ -202,8 +301,9 @@ fn key(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::problem::Code;
 
     fn code(event: &str, args: &[Value]) -> Code {
         Request::parse(event, args).unwrap_err().code
@@ -265,7 +365,7 @@ mod tests {
         let payload = json!({ "source": {
             "vaultId": "clx123abc456def", "title": "T", "fileUrl": "https://example.com/a"
         } });
-        assert!(Request::parse("source:created", &[payload.clone()]).is_ok());
+        assert!(Request::parse("source:created", std::slice::from_ref(&payload)).is_ok());
         assert_eq!(vault_named(&[payload]).unwrap().as_str(), "clx123abc456def");
     }
 }

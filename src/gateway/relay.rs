@@ -16,7 +16,6 @@ use std::{
 };
 
 use actix::prelude::*;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::error;
 
@@ -28,7 +27,7 @@ use crate::{
     vault::{Attach, Audience, Body, Delivery, Full, Joined, Sink, SinkId, VaultHandle},
 };
 
-use super::protocol;
+use super::protocol::{self, JoinedPayload};
 
 /// Why a relay closes a transport: its client comes back and joins again.
 const OUT_OF_STEP: CloseReason = CloseReason::Application("out of step");
@@ -215,7 +214,7 @@ impl Relay {
             Body::Joined(joined) => seat.joined(vault, joined, &self.0.epoch),
             Body::Lost => seat.socket.close(OUT_OF_STEP),
             Body::Removed => {
-                emit(&seat.socket, "error", &protocol::removed(vault));
+                emit(&seat.socket, "error", &protocol::Error::removed(vault));
                 if !seat.keep_joining() {
                     room.seats.remove(&id);
                 }
@@ -261,10 +260,10 @@ impl Seat {
             return;
         };
         self.q = Some(joined.after());
-        let mut payload = protocol::joined(vault, joined, epoch);
+        let mut payload = JoinedPayload::new(vault, joined, epoch);
         emit(&self.socket, "vault:joined", &payload);
         if let Some(ack) = join.ack {
-            payload.insert("ok".to_owned(), Value::Bool(true));
+            payload.ok = Some(true);
             acknowledge(ack, &payload);
         }
     }

@@ -25,6 +25,13 @@ pub enum JournalError {
     Closed,
 }
 
+impl JournalError {
+    /// A row that this service did not write so.
+    pub fn unreadable(error: &serde_json::Error) -> Self {
+        Self::Fault(DbErr::Json(error.to_string()).into())
+    }
+}
+
 impl From<DbErr> for JournalError {
     fn from(error: DbErr) -> Self {
         if is_outage(&error) {

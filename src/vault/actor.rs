@@ -169,7 +169,7 @@ impl VaultActor {
             let records = journal.after(&id, head).await?;
             let effect = |record: Record| match record.effect() {
                 Ok(effect) => Ok((record, effect)),
-                Err(error) => Err(JournalError::from(sea_orm::DbErr::Json(error.to_string()))),
+                Err(error) => Err(JournalError::unreadable(&error)),
             };
             records
                 .into_iter()

@@ -16,7 +16,7 @@ const BINARY = path.resolve(
 );
 
 export class Service {
-  secret = 'a secret of the tests, long enough to sign with';
+  secret = 'a secret of the tests that is long enough to sign with';
   #program;
   #earlier = '';
 
