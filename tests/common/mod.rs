@@ -1,0 +1,6 @@
+//! What the tests of several heights share.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+pub mod database;
