@@ -45,7 +45,7 @@ class World {
   #listeners = [];
 
   constructor(service, transport, number) {
-    this.service = service;
+    Object.assign(this, { service, transport });
 
     /** Someone new to the service, who keeps away from the people of other stories. */
     this.user = (name) => new Person(service, `${name}-${number}`, name[0].toUpperCase() + name.slice(1), `${name}-${number}@example.com`);
