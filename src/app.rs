@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    io,
+    io::{self, Write},
     net::SocketAddr,
     process,
     rc::Rc,
@@ -105,12 +105,10 @@ impl Service {
     /// When the configuration, the database or a listener does not allow it; nothing is left running then.
     pub async fn start(config: &Config, secrets: &Secrets, mode: Mode) -> Result<Self, AppError> {
         if mode == Mode::Demo {
-            config.server.require_loopback(LoopbackOnly::Demo)?;
+            config.require_loopback(LoopbackOnly::Demo)?;
         }
         if let Some(file) = secrets.generated_file() {
-            config
-                .server
-                .require_loopback(LoopbackOnly::GeneratedSecret)?;
+            config.require_loopback(LoopbackOnly::GeneratedSecret)?;
             let file = file.display();
             warn!(%file, "no AUTH_SECRET is set: using the secret made for this database, for this machine only");
         }
@@ -187,7 +185,8 @@ impl Service {
         servers.push(spawn(server.run()));
         info!(%addr, database = %config.database.url, "vaultcast serves");
         if let Some(demo) = demo {
-            println!("{}", demo.greeting(addr));
+            // Who has closed our output cannot read it, and is served all the same.
+            let _ = writeln!(io::stdout(), "{}", demo.greeting(addr));
         }
         Ok(Self {
             addr,
@@ -208,22 +207,27 @@ impl Service {
     /// and told, transports are closed so that clients come back at once elsewhere; the listeners go last.
     pub async fn stop(self) {
         self.draining.store(true, Ordering::Release);
-        let drain = async {
+        let in_order = async {
             self.vaults.settle().await;
             self.sessions.close_all(CloseReason::Shutdown);
             self.sessions.drained().await;
+            for server in self.servers.iter().rev() {
+                server.stop(true).await;
+            }
+            if let Err(error) = self.vaults.journal().clone().close().await {
+                warn!(%error, "the database did not close in order");
+            }
         };
-        if tokio::time::timeout(self.grace, drain).await.is_err() {
+        if tokio::time::timeout(self.grace, in_order).await.is_err() {
+            let sockets = self.sessions.open();
             warn!(
-                sockets = self.sessions.open(),
-                "the grace is over; ending what is left"
+                sockets,
+                "server.shutdown_grace is over: ending with what is left"
             );
-        }
-        for server in self.servers.into_iter().rev() {
-            server.stop(true).await;
-        }
-        if let Err(error) = self.vaults.journal().clone().close().await {
-            warn!(%error, "the database did not close in order");
+            for server in &self.servers {
+                // Sent at once; whoever sends half a request is not waited for.
+                drop(server.stop(false));
+            }
         }
     }
 }

@@ -17,9 +17,7 @@ use serde::Deserialize;
 
 use crate::{
     auth::Tokens,
-    domain::{
-        Command, Mutation, Principal, Refusal, Role, UserId, UserRef, VaultId, ids::MembershipId,
-    },
+    domain::{Command, Mutation, Principal, Role, UserId, UserRef, VaultId, ids::MembershipId},
     journal::NewVault,
     vault::{VaultError, Vaults},
 };
@@ -49,16 +47,18 @@ impl Demo {
         for role in Role::ALL {
             vaults.journal().record_user(user(role)).await?;
         }
-        if vaults.journal().load(&id).await?.is_none() {
-            let new = NewVault {
-                id: id.clone(),
-                membership: MembershipId::generate(),
-                name: "Demo vault".to_owned(),
-                by: owner.clone(),
-                key: None,
-            };
-            vaults.create(new).await?;
+        if vaults.journal().load(&id).await?.is_some() {
+            // As its users left it: members may have been removed or changed, and the vault deleted.
+            return Ok(Self { tokens });
         }
+        let new = NewVault {
+            id: id.clone(),
+            membership: MembershipId::generate(),
+            name: "Demo vault".to_owned(),
+            by: owner.clone(),
+            key: None,
+        };
+        vaults.create(new).await?;
         for role in [Role::Contributor, Role::Viewer] {
             let command = Command::AddMember {
                 id: MembershipId::generate(),
@@ -66,11 +66,10 @@ impl Demo {
                 role,
             };
             let (by, key) = (owner.clone(), None);
-            match vaults.open(&id).submit(Mutation { by, command, key }).await {
-                // An earlier demo left him, or took him or the vault away: as its users like it.
-                Ok(_) | Err(VaultError::Refused(Refusal::Conflict(_) | Refusal::AccessDenied)) => {}
-                Err(error) => return Err(error),
-            }
+            vaults
+                .open(&id)
+                .submit(Mutation { by, command, key })
+                .await?;
         }
         Ok(Self { tokens })
     }

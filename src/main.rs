@@ -1,7 +1,7 @@
 //! The binary: arguments, configuration, logs, and then whatever was asked for.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{IsTerminal, Write, stderr, stdout},
     process::ExitCode,
     time::SystemTime,
 };
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
         .init();
     match carry_out(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,13 +52,13 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     match command {
         Command::Serve => system.block_on(app::run(&config, &secrets()?, Mode::Serve))?,
         Command::Demo => system.block_on(app::run(&config, &secrets()?, Mode::Demo))?,
-        Command::Token(token) => println!("{}", issue(token, &secrets()?)),
+        Command::Token(token) => writeln!(stdout(), "{}", issue(token, &secrets()?))?,
         Command::Migrate { step } => {
             for line in system.block_on(app::migrate(&config, *step))? {
-                println!("{line}");
+                writeln!(stdout(), "{line}")?;
             }
         }
-        Command::Check => write!(std::io::stdout(), "{config}")?,
+        Command::Check => write!(stdout(), "{config}")?,
     }
     Ok(())
 }

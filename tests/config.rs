@@ -369,11 +369,7 @@ fn the_effective_configuration_is_shown_without_the_password() {
 
 #[test]
 fn a_demo_or_a_generated_secret_keeps_the_service_on_this_machine() {
-    let server = |bind: &str| {
-        load("", &[("VAULTCAST__SERVER__BIND", bind)])
-            .unwrap()
-            .server
-    };
+    let server = |bind: &str| load("", &[("VAULTCAST__SERVER__BIND", bind)]).unwrap();
     for bind in ["127.0.0.1:3000", "127.8.8.8:3000", "[::1]:3000"] {
         assert!(server(bind).require_loopback(LoopbackOnly::Demo).is_ok());
     }
@@ -393,4 +389,7 @@ fn a_demo_or_a_generated_secret_keeps_the_service_on_this_machine() {
             .to_string()
             .ends_with("the demo, which signs in whoever asks, listens to nothing else")
     );
+    let admin = load("", &[("VAULTCAST__ADMIN__BIND", "0.0.0.0:9300")]).unwrap();
+    let error = admin.require_loopback(LoopbackOnly::Demo).unwrap_err();
+    assert!(error.to_string().starts_with("admin.bind: 0.0.0.0:9300 "));
 }

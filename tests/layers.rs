@@ -1,5 +1,7 @@
 //! The house holds: every `crate::…` in `src/` points down, as ARCHITECTURE.md draws it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail so")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -6,14 +6,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
 use tracing::error;
 
 use crate::{
-    domain::{Principal, UserId},
+    domain::{Principal, User, UserId},
     journal::Journal,
 };
 
@@ -28,7 +28,7 @@ const REMEMBERED: usize = 65_536;
 pub struct Gate {
     auth: Auth,
     journal: Journal,
-    recorded: Arc<Mutex<HashMap<UserId, Principal>>>,
+    recorded: Arc<Mutex<HashMap<UserId, User>>>,
 }
 
 impl Gate {
@@ -44,31 +44,65 @@ impl Gate {
     /// The session of whoever shows these credentials.
     ///
     /// # Errors
-    /// `Unauthorized` without a good session; `Unavailable` when the user cannot be recorded.
+    /// `Unauthorized` without a good session; `Unavailable` when the database cannot tell whether the user is known.
     pub async fn admit(&self, credentials: &Credentials) -> Result<Session, AuthError> {
         let session = self.auth.session(credentials, SystemTime::now())?;
-        let principal = &session.principal;
-        if !self.knows(principal) {
-            let recorded = self.journal.record_user(principal.clone()).await;
-            if let Err(error) = recorded {
-                error!(user.id = %principal.id, %error, "a user could not be recorded");
-                return Err(AuthError::Unavailable);
-            }
-            self.remember(principal);
+        if !self.remembers(&session.principal) {
+            self.record(&session.principal).await?;
         }
         Ok(session)
     }
 
-    fn knows(&self, principal: &Principal) -> bool {
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.get(&principal.id) == Some(principal)
+    /// Records the user, unless the database knows him so already. That he could not be updated keeps nobody out
+    /// who is known at all: readers come in while nothing can be written.
+    async fn record(&self, principal: &Principal) -> Result<(), AuthError> {
+        let known = self.journal.user(&principal.id).await.map_err(|error| {
+            error!(user.id = %principal.id, %error, "a user could not be looked up");
+            AuthError::Unavailable
+        })?;
+        let news = known
+            .as_ref()
+            .is_none_or(|user| tells_more(principal, user));
+        if news && let Err(error) = self.journal.record_user(principal.clone()).await {
+            error!(user.id = %principal.id, %error, "a user could not be recorded");
+            return match known {
+                Some(_) => Ok(()),
+                None => Err(AuthError::Unavailable),
+            };
+        }
+        self.remember(principal);
+        Ok(())
     }
 
+    fn remembers(&self, principal: &Principal) -> bool {
+        let known = self.recorded().get(&principal.id).cloned();
+        known.is_some_and(|user| !tells_more(principal, &user))
+    }
+
+    /// What a session does not tell stays as an earlier one told it.
     fn remember(&self, principal: &Principal) {
-        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorded = self.recorded();
         if recorded.len() >= REMEMBERED {
             recorded.clear();
         }
-        recorded.insert(principal.id.clone(), principal.clone());
+        let Principal { id, name, email } = principal.clone();
+        let user = recorded.entry(id.clone()).or_insert(User {
+            id,
+            name: None,
+            email: None,
+        });
+        user.name = name.or(user.name.take());
+        user.email = email.or(user.email.take());
     }
+
+    fn recorded(&self) -> MutexGuard<'_, HashMap<UserId, User>> {
+        // A map of what was recorded has no state to be half-changed: at worst somebody is recorded again.
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a session tells a name or email that is not known so.
+fn tells_more(principal: &Principal, user: &User) -> bool {
+    let news = |told: &Option<String>, known: &Option<String>| told.is_some() && told != known;
+    news(&principal.name, &user.name) || news(&principal.email, &user.email)
 }

@@ -55,8 +55,10 @@ pub enum ConfigError {
         origin: String,
     },
     /// The service may only be reached from this machine.
-    #[error("server.bind: {bind} is not a loopback address, and {reason}")]
+    #[error("{key}: {bind} is not a loopback address, and {reason}")]
     NotLoopback {
+        /// Which listener.
+        key: &'static str,
         /// What it was.
         bind: SocketAddr,
         /// Why only loopback will do.

@@ -90,6 +90,26 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Refuses to listen to anything but this machine, on either listener, for the reason given.
+    ///
+    /// # Errors
+    /// Names the key of the listener that would be reached from elsewhere.
+    pub fn require_loopback(&self, why: LoopbackOnly) -> Result<(), ConfigError> {
+        let listeners = [
+            ("server.bind", Some(self.server.bind)),
+            ("admin.bind", self.admin.bind),
+        ];
+        for (key, bind) in listeners {
+            if let Some(bind) = bind.filter(|bind| !bind.ip().to_canonical().is_loopback()) {
+                let reason = why.reason();
+                return Err(ConfigError::NotLoopback { key, bind, reason });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The effective values as TOML, every key of them, with the database's password hidden.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

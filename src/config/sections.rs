@@ -11,7 +11,7 @@ use super::values::{
     DAY, address, duration, flag, optional_address, or_empty, some_texts, spelled, text, texts,
     whole,
 };
-use super::{ConfigError, DatabaseUrl, Network, Origin};
+use super::{DatabaseUrl, Network, Origin};
 
 const GIBIBYTE: u64 = 1 << 30;
 /// More than any queue here can want, and far within what a semaphore counts.
@@ -37,19 +37,6 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
 }
 
-impl Server {
-    /// Refuses to listen to anything but this machine, for the reason given.
-    pub fn require_loopback(&self, why: LoopbackOnly) -> Result<(), ConfigError> {
-        if self.bind.ip().to_canonical().is_loopback() {
-            return Ok(());
-        }
-        Err(ConfigError::NotLoopback {
-            bind: self.bind,
-            reason: why.reason(),
-        })
-    }
-}
-
 impl Default for Server {
     fn default() -> Self {
         Self {
@@ -72,7 +59,7 @@ pub enum LoopbackOnly {
 }
 
 impl LoopbackOnly {
-    fn reason(self) -> &'static str {
+    pub(super) fn reason(self) -> &'static str {
         match self {
             Self::GeneratedSecret => {
                 "with a secret that it made itself the service listens to nothing else: set AUTH_SECRET"
@@ -276,8 +263,8 @@ pub struct Actors {
     /// Events that may wait for one worker thread.
     #[serde(deserialize_with = "whole::<1, MILLION, _, _>")]
     pub relay_mailbox: usize,
-    /// How long a join may wait for its vault; zero for not at all.
-    #[serde(serialize_with = "spelled", deserialize_with = "duration::<0, DAY, _>")]
+    /// How long a join may wait for its vault.
+    #[serde(serialize_with = "spelled", deserialize_with = "duration::<1, DAY, _>")]
     pub join_timeout: Duration,
     /// How long a vault without subscribers and work stays in memory; zero for no longer than its
     /// work takes.

@@ -233,6 +233,17 @@ impl Journal {
         }))
     }
 
+    /// A user as recorded.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, JournalError> {
+        let row = user::Entity::find_by_id(id.as_str())
+            .one(self.reader())
+            .await?;
+        Ok(row.map(rows::user))
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
