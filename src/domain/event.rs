@@ -61,8 +61,10 @@ pub enum Change {
 pub enum Effect {
     /// Nothing.
     None,
-    /// This user is now a member so.
-    Member(UserId, Membership),
+    /// This user is now a member.
+    Added(UserId, Membership),
+    /// This member has another role; since when he is a member stays.
+    Role(UserId, Role),
     /// This user is no longer a member.
     Removed(UserId),
     /// The vault has another name since then.
@@ -78,8 +80,9 @@ impl Event {
             Change::SourceCreated(_) | Change::SourceUpdated(_) | Change::SourceDeleted(_) => {
                 Effect::None
             }
-            Change::MemberAdded(member) | Change::MemberUpdated(member) => {
-                Effect::Member(member.user.id.clone(), member.membership)
+            Change::MemberAdded(member) => Effect::Added(member.user.id.clone(), member.membership),
+            Change::MemberUpdated(member) => {
+                Effect::Role(member.user.id.clone(), member.membership.role)
             }
             Change::MemberRemoved(member) => Effect::Removed(member.user.id.clone()),
             Change::VaultUpdated { name } => Effect::Renamed(name.clone(), self.at),

@@ -19,6 +19,9 @@ pub mod subscribers;
 pub mod time;
 pub mod vault;
 
+#[cfg(test)]
+pub(crate) mod properties;
+
 pub use command::{Command, Mutation, UserRef};
 pub use draft::{Draft, Named, Outcome};
 pub use event::{Answer, Change, Effect, Event, Resource};

@@ -115,8 +115,13 @@ impl Vault {
         self.head = seq;
         match effect {
             Effect::None => {}
-            Effect::Member(user, membership) => {
+            Effect::Added(user, membership) => {
                 Arc::make_mut(&mut self.members).insert(user.clone(), *membership);
+            }
+            Effect::Role(user, role) => {
+                if let Some(member) = Arc::make_mut(&mut self.members).get_mut(user) {
+                    member.role = *role;
+                }
             }
             Effect::Removed(user) => {
                 Arc::make_mut(&mut self.members).remove(user);

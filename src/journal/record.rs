@@ -121,26 +121,32 @@ impl Record {
     /// # Errors
     /// When the JSON is not what this service writes.
     pub fn effect(&self) -> Result<Effect, serde_json::Error> {
-        let told: Told = match self.kind {
-            Kind::SourceCreated | Kind::SourceUpdated | Kind::SourceDeleted => {
-                return Ok(Effect::None);
-            }
-            Kind::VaultDeleted => return Ok(Effect::Deleted),
-            Kind::MemberAdded | Kind::MemberUpdated | Kind::MemberRemoved | Kind::VaultUpdated => {
-                serde_json::from_str(&self.payload)?
-            }
-        };
-        Ok(match (self.kind, told.member, told.vault) {
-            (Kind::MemberRemoved, Some(member), _) => Effect::Removed(member.user_id),
-            (_, Some(member), _) => Effect::Member(
-                member.user_id,
-                Membership {
+        fn read<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, serde_json::Error> {
+            serde_json::from_str(payload)
+        }
+        Ok(match self.kind {
+            Kind::SourceCreated | Kind::SourceUpdated | Kind::SourceDeleted => Effect::None,
+            Kind::MemberAdded => {
+                let AboutMember { member, timestamp } = read(&self.payload)?;
+                let membership = Membership {
                     role: member.role,
-                    created_at: told.timestamp,
-                },
-            ),
-            (_, None, Some(vault)) => Effect::Renamed(vault.name, vault.updated_at),
-            (_, None, None) => Effect::None,
+                    created_at: timestamp,
+                };
+                Effect::Added(member.user_id, membership)
+            }
+            Kind::MemberUpdated => {
+                let AboutMember { member, .. } = read(&self.payload)?;
+                Effect::Role(member.user_id, member.role)
+            }
+            Kind::MemberRemoved => {
+                let AboutMember { member, .. } = read(&self.payload)?;
+                Effect::Removed(member.user_id)
+            }
+            Kind::VaultUpdated => {
+                let AboutVault { vault } = read(&self.payload)?;
+                Effect::Renamed(vault.name, vault.updated_at)
+            }
+            Kind::VaultDeleted => Effect::Deleted,
         })
     }
 }
@@ -227,10 +233,50 @@ struct VaultWire {
     updated_at: Timestamp,
 }
 
-/// What is read back of an event.
+/// What is read back of an event that is about a member.
 #[derive(Deserialize)]
-struct Told {
-    member: Option<MemberWire>,
-    vault: Option<VaultWire>,
+struct AboutMember {
+    member: MemberWire,
     timestamp: Timestamp,
+}
+
+/// What is read back of an event that is about the vault.
+#[derive(Deserialize)]
+struct AboutVault {
+    vault: VaultWire,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::properties::{World, batches, new_vault};
+
+    proptest! {
+        #[test]
+        fn the_journal_replayed_gives_the_vault(batches in batches(), deleted in any::<bool>()) {
+            let mut world = World::new();
+            for batch in &batches {
+                world.take(batch);
+            }
+            if deleted {
+                let owner = world.vault.members.iter().find(|(_, m)| m.role == Role::Owner);
+                let by = owner.map(|(id, _)| crate::domain::Principal {
+                    id: id.clone(),
+                    name: None,
+                    email: None,
+                });
+                let command = crate::domain::Command::Delete;
+                world.take(&[crate::domain::Mutation { by: by.unwrap(), command, key: None }]);
+            }
+            let mut replayed = new_vault();
+            for event in &world.events {
+                let record = Record::of(event);
+                prop_assert_eq!(record.effect().unwrap(), event.effect());
+                replayed.apply(record.seq, &record.effect().unwrap());
+            }
+            prop_assert_eq!(replayed, world.vault);
+        }
+    }
 }

@@ -201,7 +201,7 @@ impl VaultActor {
             ring.push(notice.clone());
             self.tell_everyone(&notice);
             match effect {
-                Effect::None | Effect::Member(..) | Effect::Renamed(..) => {}
+                Effect::None | Effect::Added(..) | Effect::Role(..) | Effect::Renamed(..) => {}
                 Effect::Removed(user) => self.dismiss(&user),
                 Effect::Deleted => {
                     self.tell_everyone(&Notice::new(Body::Closed));
