@@ -3,15 +3,16 @@
 //!
 //! It is never timed out or cancelled: a commit whose future is dropped may have happened all the same.
 
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
 
-use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use futures_util::FutureExt;
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{
-    JournalError, database,
-    insert::Witness,
+    JournalError,
+    line::{Line, renew},
     work::{Work, Written},
     write::{WriteError, write},
 };
@@ -19,18 +20,14 @@ use super::{
 /// How many works one transaction takes at most, each of them a batch.
 const MOST_JOINED: usize = 256;
 
-/// How often, and how long apart, the database is asked whether a commit happened.
-const QUESTIONS: u32 = 10;
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
-
 /// A work and where its outcome goes.
 pub(super) struct Task {
     pub work: Work,
     pub answer: oneshot::Sender<Result<Written, JournalError>>,
 }
 
-/// Writes tasks until every sender is gone.
-pub(super) async fn run(connection: DatabaseConnection, mut tasks: mpsc::Receiver<Task>) {
+/// Writes tasks until every sender is gone. Holds the line, so that its thread outlives the last task.
+pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
     let mut waiting = Vec::new();
     while tasks.recv_many(&mut waiting, MOST_JOINED).await > 0 {
         // Answers of the last transaction are just bringing new work: let it come, and batches nearly double.
@@ -46,10 +43,32 @@ pub(super) async fn run(connection: DatabaseConnection, mut tasks: mpsc::Receive
             .drain(..)
             .map(|Task { work, answer }| (work, answer))
             .unzip();
-        let outcomes = commit(&connection, &mut works).await;
+        let outcomes = survive(line.connection(), &mut works).await;
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Who asked may be gone; what was asked is done all the same.
             let _ = answer.send(outcome);
+        }
+    }
+}
+
+/// Commits, and goes on after a panic: without its committer the journal would be dead. Whoever was in that
+/// transaction has to look for what became of it.
+async fn survive(
+    connection: &DatabaseConnection,
+    works: &mut [Work],
+) -> Vec<Result<Written, JournalError>> {
+    let asked = works.len();
+    let outcomes = AssertUnwindSafe(commit(connection, works)).catch_unwind();
+    match outcomes.await {
+        Ok(outcomes) => outcomes,
+        Err(_) => {
+            error!(
+                works = asked,
+                "a committer panicked; its works may be written or not"
+            );
+            renew(connection).await;
+            let unknown = JournalError::Unknown(DbErr::Custom("a panic".to_owned()).into());
+            vec![unknown; asked].into_iter().map(Err).collect()
         }
     }
 }
@@ -61,15 +80,15 @@ async fn commit(
 ) -> Vec<Result<Written, JournalError>> {
     match attempt(connection, works).await {
         Ok(written) => written.into_iter().map(Ok).collect(),
-        Err(JournalError::Fault(cause)) => {
+        Err(error) if error.is_everybodys() => works.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) => {
+            warn!(%error, works = works.len(), "a transaction failed; writing its parts alone");
             let mut outcomes = Vec::with_capacity(works.len());
-            warn!(error = %cause, works = works.len(), "a transaction failed; writing its parts alone");
             for work in works {
                 outcomes.push(commit_alone(connection, work).await);
             }
             outcomes
         }
-        Err(error) => works.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 
@@ -83,16 +102,26 @@ async fn commit_alone(
         outcome => return outcome,
     };
     let Work::Batch {
-        vault, mutations, ..
+        vault,
+        missed,
+        mutations,
     } = work
     else {
         return Err(JournalError::Fault(cause));
     };
-    let mut all = Written::default();
-    let mut standing = vault.clone();
+    let mut all = Written {
+        records: std::mem::take(missed),
+        ..Written::default()
+    };
+    // What ends the attempts: trouble that the next mutation would meet too.
+    let mut trouble: Option<JournalError> = None;
     for mutation in mutations.drain(..) {
+        if let Some(trouble) = &trouble {
+            all.results.push(Err(trouble.not_begun().into()));
+            continue;
+        }
         let mut one = Work::Batch {
-            vault: standing.clone(),
+            vault: vault.clone(),
             missed: Vec::new(),
             mutations: vec![mutation],
         };
@@ -100,15 +129,17 @@ async fn commit_alone(
             Ok(mut written) => {
                 all.records.append(&mut written.records);
                 all.results.append(&mut written.results);
-                standing = written.vault.unwrap_or(standing);
+                *vault = written
+                    .vault
+                    .expect("a batch tells what it makes of its vault");
             }
             Err(error) => {
-                error!(vault.id = %standing.id, %error, "a mutation could not be written");
-                all.results.push(Err(error.into()));
+                error!(vault.id = %vault.id, %error, "a mutation could not be written");
+                all.results.push(Err(error.clone().into()));
+                trouble = Some(error).filter(|error| !matches!(error, JournalError::Fault(_)));
             }
         }
     }
-    all.vault = Some(standing);
     Ok(all)
 }
 
@@ -125,62 +156,30 @@ async fn attempt(
     connection: &DatabaseConnection,
     works: &mut [Work],
 ) -> Result<Vec<Written>, JournalError> {
-    match write(connection, works).await {
-        Ok(written) => Ok(written),
-        Err(WriteError::RolledBack(error)) => Err(error.into()),
+    let (error, witness, written) = match write(connection, works).await {
+        Ok(written) => return Ok(written),
+        Err(WriteError::RolledBack(error)) => {
+            let error = JournalError::from(error);
+            if error.is_everybodys() {
+                renew(connection).await;
+            }
+            return Err(error);
+        }
         Err(WriteError::AtCommit {
             error,
             witness,
             written,
-        }) => {
-            warn!(%error, "a commit failed; asking the database whether it happened");
-            match happened(connection, witness.as_ref()).await {
-                Some(true) => Ok(written),
-                Some(false) => Err(JournalError::Unavailable(error.into())),
-                None => Err(JournalError::Unknown(error.into())),
-            }
-        }
-    }
-}
-
-/// Whether the transaction of this witness is in the database; `None` when it cannot be asked.
-async fn happened(connection: &DatabaseConnection, witness: Option<&Witness>) -> Option<bool> {
+        }) => (error, witness, written),
+    };
+    warn!(%error, "a commit failed; asking the database whether it happened");
+    renew(connection).await;
     // Without a witness it told at most who was seen, which will be told again.
     let Some(witness) = witness else {
-        return Some(false);
+        return Err(error.into());
     };
-    for _ in 0..QUESTIONS {
-        match look_for(connection, witness).await {
-            Ok(found) => return Some(found),
-            Err(error) => warn!(%error, "the database does not answer yet"),
-        }
-        tokio::time::sleep(BETWEEN_QUESTIONS).await;
+    match witness.ask(connection).await {
+        Some(true) => Ok(written),
+        Some(false) => Err(error.into()),
+        None => Err(JournalError::Unknown(error.into())),
     }
-    None
-}
-
-async fn look_for(connection: &DatabaseConnection, witness: &Witness) -> Result<bool, DbErr> {
-    let txn = database::begin_write(connection).await?;
-    let found = match witness {
-        Witness::Event(vault, record) => {
-            // The head's lock first: should that commit still be under way, its end is waited for.
-            entity::head::Entity::find_by_id(vault.as_str())
-                .lock_exclusive()
-                .one(&txn)
-                .await?;
-            entity::event::Entity::find()
-                .filter(entity::event::Column::VaultId.eq(vault.as_str()))
-                .filter(entity::event::Column::Seq.eq(record.seq.to_row()))
-                .filter(entity::event::Column::Payload.eq(record.payload.as_ref()))
-                .one(&txn)
-                .await?
-                .is_some()
-        }
-        Witness::Vault(id) => entity::vault::Entity::find_by_id(id.as_str())
-            .one(&txn)
-            .await?
-            .is_some(),
-    };
-    txn.rollback().await?;
-    Ok(found)
 }

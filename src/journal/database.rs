@@ -1,20 +1,28 @@
-//! Connections: one that writes and a pool that reads on SQLite, several of each on PostgreSQL.
+//! Connections: one that writes and a pool that reads on SQLite, several that write on PostgreSQL.
 //!
 //! SQLite has one writer for the whole file, so that one connection is all that writing can use; readers never
 //! queue behind it, for the journal is in WAL mode. `synchronous = FULL` makes an acknowledged mutation survive
-//! a loss of power.
+//! a loss of power. Whatever holds the database up (somebody else's lock, a server that is gone) is waited for as
+//! long as `PATIENCE` says, and then it is an error.
 
 use std::time::Duration;
 
+use entity::epoch;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    AccessMode, ConnectOptions, Database as Connect, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sea_query::Expr,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
-/// How long SQLite waits for somebody else's lock, and a pool for a free connection, before it gives up.
+use super::line::Line;
+
+/// How long a transaction waits for somebody else's lock, and whoever needs a connection for a free or new one.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 256;
 
 /// What to connect to, and how.
 #[derive(Clone, Debug)]
@@ -28,9 +36,9 @@ pub struct DatabaseOptions {
 /// The connections of one service.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// Each with one connection and one committer of its own.
-    pub writers: Vec<DatabaseConnection>,
-    pub reader: DatabaseConnection,
+    /// Each with one connection, and one committer of its own.
+    pub(super) writers: Vec<Line>,
+    pub(super) reader: Line,
 }
 
 impl Database {
@@ -42,16 +50,17 @@ impl Database {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let is_sqlite = options.url.starts_with("sqlite:");
         let writers = if is_sqlite { 1 } else { cores };
-        let mut connections = Vec::with_capacity(writers);
-        for _ in 0..writers {
-            connections.push(Connect::connect(connect_options(options, 1)).await?);
+        let mut lines = Vec::with_capacity(writers);
+        for n in 0..writers {
+            let write = connect_options(options, 1);
+            lines.push(Line::open(&format!("journal writer {n}"), write).await?);
         }
         let readers = u32::try_from(cores).unwrap_or(2).clamp(2, 8);
         let mut read = connect_options(options, readers);
         read.map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).pragma("query_only", "ON"));
         Ok(Self {
-            writers: connections,
-            reader: Connect::connect(read).await?,
+            writers: lines,
+            reader: Line::open("journal reader", read).await?,
         })
     }
 
@@ -60,7 +69,8 @@ impl Database {
     /// # Errors
     /// When one fails; those before it stay applied.
     pub async fn migrate(&self) -> Result<(), DbErr> {
-        Migrator::up(self.writer(), None).await
+        let up = |db| async move { Migrator::up(&db, None).await };
+        self.writer().run(up).await
     }
 
     /// Reverts the migration that was applied last.
@@ -68,7 +78,39 @@ impl Database {
     /// # Errors
     /// When it fails.
     pub async fn revert_last(&self) -> Result<(), DbErr> {
-        Migrator::down(self.writer(), Some(1)).await
+        let down = |db| async move { Migrator::down(&db, Some(1)).await };
+        self.writer().run(down).await
+    }
+
+    /// The word that tells this history from one put back from a backup.
+    ///
+    /// # Errors
+    /// When the database does not answer or was not migrated.
+    pub async fn epoch(&self) -> Result<String, DbErr> {
+        let row = |db| async move { epoch::Entity::find_by_id(1).one(&db).await };
+        let row = self.reader.run(row).await?;
+        Ok(row.ok_or_else(no_epoch)?.value)
+    }
+
+    /// Begins a new epoch, after a backup was put back: whoever knows later events of the old one lists anew instead
+    /// of trusting numbers.
+    ///
+    /// # Errors
+    /// When the database does not answer or was not migrated.
+    pub async fn renew_epoch(&self) -> Result<String, DbErr> {
+        // The last eight characters of a cuid are its random part.
+        let fresh = cuid::cuid1().split_off(17);
+        let value = fresh.clone();
+        let update = |db| async move {
+            epoch::Entity::update_many()
+                .col_expr(epoch::Column::Value, Expr::value(value))
+                .exec(&db)
+                .await
+        };
+        match self.writer().run(update).await?.rows_affected {
+            1 => Ok(fresh),
+            _ => Err(no_epoch()),
+        }
     }
 
     /// Every migration by name, oldest first, and whether it is applied.
@@ -76,17 +118,23 @@ impl Database {
     /// # Errors
     /// When the database does not answer.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, DbErr> {
-        let all = Migrator::get_migration_with_status(self.writer()).await?;
-        let applied = Migrator::get_applied_migrations(self.writer()).await?;
-        let is_applied = |name: &str| applied.iter().any(|migration| migration.name() == name);
-        Ok(all
-            .iter()
-            .map(|migration| (migration.name().to_owned(), is_applied(migration.name())))
-            .collect())
+        let status = |db: DatabaseConnection| async move {
+            let all = Migrator::get_migration_with_status(&db).await?;
+            let applied = Migrator::get_applied_migrations(&db).await?;
+            let is_applied = |name: &str| applied.iter().any(|one| one.name() == name);
+            let listed = all.iter().map(|one| one.name().to_owned());
+            Ok(listed
+                .map(|name| {
+                    let applied = is_applied(&name);
+                    (name, applied)
+                })
+                .collect())
+        };
+        self.writer().run(status).await
     }
 
-    /// The connection for what belongs to no vault.
-    fn writer(&self) -> &DatabaseConnection {
+    /// The line for what belongs to no vault.
+    fn writer(&self) -> &Line {
         self.writers.first().expect("there is always one writer")
     }
 
@@ -95,12 +143,15 @@ impl Database {
     /// # Errors
     /// When the database fails to close.
     pub async fn close(self) -> Result<(), DbErr> {
-        self.reader.close().await?;
-        for writer in self.writers {
-            writer.close().await?;
+        for line in self.writers.iter().chain([&self.reader]) {
+            line.run(|db| async move { db.close().await }).await?;
         }
         Ok(())
     }
+}
+
+fn no_epoch() -> DbErr {
+    DbErr::RecordNotFound("the epoch".to_owned())
 }
 
 /// Begins to write. On SQLite the lock is taken at once: a transaction that began by reading could not be
@@ -140,6 +191,12 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
         .acquire_timeout(PATIENCE)
         .connect_timeout(PATIENCE)
         .sqlx_logging(false)
+        .test_before_acquire_if_idle_for(PATIENCE)
+        .map_sqlx_postgres_opts(|postgres| {
+            postgres
+                .statement_cache_capacity(STATEMENTS)
+                .options([("lock_timeout", PATIENCE.as_millis().to_string())])
+        })
         .map_sqlx_sqlite_opts(move |sqlite| {
             tuned(sqlite)
                 .create_if_missing(true)
@@ -163,7 +220,7 @@ fn tuned(sqlite: Sqlite) -> Sqlite {
     sqlite
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(PATIENCE)
-        .statement_cache_capacity(256)
+        .statement_cache_capacity(STATEMENTS)
         .pragma("temp_store", "memory")
         .pragma("wal_autocheckpoint", "4000")
 }

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{
-    DbErr, RuntimeErr,
-    sqlx::{self, error::DatabaseError},
-};
+use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
 /// A failure of the journal. Cheap to clone: one failed transaction is told to everybody who was in it.
@@ -14,6 +11,9 @@ pub enum JournalError {
     /// The database does not answer or takes no writes. What was asked was not written.
     #[error("the database is unavailable: {0}")]
     Unavailable(Arc<DbErr>),
+    /// Somebody else holds what it needs, for longer than it is waited for. What was asked was not written.
+    #[error("somebody else holds it up: {0}")]
+    Contended(Arc<DbErr>),
     /// The connection was lost while a commit was under way, and the database could not be asked since.
     #[error("the database was lost during a commit: {0}")]
     Unknown(Arc<DbErr>),
@@ -30,52 +30,111 @@ impl JournalError {
     pub fn unreadable(error: &serde_json::Error) -> Self {
         Self::Fault(DbErr::Json(error.to_string()).into())
     }
+
+    /// Whether everybody who writes would meet it now.
+    pub(super) fn is_everybodys(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Unknown(_) | Self::Closed => true,
+            Self::Contended(_) | Self::Fault(_) => false,
+        }
+    }
+
+    /// The same trouble, for somebody whose turn had not come when it began: nothing of his was tried.
+    pub(super) fn not_begun(&self) -> Self {
+        match self {
+            Self::Unknown(cause) => Self::Unavailable(cause.clone()),
+            Self::Unavailable(_) | Self::Contended(_) | Self::Fault(_) | Self::Closed => {
+                self.clone()
+            }
+        }
+    }
 }
 
 impl From<DbErr> for JournalError {
     fn from(error: DbErr) -> Self {
-        if is_outage(&error) {
-            Self::Unavailable(error.into())
-        } else {
-            Self::Fault(error.into())
+        match Trouble::of(&error) {
+            Trouble::Outage => Self::Unavailable(error.into()),
+            Trouble::Contention => Self::Contended(error.into()),
+            Trouble::Fault => Self::Fault(error.into()),
         }
     }
 }
 
-/// Whether the database as a whole cannot do what is asked for now, whatever it was.
-fn is_outage(error: &DbErr) -> bool {
-    let runtime = match error {
-        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return true,
-        DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
-        _ => return false,
-    };
-    let RuntimeErr::SqlxError(error) = runtime else {
-        return false;
-    };
-    match error.as_ref() {
-        sqlx::Error::Database(error) => is_outage_code(error.as_ref()),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        _ => false,
+/// Whose trouble an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Everybody's: the database cannot do what is asked for now, whatever it was.
+    Outage,
+    /// Of who needs the same rows as somebody else, for now.
+    Contention,
+    /// Of the one statement.
+    Fault,
+}
+
+impl Trouble {
+    fn of(error: &DbErr) -> Self {
+        let runtime = match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Self::Outage,
+            DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
+            _ => return Self::Fault,
+        };
+        let RuntimeErr::SqlxError(error) = runtime else {
+            return Self::Fault;
+        };
+        match error.as_ref() {
+            sqlx::Error::Database(error) => {
+                error.code().map_or(Self::Fault, |code| Self::coded(&code))
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Outage,
+            _ => Self::Fault,
+        }
+    }
+
+    fn coded(code: &str) -> Self {
+        // PostgreSQL's codes have five characters, SQLite's are numbers of up to four digits.
+        if code.len() == 5 {
+            return match code {
+                // lock_not_available, deadlock_detected, serialization_failure
+                "55P03" | "40P01" | "40001" => Self::Contention,
+                // read_only_sql_transaction: a standby, or a database that was made so
+                "25006" => Self::Outage,
+                // Connection, resources, operator intervention, system error.
+                _ if ["08", "53", "57", "58"].contains(&&code[..2]) => Self::Outage,
+                _ => Self::Fault,
+            };
+        }
+        // Busy, locked, read-only, I/O, corrupt, full, cannot open, protocol (sqlite.org/rescode.html). The lowest
+        // byte is the primary code.
+        match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5 | 6 | 8 | 10 | 11 | 13 | 14 | 15) => Self::Outage,
+            Ok(_) | Err(_) => Self::Fault,
+        }
     }
 }
 
-fn is_outage_code(error: &(dyn DatabaseError + 'static)) -> bool {
-    let Some(code) = error.code() else {
-        return false;
-    };
-    match code.parse::<u32>() {
-        // SQLite's result codes (sqlite.org/rescode.html): busy, locked, read-only, I/O, corrupt, full,
-        // cannot open, protocol. The lowest byte is the primary one.
-        Ok(code) if code < 10_000 => {
-            matches!(code & 0xff, 5 | 6 | 8 | 10 | 11 | 13 | 14 | 15)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_tells_whose_trouble_it_is() {
+        for (code, trouble) in [
+            ("5", Trouble::Outage),     // SQLite: busy
+            ("1032", Trouble::Outage),  // SQLite: read-only, the file was moved
+            ("787", Trouble::Fault),    // SQLite: a foreign key
+            ("1811", Trouble::Fault),   // SQLite: a trigger
+            ("08006", Trouble::Outage), // PostgreSQL: connection failure
+            ("57P01", Trouble::Outage), // PostgreSQL: the server shuts down
+            ("25006", Trouble::Outage), // PostgreSQL: read-only
+            ("23505", Trouble::Fault),  // PostgreSQL: not unique
+            ("40P01", Trouble::Contention),
+        ] {
+            assert_eq!(Trouble::coded(code), trouble, "{code}");
         }
-        // PostgreSQL's classes (appendix A): connection, resources, operator intervention, system error,
-        // and a server that is a read-only standby.
-        _ => ["08", "53", "57", "58"].iter().any(|c| code.starts_with(c)) || code == "25006",
     }
 }

@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use crate::domain::{
-    Answer, Principal, Role, Timestamp, UserId, Vault, VaultId, draft::Net,
-    idempotency::IdempotencyKey, ids::MembershipId, vault::Membership,
+    Answer, Principal, Role, Timestamp, UserId, Vault, VaultId,
+    draft::Net,
+    idempotency::{IdempotencyKey, REMEMBERED_FOR_MILLIS},
+    ids::MembershipId,
+    vault::Membership,
 };
 
 use super::{
+    lookup,
     record::Record,
     statements::{execute, execute_rows},
+    witness::Witness,
     work::NewVault,
 };
 
@@ -20,6 +25,8 @@ use super::{
 #[derive(Default)]
 pub(super) struct Rows {
     heads: Vec<[Value; 3]>,
+    /// Heads that do not move: what was refused was refused for what is true at this place.
+    still: Vec<[Value; 2]>,
     events: Vec<[Value; 5]>,
     keys: Vec<[Value; 7]>,
     seen: BTreeMap<UserId, Principal>,
@@ -27,13 +34,6 @@ pub(super) struct Rows {
     vaults: Vec<(NewVault, Timestamp)>,
     nets: Vec<(Vault, Net, Timestamp)>,
     witness: Option<Witness>,
-}
-
-/// A row that is in the database exactly when the transaction is.
-#[derive(Debug)]
-pub(super) enum Witness {
-    Event(VaultId, Record),
-    Vault(VaultId),
 }
 
 impl Rows {
@@ -52,15 +52,13 @@ impl Rows {
 
     /// What a vault's batch comes to beside its events.
     pub(super) fn batch(&mut self, before: &Vault, after: &Vault, net: Net, now: Timestamp) {
-        if after.head > before.head {
-            self.heads.push([
-                text(&before.id),
-                before.head.to_row().into(),
-                after.head.to_row().into(),
-            ]);
-            self.named.extend(net.users.iter().cloned());
-            self.nets.push((after.clone(), net, now));
+        let (id, head) = (text(&before.id), before.head.to_row().into());
+        if after.head == before.head {
+            return self.still.push([id, head]);
         }
+        self.heads.push([id, head, after.head.to_row().into()]);
+        self.named.extend(net.users.iter().cloned());
+        self.nets.push((after.clone(), net, now));
     }
 
     /// An answer to be remembered.
@@ -101,7 +99,8 @@ impl Rows {
         self.witness.take()
     }
 
-    /// Moves the heads of all vaults that have events; `false` when one is not where it was thought to be.
+    /// Moves the heads of all vaults that have events, and looks whether the others' are still there; `false` when one
+    /// is not where it was thought to be.
     ///
     /// # Errors
     /// When the database refuses.
@@ -115,10 +114,32 @@ impl Rows {
             ") AS v WHERE vault_heads.vault_id = v.column1 AND vault_heads.head = v.column2",
         )
         .await?;
+        Ok(taken == wanted && lookup::stand_still(txn, &self.still).await?)
+    }
+
+    /// Remembers the answers; `false` when another process has answered under one of the keys meanwhile.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(super) async fn take_keys(&mut self, txn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        let keys = std::mem::take(&mut self.keys);
+        let wanted = keys.len() as u64;
+        let taken = execute_rows(
+            txn,
+            "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, seq, answer, created_at) VALUES",
+            keys,
+            // A row that is older than answers are remembered for gives way.
+            &format!(
+                "ON CONFLICT (user_id, path, key) DO UPDATE SET fingerprint = excluded.fingerprint, \
+                 seq = excluded.seq, answer = excluded.answer, created_at = excluded.created_at \
+                 WHERE idempotency_keys.created_at <= excluded.created_at - {REMEMBERED_FOR_MILLIS}"
+            ),
+        )
+        .await?;
         Ok(taken == wanted)
     }
 
-    /// Writes everything but the heads.
+    /// Writes everything but the heads and the answers.
     ///
     /// # Errors
     /// When the database refuses, or a row that was decided on is no longer there.
@@ -226,15 +247,6 @@ async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<(), DbErr> {
         "INSERT INTO vault_users (vault_id, user_id, id, role, created_at, updated_at) VALUES",
         members,
         "",
-    )
-    .await?;
-    execute_rows(
-        txn,
-        "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, seq, answer, created_at) VALUES",
-        rows.keys,
-        // A row is only there when it is older than answers are remembered for.
-        "ON CONFLICT (user_id, path, key) DO UPDATE SET fingerprint = excluded.fingerprint, \
-         seq = excluded.seq, answer = excluded.answer, created_at = excluded.created_at",
     )
     .await?;
     for (vault, net, at) in rows.nets {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, member, source, user, vault};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Func},
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, Value,
 };
 
 use crate::domain::{
@@ -15,7 +14,7 @@ use crate::domain::{
     vault::Membership,
 };
 
-use super::{database, record::Record, rows};
+use super::{database, record::Record, rows, statements::query_rows};
 
 /// The vault as it stands; `None` when it never was, no members when it was deleted.
 pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Vault>, DbErr> {
@@ -54,13 +53,13 @@ pub(super) async fn records(
     db: &impl ConnectionTrait,
     id: &VaultId,
     after: Seq,
-    limit: u64,
+    limit: usize,
 ) -> Result<Vec<Record>, DbErr> {
     event::Entity::find()
         .filter(event::Column::VaultId.eq(id.as_str()))
         .filter(event::Column::Seq.gt(after.to_row()))
         .order_by_asc(event::Column::Seq)
-        .limit(limit)
+        .limit(limit as u64)
         .all(db)
         .await?
         .into_iter()
@@ -78,7 +77,7 @@ pub(super) async fn catch_up(
     let now = vault(&txn, id)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("vault {id}")))?;
-    let missed = records(&txn, id, after, u64::MAX >> 1).await?;
+    let missed = records(&txn, id, after, usize::MAX >> 1).await?;
     txn.commit().await?;
     Ok((now, missed))
 }
@@ -86,16 +85,11 @@ pub(super) async fn catch_up(
 /// The sources of these ids that there are.
 pub(super) async fn sources(
     db: &impl ConnectionTrait,
-    ids: Vec<SourceId>,
+    ids: &[SourceId],
 ) -> Result<HashMap<SourceId, Source>, DbErr> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let ids = ids.iter().map(SourceId::as_str);
-    let found = source::Entity::find()
-        .filter(source::Column::Id.is_in(ids))
-        .all(db)
-        .await?;
+    let ids: Vec<_> = ids.iter().map(|id| [id.as_str().into()]).collect();
+    let found: Vec<source::Model> =
+        query_rows(db, "SELECT * FROM sources WHERE id IN (VALUES", &ids, ")").await?;
     let by_id = |source: Source| (source.id.clone(), source);
     Ok(found.into_iter().map(rows::source).map(by_id).collect())
 }
@@ -103,51 +97,60 @@ pub(super) async fn sources(
 /// The users with these ids or emails that are known. Emails are compared in any case.
 pub(super) async fn users(
     db: &impl ConnectionTrait,
-    ids: Vec<UserId>,
-    emails: Vec<String>,
+    ids: &[UserId],
+    emails: &[String],
 ) -> Result<HashMap<UserId, User>, DbErr> {
-    if ids.is_empty() && emails.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut wanted = Condition::any();
-    if !ids.is_empty() {
-        wanted = wanted.add(user::Column::Id.is_in(ids.iter().map(UserId::as_str)));
-    }
-    if !emails.is_empty() {
-        let lower = |email: String| Expr::from(Func::lower(Expr::val(email)));
-        let column = Func::lower(Expr::col(user::Column::Email));
-        wanted = wanted.add(Expr::from(column).is_in(emails.into_iter().map(lower)));
-    }
-    let found = user::Entity::find().filter(wanted).all(db).await?;
+    let ids: Vec<_> = ids.iter().map(|id| [id.as_str().into()]).collect();
+    let emails: Vec<_> = emails.iter().map(|email| [email.as_str().into()]).collect();
+    let mut found: Vec<user::Model> =
+        query_rows(db, "SELECT * FROM users WHERE id IN (VALUES", &ids, ")").await?;
+    found.append(
+        &mut query_rows(
+            db,
+            "SELECT * FROM users WHERE lower(email) IN (SELECT lower(v.column1) FROM (VALUES",
+            &emails,
+            ") AS v)",
+        )
+        .await?,
+    );
     let by_id = |user: User| (user.id.clone(), user);
     Ok(found.into_iter().map(rows::user).map(by_id).collect())
+}
+
+/// Whether these vaults all have their heads where they are thought to be.
+pub(super) async fn stand_still(
+    db: &impl ConnectionTrait,
+    heads: &[[Value; 2]],
+) -> Result<bool, DbErr> {
+    let found: Vec<head::Model> = query_rows(
+        db,
+        "SELECT * FROM vault_heads WHERE (vault_id, head) IN (VALUES",
+        heads,
+        ")",
+    )
+    .await?;
+    Ok(found.len() == heads.len())
 }
 
 /// The answers that these keys were given and that are still remembered.
 pub(super) async fn answers(
     db: &impl ConnectionTrait,
-    keys: Vec<(&UserId, &IdempotencyKey)>,
+    keys: &[(&UserId, &IdempotencyKey)],
 ) -> Result<Answers, DbErr> {
-    let mut answers = Answers::default();
-    if keys.is_empty() {
-        return Ok(answers);
-    }
-    let mut wanted = Condition::any();
-    for (user, key) in keys {
-        wanted = wanted.add(
-            Condition::all()
-                .add(idempotency_key::Column::UserId.eq(user.as_str()))
-                .add(idempotency_key::Column::Path.eq(&key.path))
-                .add(idempotency_key::Column::Key.eq(&key.key)),
-        );
-    }
+    let places: Vec<_> = keys
+        .iter()
+        .map(|(by, key)| [by.as_str().into(), (&key.path).into(), (&key.key).into()])
+        .collect();
+    let found: Vec<idempotency_key::Model> = query_rows(
+        db,
+        "SELECT * FROM idempotency_keys WHERE (user_id, path, key) IN (VALUES",
+        &places,
+        ")",
+    )
+    .await?;
     let oldest = Timestamp::now().0 - REMEMBERED_FOR_MILLIS;
-    let found = idempotency_key::Entity::find()
-        .filter(wanted)
-        .filter(idempotency_key::Column::CreatedAt.gt(oldest))
-        .all(db)
-        .await?;
-    for row in found {
+    let mut answers = Answers::default();
+    for row in found.into_iter().filter(|row| row.created_at > oldest) {
         let mut resource: Resource = serde_json::from_str(&row.answer)
             .map_err(|e| DbErr::Type(format!("answer under key {:?}: {e}", row.key)))?;
         let seq = Seq::from_row(row.seq);

@@ -11,20 +11,23 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::{Answer, Mutation, Principal, Seq, Vault, VaultId};
+use crate::domain::{Answer, Mutation, Principal, Seq, Timestamp, Vault, VaultId};
 
 mod committer;
 mod database;
 mod error;
 mod insert;
+mod line;
 mod lookup;
 mod reads;
 mod record;
 mod rows;
 mod statements;
+mod sweep;
+mod witness;
 mod work;
 mod write;
 
@@ -35,6 +38,7 @@ pub use record::{Kind, Record};
 pub use work::{Denied, NewVault, Written};
 
 use committer::Task;
+use line::Line;
 use work::Work;
 
 /// How many works wait for one committer before those who bring more wait too. Each vault has one at a time.
@@ -50,22 +54,21 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins to write and read; needs a Tokio runtime, where the committers live until every clone is gone.
+    /// Begins to write and read. The committers live until every clone is gone.
     ///
     /// # Errors
     /// When the database does not answer or was not migrated.
     pub async fn open(database: Database) -> Result<Self, JournalError> {
-        let epoch = entity::epoch::Entity::find_by_id(1)
-            .one(&database.reader)
-            .await?
-            .map(|row| row.value)
-            .ok_or_else(|| sea_orm::DbErr::RecordNotFound("the epoch".into()))?;
-        let start = |writer: &DatabaseConnection| {
+        let epoch = database.epoch().await?;
+        let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
-            tokio::spawn(committer::run(writer.clone(), waiting));
+            writer.spawn(committer::run(writer.clone(), waiting));
             tasks
         };
-        let committers = database.writers.iter().map(start).collect();
+        let committers: Vec<_> = database.writers.iter().map(start).collect();
+        for (writer, tasks) in database.writers.iter().zip(&committers).take(1) {
+            writer.spawn(sweep::run(tasks.downgrade()));
+        }
         Ok(Self {
             database,
             committers,
@@ -83,19 +86,29 @@ impl Journal {
     /// # Errors
     /// When the database does not answer.
     pub async fn load(&self, id: &VaultId) -> Result<Option<Vault>, JournalError> {
-        let txn = database::begin_read(&self.database.reader).await?;
-        let vault = lookup::vault(&txn, id).await?;
-        txn.commit().await?;
-        Ok(vault)
+        let id = id.clone();
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let vault = lookup::vault(&txn, &id).await?;
+            txn.commit().await?;
+            Ok(vault)
+        })
+        .await
     }
 
-    /// Every record after a place, oldest first.
+    /// At most `limit` records after a place, oldest first.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn after(&self, id: &VaultId, place: Seq) -> Result<Vec<Record>, JournalError> {
-        let everything = u64::MAX >> 1;
-        Ok(lookup::records(&self.database.reader, id, place, everything).await?)
+    pub async fn after(
+        &self,
+        id: &VaultId,
+        place: Seq,
+        limit: usize,
+    ) -> Result<Vec<Record>, JournalError> {
+        let id = id.clone();
+        self.read(|db| async move { lookup::records(&db, &id, place, limit).await })
+            .await
     }
 
     /// Decides and writes a vault's batch: all of its accepted mutations are on disk when this returns. Runs to
@@ -137,6 +150,16 @@ impl Journal {
         self.write(0, Work::User(principal)).await.map(drop)
     }
 
+    /// Forgets every answer that is not remembered at this time any longer; how many there were. The journal does so by
+    /// itself every now and then.
+    ///
+    /// # Errors
+    /// When the database does not answer; what went before is gone all the same.
+    pub async fn sweep(&self, now: Timestamp) -> Result<u64, JournalError> {
+        let committer = self.committers.first().expect("there is always one writer");
+        sweep::sweep(committer, now).await
+    }
+
     /// Ends the committers, once every other clone is gone, and closes the connections.
     ///
     /// # Errors
@@ -155,7 +178,15 @@ impl Journal {
         outcome.await.map_err(|_| JournalError::Closed)?
     }
 
-    fn reader(&self) -> &DatabaseConnection {
-        &self.database.reader
+    /// Reads on a connection that nobody writes with.
+    async fn read<T, F>(
+        &self,
+        work: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DbErr>> + Send + 'static,
+    {
+        Ok(self.database.reader.run(work).await?)
     }
 }

@@ -40,37 +40,41 @@ impl Journal {
     /// # Errors
     /// When the database does not answer.
     pub async fn vaults_of(&self, user: &UserId) -> Result<Vec<VaultView>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let mine = member::Entity::find()
-            .filter(member::Column::UserId.eq(user.as_str()))
-            .all(&txn)
-            .await?;
-        let ids: Vec<_> = mine.iter().map(|row| row.vault_id.as_str()).collect();
-        let heads: HashMap<_, _> = head::Entity::find()
-            .filter(head::Column::VaultId.is_in(ids.iter().copied()))
-            .all(&txn)
-            .await?
-            .into_iter()
-            .map(|row| (row.vault_id, row.head))
-            .collect();
-        let vaults = vault::Entity::find()
-            .filter(vault::Column::Id.is_in(ids))
-            .order_by_asc(vault::Column::CreatedAt)
-            .order_by_asc(vault::Column::Id)
-            .all(&txn)
-            .await?;
-        txn.commit().await?;
-        let roles: HashMap<_, _> = mine
-            .into_iter()
-            .map(|row| (row.vault_id, row.role))
-            .collect();
-        let view = |row: vault::Model| {
-            let (Some(role), Some(head)) = (roles.get(&row.id), heads.get(&row.id)) else {
-                return Err(DbErr::RecordNotFound(format!("head of vault {}", row.id)).into());
+        let user = user.clone();
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let mine = member::Entity::find()
+                .filter(member::Column::UserId.eq(user.as_str()))
+                .all(&txn)
+                .await?;
+            let ids: Vec<_> = mine.iter().map(|row| row.vault_id.as_str()).collect();
+            let heads: HashMap<_, _> = head::Entity::find()
+                .filter(head::Column::VaultId.is_in(ids.iter().copied()))
+                .all(&txn)
+                .await?
+                .into_iter()
+                .map(|row| (row.vault_id, row.head))
+                .collect();
+            let vaults = vault::Entity::find()
+                .filter(vault::Column::Id.is_in(ids))
+                .order_by_asc(vault::Column::CreatedAt)
+                .order_by_asc(vault::Column::Id)
+                .all(&txn)
+                .await?;
+            txn.commit().await?;
+            let roles: HashMap<_, _> = mine
+                .into_iter()
+                .map(|row| (row.vault_id, row.role))
+                .collect();
+            let view = |row: vault::Model| {
+                let (Some(role), Some(head)) = (roles.get(&row.id), heads.get(&row.id)) else {
+                    return Err(DbErr::RecordNotFound(format!("head of vault {}", row.id)));
+                };
+                Ok(vault_view(row, rows::role(role)?, Seq::from_row(*head)))
             };
-            Ok(vault_view(row, rows::role(role)?, Seq::from_row(*head)))
-        };
-        vaults.into_iter().map(view).collect()
+            vaults.into_iter().map(view).collect()
+        })
+        .await
     }
 
     /// A vault as one of its members sees it.
@@ -82,13 +86,17 @@ impl Journal {
         id: &VaultId,
         reader: &UserId,
     ) -> Result<Option<VaultView>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let Some((role, seq)) = admit(&txn, id, reader).await? else {
-            return Ok(None);
-        };
-        let row = vault::Entity::find_by_id(id.as_str()).one(&txn).await?;
-        txn.commit().await?;
-        Ok(row.map(|row| vault_view(row, role, seq)))
+        let (id, reader) = (id.clone(), reader.clone());
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let Some((role, seq)) = admit(&txn, &id, &reader).await? else {
+                return Ok(None);
+            };
+            let row = vault::Entity::find_by_id(id.as_str()).one(&txn).await?;
+            txn.commit().await?;
+            Ok(row.map(|row| vault_view(row, role, seq)))
+        })
+        .await
     }
 
     /// The members of a vault, who came first first.
@@ -100,43 +108,47 @@ impl Journal {
         id: &VaultId,
         reader: &UserId,
     ) -> Result<Option<Listing<MemberView>>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let Some((_, seq)) = admit(&txn, id, reader).await? else {
-            return Ok(None);
-        };
-        let members = member::Entity::find()
-            .filter(member::Column::VaultId.eq(id.as_str()))
-            .order_by_asc(member::Column::CreatedAt)
-            .order_by_asc(member::Column::UserId)
-            .all(&txn)
-            .await?;
-        let ids = members.iter().map(|row| row.user_id.as_str());
-        let mut users: HashMap<_, _> = user::Entity::find()
-            .filter(user::Column::Id.is_in(ids))
-            .all(&txn)
-            .await?
-            .into_iter()
-            .map(|row| (row.id.clone(), rows::user(row)))
-            .collect();
-        txn.commit().await?;
-        let view = |row: member::Model| {
-            let user = users.remove(&row.user_id).unwrap_or_else(|| User {
-                id: UserId::from_row(row.user_id),
-                name: None,
-                email: None,
-            });
-            let membership = Membership {
-                role: rows::role(&row.role)?,
-                created_at: Timestamp(row.created_at),
+        let (id, reader) = (id.clone(), reader.clone());
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
+                return Ok(None);
             };
-            Ok(MemberView::from(&Member { user, membership }))
-        };
-        let rows = members
-            .into_iter()
-            .map(view)
-            .collect::<Result<_, JournalError>>()?;
-        let next = None;
-        Ok(Some(Listing { rows, seq, next }))
+            let members = member::Entity::find()
+                .filter(member::Column::VaultId.eq(id.as_str()))
+                .order_by_asc(member::Column::CreatedAt)
+                .order_by_asc(member::Column::UserId)
+                .all(&txn)
+                .await?;
+            let ids = members.iter().map(|row| row.user_id.as_str());
+            let mut users: HashMap<_, _> = user::Entity::find()
+                .filter(user::Column::Id.is_in(ids))
+                .all(&txn)
+                .await?
+                .into_iter()
+                .map(|row| (row.id.clone(), rows::user(row)))
+                .collect();
+            txn.commit().await?;
+            let view = |row: member::Model| {
+                let user = users.remove(&row.user_id).unwrap_or_else(|| User {
+                    id: UserId::from_row(row.user_id),
+                    name: None,
+                    email: None,
+                });
+                let membership = Membership {
+                    role: rows::role(&row.role)?,
+                    created_at: Timestamp(row.created_at),
+                };
+                Ok(MemberView::from(&Member { user, membership }))
+            };
+            let rows = members
+                .into_iter()
+                .map(view)
+                .collect::<Result<_, DbErr>>()?;
+            let next = None;
+            Ok(Some(Listing { rows, seq, next }))
+        })
+        .await
     }
 
     /// At most `limit` sources of a vault, newest first, created before the place `before`.
@@ -150,24 +162,28 @@ impl Journal {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Option<Listing<Source>>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let Some((_, seq)) = admit(&txn, id, reader).await? else {
-            return Ok(None);
-        };
-        let mut wanted = source::Entity::find()
-            .filter(source::Column::VaultId.eq(id.as_str()))
-            .order_by_desc(source::Column::CreatedSeq)
-            // One more than asked for tells whether there is another page.
-            .limit(limit as u64 + 1);
-        if let Some(before) = before {
-            wanted = wanted.filter(source::Column::CreatedSeq.lt(before.to_row()));
-        }
-        let found = wanted.all(&txn).await?;
-        txn.commit().await?;
-        let more = found.len() > limit;
-        let rows: Vec<_> = found.into_iter().take(limit).map(rows::source).collect();
-        let next = rows.last().filter(|_| more).map(|last| last.created_seq);
-        Ok(Some(Listing { rows, seq, next }))
+        let (id, reader) = (id.clone(), reader.clone());
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
+                return Ok(None);
+            };
+            let mut wanted = source::Entity::find()
+                .filter(source::Column::VaultId.eq(id.as_str()))
+                .order_by_desc(source::Column::CreatedSeq)
+                // One more than asked for tells whether there is another page.
+                .limit(limit as u64 + 1);
+            if let Some(before) = before {
+                wanted = wanted.filter(source::Column::CreatedSeq.lt(before.to_row()));
+            }
+            let found = wanted.all(&txn).await?;
+            txn.commit().await?;
+            let more = found.len() > limit;
+            let rows: Vec<_> = found.into_iter().take(limit).map(rows::source).collect();
+            let next = rows.last().filter(|_| more).map(|last| last.created_seq);
+            Ok(Some(Listing { rows, seq, next }))
+        })
+        .await
     }
 
     /// A source of a vault that the reader is a member of.
@@ -179,14 +195,18 @@ impl Journal {
         id: &SourceId,
         reader: &UserId,
     ) -> Result<Option<Source>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let Some(row) = source::Entity::find_by_id(id.as_str()).one(&txn).await? else {
-            return Ok(None);
-        };
-        let source = rows::source(row);
-        let admitted = admit(&txn, &source.vault_id, reader).await?.is_some();
-        txn.commit().await?;
-        Ok(admitted.then_some(source))
+        let (id, reader) = (id.clone(), reader.clone());
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let Some(row) = source::Entity::find_by_id(id.as_str()).one(&txn).await? else {
+                return Ok(None);
+            };
+            let source = rows::source(row);
+            let admitted = admit(&txn, &source.vault_id, &reader).await?.is_some();
+            txn.commit().await?;
+            Ok(admitted.then_some(source))
+        })
+        .await
     }
 
     /// The vault that a source is in; a source never moves to another.
@@ -194,13 +214,17 @@ impl Journal {
     /// # Errors
     /// When the database does not answer.
     pub async fn vault_of(&self, id: &SourceId) -> Result<Option<VaultId>, JournalError> {
-        let vault: Option<String> = source::Entity::find_by_id(id.as_str())
-            .select_only()
-            .column(source::Column::VaultId)
-            .into_tuple()
-            .one(self.reader())
-            .await?;
-        Ok(vault.map(VaultId::from_row))
+        let id = id.clone();
+        self.read(|db| async move {
+            let vault: Option<String> = source::Entity::find_by_id(id.as_str())
+                .select_only()
+                .column(source::Column::VaultId)
+                .into_tuple()
+                .one(&db)
+                .await?;
+            Ok(vault.map(VaultId::from_row))
+        })
+        .await
     }
 
     /// At most `limit` events of a vault after the place `since`, oldest first.
@@ -214,23 +238,27 @@ impl Journal {
         since: Seq,
         limit: usize,
     ) -> Result<Option<Stretch>, JournalError> {
-        let txn = database::begin_read(self.reader()).await?;
-        let Some((_, seq)) = admit(&txn, id, reader).await? else {
-            return Ok(None);
-        };
-        let rows = lookup::records(&txn, id, since, limit as u64).await?;
-        txn.commit().await?;
-        // Without gaps from 1: when the one right after is missing, it was trimmed.
-        let whole = match rows.first() {
-            Some(first) => first.seq == since.next(),
-            None => since >= seq,
-        };
-        let next = None;
-        Ok(Some(if whole {
-            Stretch::Kept(Listing { rows, seq, next })
-        } else {
-            Stretch::Trimmed
-        }))
+        let (id, reader) = (id.clone(), reader.clone());
+        self.read(|db| async move {
+            let txn = database::begin_read(&db).await?;
+            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
+                return Ok(None);
+            };
+            let rows = lookup::records(&txn, &id, since, limit).await?;
+            txn.commit().await?;
+            // Without gaps from 1: when the one right after is missing, it was trimmed.
+            let whole = match rows.first() {
+                Some(first) => first.seq == since.next(),
+                None => since >= seq,
+            };
+            let next = None;
+            Ok(Some(if whole {
+                Stretch::Kept(Listing { rows, seq, next })
+            } else {
+                Stretch::Trimmed
+            }))
+        })
+        .await
     }
 
     /// A user as recorded.
@@ -249,8 +277,7 @@ impl Journal {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), JournalError> {
-        self.reader().ping().await?;
-        Ok(())
+        self.read(|db| async move { db.ping().await }).await
     }
 }
 

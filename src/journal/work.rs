@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use crate::domain::{
-    Answer, Effect, Mutation, Principal, Refusal, Vault, VaultId, idempotency::IdempotencyKey,
-    ids::MembershipId,
+    Answer, Effect, Mutation, Principal, Refusal, Timestamp, Vault, VaultId,
+    idempotency::IdempotencyKey, ids::MembershipId,
 };
 
 use super::{JournalError, record::Record};
@@ -22,6 +22,8 @@ pub(super) enum Work {
     NewVault(NewVault),
     /// Somebody was seen.
     User(Principal),
+    /// Answers given up to then are remembered no longer; a step of them goes.
+    Sweep { until: Timestamp },
 }
 
 /// A vault that is to be.
@@ -42,6 +44,8 @@ pub struct Written {
     pub records: Vec<(Record, Effect)>,
     /// One for each mutation, in their order.
     pub results: Vec<Result<Answer, Denied>>,
+    /// How many answers were swept away.
+    pub(super) swept: u64,
     /// The vault after it, for a batch.
     pub(super) vault: Option<Vault>,
 }
@@ -62,7 +66,7 @@ impl Work {
     pub(super) fn mutations(&self) -> &[Mutation] {
         match self {
             Self::Batch { mutations, .. } => mutations,
-            Self::NewVault(_) | Self::User(_) => &[],
+            Self::NewVault(_) | Self::User(_) | Self::Sweep { .. } => &[],
         }
     }
 }

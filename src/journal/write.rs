@@ -4,9 +4,10 @@
 //! another process wrote; everything is rolled back, the vault is read again from the journal, and its batch is
 //! decided anew on what is true now.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, panic::AssertUnwindSafe};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use futures_util::FutureExt;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, sqlx};
 
 use crate::domain::{
     Answer, Command, Draft, Mutation, Named, Outcome, Resource, Role, Seq, Timestamp, UserId,
@@ -17,9 +18,12 @@ use crate::domain::{
 
 use super::{
     database,
-    insert::{Rows, Witness},
+    insert::Rows,
+    line::renew,
     lookup,
     record::Record,
+    sweep,
+    witness::Witness,
     work::{Denied, NewVault, Work, Written},
 };
 
@@ -42,15 +46,17 @@ pub(super) async fn write(
     works: &mut [Work],
 ) -> Result<Vec<Written>, WriteError> {
     loop {
-        let txn = database::begin_write(connection)
-            .await
-            .map_err(WriteError::RolledBack)?;
-        let filled = match fill(&txn, works).await {
+        let txn = begin(connection).await.map_err(WriteError::RolledBack)?;
+        // A row that nobody could have written may panic; that is a failure like others.
+        let filled = AssertUnwindSafe(fill(&txn, works)).catch_unwind().await;
+        let filled = match filled.unwrap_or_else(|_| Err(DbErr::Custom("a panic".to_owned()))) {
             Ok(filled) => filled,
             Err(error) => {
                 // PostgreSQL answers a COMMIT after a failed statement with Ok and rolls back: say so ourselves.
-                // Where even that fails, the connection is gone and the transaction with it.
-                let _ = txn.rollback().await;
+                if txn.rollback().await.is_err() {
+                    // The connection may be gone, or think that the transaction is not.
+                    renew(connection).await;
+                }
                 return Err(WriteError::RolledBack(error));
             }
         };
@@ -73,6 +79,20 @@ pub(super) async fn write(
     }
 }
 
+/// Begins, if need be on another connection: one that was idle may have died without a word, and where nothing has
+/// begun nothing is in doubt.
+async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    match database::begin_write(connection).await {
+        Err(DbErr::Query(RuntimeErr::SqlxError(error)))
+            if matches!(*error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) =>
+        {
+            renew(connection).await;
+            database::begin_write(connection).await
+        }
+        begun => begun,
+    }
+}
+
 enum Filled {
     Written(Vec<Written>, Option<Witness>),
     /// Some head was not where its vault was thought to stand.
@@ -81,7 +101,7 @@ enum Filled {
 
 async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbErr> {
     let named = named(txn, works).await?;
-    let mut answers = lookup::answers(txn, keys(works)).await?;
+    let mut answers = lookup::answers(txn, &keys(works)).await?;
     let mut rows = Rows::default();
     let mut written = Vec::with_capacity(works.len());
     for work in works {
@@ -102,9 +122,13 @@ async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbEr
                 rows.seen(principal);
                 Written::default()
             }
+            Work::Sweep { until } => Written {
+                swept: sweep::step(txn, *until).await?,
+                ..Written::default()
+            },
         });
     }
-    if !rows.take_heads(txn).await? {
+    if !(rows.take_heads(txn).await? && rows.take_keys(txn).await?) {
         return Ok(Filled::Moved);
     }
     let witness = rows.take_witness();
@@ -221,8 +245,8 @@ async fn named(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Named, DbEr
         }
     }
     Ok(Named {
-        sources: lookup::sources(txn, sources).await?,
-        users: lookup::users(txn, users, emails).await?,
+        sources: lookup::sources(txn, &sources).await?,
+        users: lookup::users(txn, &users, &emails).await?,
     })
 }
 

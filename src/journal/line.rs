@@ -1,0 +1,163 @@
+//! A line to the database: a pool of connections and the one thread that it lives on.
+//!
+//! A connection to PostgreSQL belongs to the Tokio runtime that opened it. In a pool that worker threads share, the
+//! connection that one of them opened would wait for that one whoever uses it: a blocked worker would hold up the
+//! others, and one that ended would leave them a connection that nobody drives. So nobody else's thread touches a
+//! connection: work is handed to the line's own thread, and only its outcome comes back.
+
+use std::{future::Future, sync::Arc, thread};
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+};
+use tracing::error;
+
+/// A pool on a thread of its own. Cheap to clone; the thread ends with the last clone.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    connection: DatabaseConnection,
+    thread: Handle,
+    alive: Arc<oneshot::Sender<()>>,
+}
+
+impl Line {
+    /// Starts the thread and connects there.
+    ///
+    /// # Errors
+    /// When the thread cannot be started or the database cannot be opened.
+    pub(super) async fn open(name: &str, options: ConnectOptions) -> Result<Self, DbErr> {
+        let broken = |error: std::io::Error| DbErr::Conn(RuntimeErr::Internal(error.to_string()));
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(broken)?;
+        let handle = runtime.handle().clone();
+        let (alive, all_gone) = oneshot::channel::<()>();
+        thread::Builder::new()
+            .name(name.to_owned())
+            // Nothing is ever sent: this ends when the sender is dropped.
+            .spawn(move || runtime.block_on(async { all_gone.await.is_ok() }))
+            .map_err(broken)?;
+        let alive = Arc::new(alive);
+        let connection = carry_out(&handle, &alive, Database::connect(options)).await?;
+        Ok(Self {
+            connection,
+            thread: handle,
+            alive,
+        })
+    }
+
+    /// Does something with a connection, on the line's thread and to its end, even when nobody awaits it any longer.
+    ///
+    /// # Errors
+    /// Those of the work; a panic in it becomes one too.
+    pub(super) async fn run<T, F>(
+        &self,
+        work: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<T, DbErr>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DbErr>> + Send + 'static,
+    {
+        carry_out(&self.thread, &self.alive, work(self.connection.clone())).await
+    }
+
+    /// Starts something that goes on beside everything else on the line's thread. It ends with the thread, unless it
+    /// keeps a clone of the line.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.thread.spawn(work);
+    }
+
+    /// The connections, for work that is on the line's thread already.
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+}
+
+async fn carry_out<T: Send + 'static>(
+    thread: &Handle,
+    alive: &Arc<oneshot::Sender<()>>,
+    work: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    let alive = alive.clone();
+    let task = thread.spawn(async move {
+        let outcome = work.await;
+        drop(alive);
+        outcome
+    });
+    task.await.unwrap_or_else(|cause| {
+        error!(%cause, "work on the database ended before its time");
+        Err(DbErr::Custom(cause.to_string()))
+    })
+}
+
+/// Lets go of a writing connection that failed: nobody knows in which state it is. The next transaction opens
+/// another, and what was open on this one is rolled back with it.
+pub(super) async fn renew(connection: &DatabaseConnection) {
+    // Where none can be had there is none to let go of.
+    match connection.get_database_backend() {
+        DbBackend::Sqlite => {
+            if let Ok(one) = connection.get_sqlite_connection_pool().acquire().await {
+                let _ = one.close().await;
+            }
+        }
+        _ => {
+            if let Ok(one) = connection.get_postgres_connection_pool().acquire().await {
+                // Not closed in order: the other end may be gone without a word.
+                drop(one.detach());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+
+    async fn line() -> Line {
+        let mut options = ConnectOptions::new("sqlite::memory:");
+        options.max_connections(1);
+        Line::open("line", options).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_is_done_on_the_lines_own_thread() {
+        let line = line().await;
+        let name = line
+            .run(|db| async move {
+                db.execute_unprepared("SELECT 1").await?;
+                Ok(thread::current().name().map(str::to_owned))
+            })
+            .await;
+        assert_eq!(name.unwrap().as_deref(), Some("line"));
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_one_work_is_an_error_and_leaves_the_line_alone() {
+        let line = line().await;
+        let panicked: Result<(), _> = line.run(|_| async { panic!("on purpose") }).await;
+        assert!(panicked.is_err());
+        let next = line.run(|db| async move { db.ping().await }).await;
+        assert!(next.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_when_nobody_awaits_it_any_longer() {
+        let line = line().await;
+        let (done, heard) = oneshot::channel();
+        let work = line.run(|db| async move {
+            db.ping().await?;
+            Ok(done.send(()))
+        });
+        let mut work = Box::pin(work);
+        // Begun, and then given up with the line itself.
+        assert!(futures_util::poll!(&mut work).is_pending());
+        drop(work);
+        drop(line);
+        assert!(heard.await.is_ok());
+    }
+}

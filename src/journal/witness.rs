@@ -1,0 +1,72 @@
+//! Whether a commit happened that nobody heard the end of: a row of it tells, for a transaction is in the database
+//! whole or not at all.
+
+use std::time::Duration;
+
+use entity::event;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use tracing::warn;
+
+use crate::domain::VaultId;
+
+use super::{database, record::Record, statements::execute};
+
+/// How often, and how long apart, the database is asked.
+const QUESTIONS: u32 = 10;
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
+
+/// A row that is in the database exactly when its transaction is.
+#[derive(Debug)]
+pub(super) enum Witness {
+    /// An event of a vault.
+    Event(VaultId, Record),
+    /// A new vault.
+    Vault(VaultId),
+}
+
+impl Witness {
+    /// Whether its transaction was committed; `None` when the database does not answer.
+    pub(super) async fn ask(&self, connection: &DatabaseConnection) -> Option<bool> {
+        for _ in 0..QUESTIONS {
+            match self.look(connection).await {
+                Ok(found) => return Some(found),
+                Err(error) => warn!(%error, "the database does not answer yet"),
+            }
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+        None
+    }
+
+    /// Tries to write a row of the same key: should that commit still be under way, the database waits for its end
+    /// before it says whether there is one.
+    async fn look(&self, connection: &DatabaseConnection) -> Result<bool, DbErr> {
+        let txn = database::begin_write(connection).await?;
+        let found = self.look_in(&txn).await;
+        txn.rollback().await?;
+        found
+    }
+
+    async fn look_in(&self, txn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+        match self {
+            Self::Event(vault, record) => {
+                let sql = "INSERT INTO vault_events (vault_id, seq, kind, payload, created_at) \
+                     VALUES ($1, $2, '', '', 0) ON CONFLICT (vault_id, seq) DO NOTHING";
+                let seq = record.seq.to_row();
+                if execute(txn, sql, [vault.as_str().into(), seq.into()]).await? == 1 {
+                    return Ok(false);
+                }
+                // Another process may have written its own event there.
+                let ours = event::Entity::find_by_id((vault.to_string(), seq))
+                    .filter(event::Column::Payload.eq(record.payload.as_ref()))
+                    .one(txn)
+                    .await?;
+                Ok(ours.is_some())
+            }
+            Self::Vault(id) => {
+                let sql = "INSERT INTO vault_heads (vault_id, head) VALUES ($1, 0) \
+                     ON CONFLICT (vault_id) DO NOTHING";
+                Ok(execute(txn, sql, [id.as_str().into()]).await? == 0)
+            }
+        }
+    }
+}
