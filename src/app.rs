@@ -267,6 +267,7 @@ fn vault_options(config: &Config) -> VaultOptions {
     VaultOptions {
         mailbox: config.actors.vault_mailbox,
         commit_batch: config.actors.commit_batch,
+        idle: config.actors.vault_idle,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
@@ -327,4 +328,17 @@ pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppE
     let listed = listed.map_err(|source| cannot_use(config, source))?;
     let line = |(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" });
     Ok(listed.into_iter().map(line).collect())
+}
+
+/// Begins a new epoch of the database, after a backup was put back; the epoch.
+///
+/// # Errors
+/// When the database does not answer or was not migrated.
+pub async fn renew_epoch(config: &Config) -> Result<String, AppError> {
+    let database = open_database(config).await?;
+    let epoch = database.renew_epoch().await;
+    let epoch = epoch.map_err(|source| cannot_use(config, source))?;
+    let closed = database.close().await;
+    closed.map_err(|source| cannot_use(config, source))?;
+    Ok(epoch)
 }

@@ -57,6 +57,12 @@ pub enum Command {
         #[command(subcommand)]
         step: Migrate,
     },
+    /// What tells one history of the database from another
+    Epoch {
+        /// What to do with it
+        #[command(subcommand)]
+        step: Epoch,
+    },
     /// Check the configuration and print what is in effect, with secrets hidden
     ///
     /// Where a key is wrong, a line names it and the status is 1.
@@ -89,6 +95,16 @@ pub enum Migrate {
     Down,
     /// List those that are applied and those that are pending
     Status,
+}
+
+/// What to do with the database's epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Epoch {
+    /// Begin a new one, after a backup was put back, and print it
+    ///
+    /// Clients that know events of the time after the backup list anew then, instead of trusting
+    /// numbers that have been given out again. Run it before the service is started.
+    Renew,
 }
 
 fn user_id(text: &str) -> Result<UserId, &'static str> {
@@ -195,5 +211,12 @@ mod tests {
             assert_eq!(command(line), Command::Migrate { step });
         }
         assert!(parse("vaultcast migrate").is_err());
+    }
+
+    #[test]
+    fn an_epoch_is_renewed() {
+        let renew = Command::Epoch { step: Epoch::Renew };
+        assert_eq!(command("vaultcast epoch renew"), renew);
+        assert!(parse("vaultcast epoch").is_err());
     }
 }

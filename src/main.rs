@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use vaultcast::{
     app::{self, Mode},
     auth::{Secrets, Tokens},
-    cli::{Cli, Command, Token},
+    cli::{Cli, Command, Epoch, Token},
     config::{Config, environment},
     domain::Principal,
 };
@@ -43,9 +43,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     let command = cli.command();
     let config = match command {
         Command::Demo => Config::load_for_demo(file, environment())?,
-        Command::Serve | Command::Token(_) | Command::Migrate { .. } | Command::Check => {
-            Config::load(file, environment())?
-        }
+        Command::Serve
+        | Command::Token(_)
+        | Command::Migrate { .. }
+        | Command::Epoch { .. }
+        | Command::Check => Config::load(file, environment())?,
     };
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
     let system = actix::System::new();
@@ -57,6 +59,10 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             for line in system.block_on(app::migrate(&config, *step))? {
                 writeln!(stdout(), "{line}")?;
             }
+        }
+        Command::Epoch { step: Epoch::Renew } => {
+            let epoch = system.block_on(app::renew_epoch(&config))?;
+            writeln!(stdout(), "{epoch}")?;
         }
         Command::Check => write!(stdout(), "{config}")?,
     }
