@@ -8,7 +8,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
     rc::Rc,
-    time::Duration,
 };
 
 use tracing::{debug, error};
@@ -22,7 +21,8 @@ use crate::{
 
 use super::{
     protocol::{self, Done, Request},
-    relay::{Relay, acknowledge, emit},
+    relay::Relay,
+    room::{acknowledge, emit},
 };
 
 /// How many events of one socket wait for a look-up before more are refused.
@@ -33,7 +33,6 @@ const WAITING: usize = 1024;
 pub(super) struct Context {
     pub vaults: Vaults,
     pub relay: Relay,
-    pub join_timeout: Duration,
 }
 
 /// One connected user. A clone is the same one.
@@ -128,35 +127,15 @@ impl Connection {
     }
 
     fn join(&self, id: VaultId, attach: Attach, about: About) {
-        let (context, user) = (&self.0.context, &self.0.by.id);
-        let vault = context.vaults.open(&id);
+        let context = &self.0.context;
         let seat = self.0.seats.borrow().get(&id).copied();
-        let About { event, ack, .. } = about;
-        let asked = context.relay.join(
-            &id,
-            &vault,
+        let seat = context.relay.join(
+            context.vaults.open(&id),
             seat,
-            (&self.0.socket, user),
-            (attach.clone(), ack),
+            (&self.0.socket, &self.0.by.id),
+            (attach, about.ack),
         );
-        self.0
-            .seats
-            .borrow_mut()
-            .insert(id.clone(), asked.subscriber);
-        let outcome = vault.subscribe(asked.subscriber, user.clone(), context.relay.sink(), attach);
-        let (this, patience) = (self.clone(), context.join_timeout);
-        actix::spawn(async move {
-            let error = match tokio::time::timeout(patience, outcome).await {
-                Ok(None) => return, // he hears so by the relay
-                Ok(Some(error)) => error,
-                Err(_) => VaultError::Busy,
-            };
-            // Who left meanwhile has cancelled it.
-            if let Some(join) = this.0.context.relay.refused(&id, &asked) {
-                let (vault, ack) = (Some(id), join.ack);
-                this.fail(error.into(), About { event, vault, ack });
-            }
-        });
+        self.0.seats.borrow_mut().insert(id, seat);
     }
 
     fn leave(&self, id: &VaultId, about: About) {

@@ -1,7 +1,7 @@
 //! Door two: sockets. The contract's events on the generic Socket.IO layer.
 //!
-//! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs` hands a worker
-//! thread's share of every vault's events to its sockets. A [`Gateway`] is built once per worker thread.
+//! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs` and `room.rs`
+//! hand a worker thread's share of every vault's events to its sockets. A [`Gateway`] is built once per worker thread.
 
 use std::{
     rc::Rc,
@@ -28,6 +28,7 @@ use crate::{
 mod connection;
 mod protocol;
 mod relay;
+mod room;
 
 use connection::{Connection, Context};
 use relay::Relay;
@@ -59,14 +60,11 @@ pub struct Gateway {
 impl Gateway {
     /// Starts the gateway of this worker thread; needs its actix runtime.
     pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
-        let relay = Relay::start(options.relay_mailbox, vaults.journal().epoch());
+        let epoch = vaults.journal().epoch();
+        let relay = Relay::start(options.relay_mailbox, options.join_timeout, epoch);
         Self {
             gate,
-            context: Context {
-                vaults,
-                relay,
-                join_timeout: options.join_timeout,
-            },
+            context: Context { vaults, relay },
             draining: options.draining,
         }
     }

@@ -1,18 +1,17 @@
 //! The relay: one per worker thread. A vault sends it each event once; it hands the event to its own sockets'
 //! outboxes, in thread-local memory and without a lock.
 //!
-//! Whatever a socket hears of a vault comes through here, in one order. For each subscription the relay keeps `q`,
-//! the last event that went into the socket's outbox: what is not after `q` is dropped, and a gap, which must
-//! never happen, closes the transport.
+//! Whatever a socket hears of a vault comes through here, in one order. Where each socket stands is `room.rs`.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use actix::prelude::*;
@@ -20,17 +19,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::error;
 
 use crate::{
-    domain::{Seq, SubscriberId, UserId, VaultId},
-    engineio::CloseReason,
-    journal::Record,
-    socketio::{Ack, Frame, Socket},
-    vault::{Attach, Audience, Body, Delivery, Full, Joined, Sink, SinkId, VaultHandle},
+    domain::{SubscriberId, UserId, VaultId},
+    socketio::{Ack, Socket},
+    vault::{
+        Attach, Audience, Body, Delivery, Full, Refused, Sink, SinkId, Subscription, VaultError,
+        VaultHandle,
+    },
 };
 
-use super::protocol::{self, JoinedPayload};
+use super::{
+    protocol,
+    room::{Join, OUT_OF_STEP, Patience, Room, Seat, emit},
+};
 
-/// Why a relay closes a transport: its client comes back and joins again.
-const OUT_OF_STEP: CloseReason = CloseReason::Application("out of step");
+/// While so many frames wait for a socket, it is not told more of what it missed.
+const ENOUGH: usize = 256;
+
+/// How long until it is looked again whether they have left.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The sockets of one worker thread and what they are subscribed to. A clone is the same relay.
 #[derive(Clone)]
@@ -39,42 +45,18 @@ pub(super) struct Relay(Rc<Inner>);
 struct Inner {
     sink: Arc<RelaySink>,
     epoch: String,
+    /// How long a join may wait for its vault.
+    patience: Duration,
     rooms: RefCell<HashMap<VaultId, Room>>,
-    joins: Cell<u64>,
-}
-
-/// The subscriptions of one vault.
-struct Room {
-    vault: VaultHandle,
-    seats: HashMap<SubscriberId, Seat>,
-}
-
-/// One socket's subscription of one vault.
-struct Seat {
-    socket: Socket,
-    user: UserId,
-    /// The last event that went to the socket; none before it has joined.
-    q: Option<Seq>,
-    /// Joins that the vault has not confirmed yet, oldest first.
-    joins: VecDeque<Join>,
-}
-
-/// A join under way.
-pub(super) struct Join {
-    number: u64,
-    attach: Attach,
-    pub ack: Option<Ack>,
-}
-
-/// A join that the vault was asked for.
-pub(super) struct Asked {
-    pub subscriber: SubscriberId,
-    pub number: u64,
+    /// Vaults whose rooms are to be attached again when everything before has been worked off.
+    behind: RefCell<HashSet<VaultId>>,
+    tickets: Cell<u64>,
 }
 
 impl Relay {
-    /// Starts the relay of this worker thread, for at most so many events waiting (`actors.relay_mailbox`).
-    pub(super) fn start(capacity: usize, epoch: &str) -> Self {
+    /// Starts the relay of this worker thread, for at most so many events waiting (`actors.relay_mailbox`). A join waits
+    /// as long as `patience` says (`actors.join_timeout`).
+    pub(super) fn start(capacity: usize, patience: Duration, epoch: &str) -> Self {
         static RELAYS: AtomicU64 = AtomicU64::new(0);
         let id = SinkId(RELAYS.fetch_add(1, Ordering::Relaxed));
         let mut relay = None;
@@ -86,8 +68,10 @@ impl Relay {
                     places: Arc::new(Semaphore::new(capacity)),
                 }),
                 epoch: epoch.to_owned(),
+                patience,
                 rooms: RefCell::default(),
-                joins: Cell::new(0),
+                behind: RefCell::default(),
+                tickets: Cell::new(0),
             });
             relay = Some(Self(inner.clone()));
             RelayActor(Self(inner))
@@ -95,28 +79,22 @@ impl Relay {
         relay.expect("the actor was made with its relay")
     }
 
-    /// The way vaults reach this relay.
-    pub(super) fn sink(&self) -> Arc<dyn Sink> {
-        self.0.sink.clone()
-    }
-
-    /// Takes a seat for a socket, or the one that it has, and notes that a join is under way. The vault is asked
-    /// right after.
+    /// Has a socket join a vault: takes a seat for it, or the one that it has, and asks the vault. What comes of it is
+    /// told to the socket, in its place among everything that it hears of the vault.
     pub(super) fn join(
         &self,
-        id: &VaultId,
-        vault: &VaultHandle,
+        vault: VaultHandle,
         seat: Option<SubscriberId>,
         (socket, user): (&Socket, &UserId),
         (attach, ack): (Attach, Option<Ack>),
-    ) -> Asked {
-        let number = self.number();
+    ) -> SubscriberId {
+        let ticket = self.0.tickets.get();
+        self.0.tickets.set(ticket + 1);
         let mut rooms = self.0.rooms.borrow_mut();
-        let room = rooms.entry(id.clone()).or_insert_with(|| Room {
-            vault: vault.clone(),
+        let room = rooms.entry(vault.id().clone()).or_insert_with(|| Room {
+            vault,
             seats: HashMap::new(),
         });
-        room.vault = vault.clone();
         let subscriber = seat
             .filter(|seat| room.seats.contains_key(seat))
             .unwrap_or_else(new_subscriber);
@@ -127,27 +105,42 @@ impl Relay {
             joins: VecDeque::new(),
         });
         seat.joins.push_back(Join {
-            number,
-            attach,
+            ticket,
+            attach: attach.clone(),
             ack,
+            _patience: self.patience(room.vault.id().clone(), subscriber, ticket),
         });
-        Asked { subscriber, number }
+        self.subscribe(&room.vault, (subscriber, seat), ticket, attach);
+        subscriber
     }
 
-    /// A join came to nothing: gives it back, and frees the seat of who was not in before. `None` when the
-    /// socket has left meanwhile.
-    pub(super) fn refused(&self, id: &VaultId, asked: &Asked) -> Option<Join> {
-        let mut rooms = self.0.rooms.borrow_mut();
-        let room = rooms.get_mut(id)?;
-        let seat = room.seats.get_mut(&asked.subscriber)?;
-        let place = seat.joins.iter().position(|j| j.number == asked.number)?;
-        let join = seat.joins.remove(place)?;
-        if seat.q.is_none() && seat.joins.is_empty() {
-            room.vault.leave(asked.subscriber);
-            room.seats.remove(&asked.subscriber);
-        }
-        forget_if_empty(&mut rooms, id);
-        Some(join)
+    fn subscribe(
+        &self,
+        vault: &VaultHandle,
+        (subscriber, seat): (SubscriberId, &Seat),
+        ticket: u64,
+        attach: Attach,
+    ) {
+        let subscription = Subscription {
+            subscriber,
+            user: seat.user.clone(),
+            ticket,
+            attach,
+        };
+        vault.subscribe(subscription, self.0.sink.clone());
+    }
+
+    fn patience(&self, vault: VaultId, subscriber: SubscriberId, ticket: u64) -> Patience {
+        let this = self.clone();
+        Patience(actix::spawn(async move {
+            tokio::time::sleep(this.0.patience).await;
+            let error = VaultError::Busy;
+            let mut rooms = this.0.rooms.borrow_mut();
+            if let Some(room) = rooms.get_mut(&vault) {
+                room.refuse(&vault, subscriber, Refused { ticket, error });
+                forget_if_empty(&mut rooms, &vault);
+            }
+        }))
     }
 
     /// Ends a subscription: from here on the socket hears nothing of the vault. Gives back the
@@ -189,7 +182,7 @@ impl Relay {
                     }
                 }
             }
-            (Body::Closed, _) => {
+            (Body::Closed, Audience::Everyone) => {
                 // A join under way is about to be refused, and has its seat until then.
                 room.seats.retain(|_, seat| seat.keep_joining());
                 forget_if_empty(&mut rooms, &vault);
@@ -212,89 +205,52 @@ impl Relay {
         };
         match body {
             Body::Joined(joined) => seat.joined(vault, joined, &self.0.epoch),
+            Body::Refused(refused) => room.refuse(vault, id, refused.clone()),
+            Body::More => self.go_on(vault.clone(), id, seat.socket.clone()),
             Body::Lost => seat.socket.close(OUT_OF_STEP),
             Body::Removed => {
                 emit(&seat.socket, "error", &protocol::Error::removed(vault));
-                if !seat.keep_joining() {
-                    room.seats.remove(&id);
-                }
+                room.end(id);
             }
-            Body::Resumed | Body::Closed | Body::Event(_) => {}
+            Body::Closed => room.end(id),
+            Body::Event(_) => {}
         }
     }
 
-    /// This relay was left out for a while: everybody in the room is attached again where he stands.
-    fn catch_up(&self, id: &VaultId) {
+    /// Asks for more of what a socket missed when it has room for it.
+    fn go_on(&self, vault: VaultId, id: SubscriberId, socket: Socket) {
+        let this = self.clone();
+        actix::spawn(async move {
+            while socket.is_connected() && socket.waiting().0 > ENOUGH {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let rooms = this.0.rooms.borrow();
+            if let Some(room) = rooms.get(&vault)
+                && let Some(seat) = room.seats.get(&id)
+                && let Some(q) = seat.q
+            {
+                this.subscribe(&room.vault, (id, seat), 0, Attach::Resume(q));
+            }
+        });
+    }
+
+    /// This relay was left out for a while, or the vault's actor died: everybody in the room is attached again where
+    /// he stands.
+    fn catch_up(&self, vault: &VaultHandle) {
+        self.0.behind.borrow_mut().remove(vault.id());
+        vault.caught_up(self.0.sink.id);
         let rooms = self.0.rooms.borrow();
-        let Some(room) = rooms.get(id) else {
+        let Some(room) = rooms.get(vault.id()) else {
             return;
         };
-        room.vault.caught_up(self.0.sink.id);
-        for (subscriber, seat) in &room.seats {
-            let resume = seat.q.map(Attach::Resume);
-            let joins = seat.joins.iter().map(|join| join.attach.clone());
-            for attach in resume.into_iter().chain(joins) {
-                let user = seat.user.clone();
-                // Who is no longer admitted hears so by the notice of his removal.
-                drop(room.vault.subscribe(*subscriber, user, self.sink(), attach));
+        for (id, seat) in &room.seats {
+            if let Some(q) = seat.q {
+                self.subscribe(vault, (*id, seat), 0, Attach::Resume(q));
+            }
+            for join in &seat.joins {
+                self.subscribe(vault, (*id, seat), join.ticket, join.attach.clone());
             }
         }
-    }
-
-    fn number(&self) -> u64 {
-        let number = self.0.joins.get();
-        self.0.joins.set(number + 1);
-        number
-    }
-}
-
-impl Seat {
-    /// Ends the subscription but for joins that are under way; whether there are any.
-    fn keep_joining(&mut self) -> bool {
-        self.q = None;
-        !self.joins.is_empty()
-    }
-
-    fn joined(&mut self, vault: &VaultId, joined: &Joined, epoch: &str) {
-        let Some(join) = self.joins.pop_front() else {
-            return;
-        };
-        self.q = Some(joined.after());
-        let mut payload = JoinedPayload::new(vault, joined, epoch);
-        emit(&self.socket, "vault:joined", &payload);
-        if let Some(ack) = join.ack {
-            payload.ok = Some(true);
-            acknowledge(ack, &payload);
-        }
-    }
-
-    fn event(&mut self, vault: &VaultId, record: &Record, frame: &Frame) {
-        match self.q {
-            Some(q) if record.seq == q.next() => {
-                self.socket.push(frame);
-                self.q = Some(record.seq);
-            }
-            Some(q) if record.seq > q => {
-                error!(vault.id = %vault, event.seq = record.seq.0, after = q.0, "a gap before an event");
-                self.socket.close(OUT_OF_STEP);
-            }
-            // It has it already, or it has not joined yet.
-            Some(_) | None => {}
-        }
-    }
-}
-
-/// Emits an event of ours.
-pub(super) fn emit<T: serde::Serialize + ?Sized>(socket: &Socket, event: &str, payload: &T) {
-    if let Err(error) = socket.emit(event, payload) {
-        error!(%error, event, "an event of ours could not be encoded");
-    }
-}
-
-/// Acknowledges with a payload of ours.
-pub(super) fn acknowledge<T: serde::Serialize + ?Sized>(ack: Ack, payload: &T) {
-    if let Err(error) = ack.send(payload) {
-        error!(%error, "an acknowledgement of ours could not be encoded");
     }
 }
 
@@ -335,13 +291,20 @@ impl Handler<Deliver> for RelayActor {
 /// The relay was left out of a vault's events from here on.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct FellBehind(VaultId);
+struct FellBehind(VaultHandle);
 
 impl Handler<FellBehind> for RelayActor {
     type Result = ();
 
-    fn handle(&mut self, FellBehind(vault): FellBehind, _: &mut Self::Context) {
-        self.0.catch_up(&vault);
+    fn handle(&mut self, FellBehind(vault): FellBehind, ctx: &mut Self::Context) {
+        // Once, however often it is said, and when the mailbox is empty: actix polls it before what is spawned.
+        if self.0.0.behind.borrow_mut().insert(vault.id().clone()) {
+            ctx.spawn(
+                async {}
+                    .into_actor(self)
+                    .map(move |(), this, _| this.0.catch_up(&vault)),
+            );
+        }
     }
 }
 
@@ -366,9 +329,9 @@ impl Sink for RelaySink {
 
     #[allow(
         clippy::disallowed_methods,
-        reason = "once for each vault until it has caught up"
+        reason = "once for each vault until it has caught up, or for each join that was lost"
     )]
-    fn fell_behind(&self, vault: VaultId) {
+    fn fell_behind(&self, vault: VaultHandle) {
         self.addr.do_send(FellBehind(vault));
     }
 }

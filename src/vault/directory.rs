@@ -10,14 +10,25 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tracing::warn;
 
 use crate::{domain::VaultId, journal::Journal};
 
-use super::{VaultHandle, VaultOptions, actor::VaultActor};
+use super::{
+    VaultError, VaultOptions,
+    actor::{Start, VaultActor},
+};
+
+/// Visits are bounded by sockets; this is only more than there can be.
+const VISITS: u32 = u32::MAX >> 3;
+
+/// An actor that ended so soon after its start would do so again: its successor waits as long before it begins.
+const TOO_SOON: Duration = Duration::from_secs(1);
 
 /// The directory. Cheap to clone.
 #[derive(Clone)]
@@ -28,9 +39,69 @@ struct Inner {
     options: VaultOptions,
     /// The threads that vaults live on, chosen by id.
     threads: Vec<ArbiterHandle>,
-    live: Mutex<HashMap<VaultId, VaultHandle>>,
+    live: Mutex<HashMap<VaultId, Live>>,
     /// Set when the service stops.
-    closing: Arc<AtomicBool>,
+    closing: AtomicBool,
+}
+
+/// A vault's actor and the way to it.
+#[derive(Clone)]
+pub(super) struct Live {
+    addr: Addr<VaultActor>,
+    entrance: Entrance,
+    /// Held by the actor and by its transaction in flight; whoever comes after waits for it.
+    tenure: Arc<Semaphore>,
+    since: Instant,
+}
+
+impl Live {
+    /// Puts a message into the mailbox at once and in order, which `send` does not do when the mailbox is full.
+    /// What is sent is bounded before: mutations by places, the rest by sockets.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "bounded by places and by sockets"
+    )]
+    pub(super) fn tell<M>(&self, message: M)
+    where
+        M: actix::Message + Send + 'static,
+        M::Result: Send,
+        VaultActor: actix::Handler<M>,
+    {
+        self.addr.do_send(message);
+    }
+}
+
+/// What is on its way to an actor, or waits there, holds a permit of its entrance.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    /// One for each mutation that may wait.
+    places: Arc<Semaphore>,
+    mailbox: u32,
+    /// One for each subscriber that wants to be attached.
+    visits: Arc<Semaphore>,
+}
+
+impl Entrance {
+    fn new(mailbox: usize) -> Self {
+        let mailbox = u32::try_from(mailbox).unwrap_or(u32::MAX);
+        Self {
+            places: Arc::new(Semaphore::new(mailbox as usize)),
+            mailbox,
+            visits: Arc::new(Semaphore::new(VISITS as usize)),
+        }
+    }
+
+    /// Takes every permit: then nobody waits, and nobody can come. For good, if there is nobody.
+    fn close(&self) -> bool {
+        let places = self.places.try_acquire_many(self.mailbox);
+        let visits = self.visits.try_acquire_many(VISITS);
+        let unused = places.is_ok() && visits.is_ok();
+        if unused {
+            self.places.close();
+            self.visits.close();
+        }
+        unused
+    }
 }
 
 impl Directory {
@@ -43,55 +114,118 @@ impl Directory {
             options,
             threads,
             live: Mutex::default(),
-            closing: Arc::default(),
+            closing: AtomicBool::new(false),
         }))
     }
 
-    /// The vault's handle; its actor is started when it is not alive, and reads its vault before anything else.
-    pub(super) fn open(&self, id: &VaultId) -> VaultHandle {
-        let mut live = self.live();
-        match live.get(id) {
-            // An actor that panicked is started again.
-            Some(handle) if handle.addr.connected() => handle.clone(),
-            Some(_) | None => {
-                let handle = self.start(id);
-                live.insert(id.clone(), handle.clone());
-                handle
-            }
+    /// A place in the vault's queue, and the vault; its actor is started when it is not alive.
+    ///
+    /// # Errors
+    /// `Busy` when no place is free, `Unavailable` when the service stops.
+    pub(super) fn place(&self, id: &VaultId) -> Result<(Live, OwnedSemaphorePermit), VaultError> {
+        let (vault, place) = self.enter(id, |entrance| entrance.places.clone().try_acquire_owned());
+        if self.is_closing() {
+            return Err(VaultError::Unavailable);
         }
+        Ok((vault, place.ok_or(VaultError::Busy)?))
     }
 
-    /// Takes an actor out, unless another has its place already.
-    pub(super) fn forget(&self, id: &VaultId, addr: &Addr<VaultActor>) {
+    /// A visit to the vault, and the vault; its actor is started when it is not alive.
+    pub(super) fn visit(&self, id: &VaultId) -> (Live, Option<OwnedSemaphorePermit>) {
+        self.enter(id, |entrance| entrance.visits.clone().try_acquire_owned())
+    }
+
+    /// The vault's actor, if it is alive.
+    pub(super) fn get(&self, id: &VaultId) -> Option<Live> {
+        self.live().get(id).cloned()
+    }
+
+    /// Lets an actor go for which nothing is on its way; whether it may. From then on there is no way to it.
+    pub(super) fn retire(&self, id: &VaultId, entrance: &Entrance) -> bool {
         let mut live = self.live();
-        if live.get(id).is_some_and(|handle| handle.addr == *addr) {
+        let unused = entrance.close();
+        // Another has its place already if it was thought dead.
+        let is_it = |vault: &Live| Arc::ptr_eq(&vault.entrance.places, &entrance.places);
+        if unused && live.get(id).is_some_and(is_it) {
             live.remove(id);
         }
+        unused
+    }
+
+    /// How many are alive.
+    pub(super) fn alive(&self) -> usize {
+        self.live().len()
+    }
+
+    /// Whether no mutations are taken any longer.
+    pub(super) fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Acquire)
     }
 
     /// Takes no more mutations, and waits until those that were taken are answered: a vault whose every place is
     /// free has nothing left to do.
     pub(super) async fn settle(&self) {
         self.0.closing.store(true, Ordering::Release);
-        let handles: Vec<_> = self.live().values().cloned().collect();
-        let all = u32::try_from(self.0.options.mailbox).unwrap_or(u32::MAX);
-        for handle in handles {
-            // Only a closed semaphore fails, and none is.
-            let _ = handle.places.acquire_many(all).await;
+        let vaults: Vec<_> = self.live().values().cloned().collect();
+        for Live { entrance, .. } in vaults {
+            // Fails only for an actor that ended meanwhile, which had nothing to do.
+            let _ = entrance.places.acquire_many(entrance.mailbox).await;
         }
     }
 
-    fn start(&self, id: &VaultId) -> VaultHandle {
-        let inner = &self.0;
-        let (journal, directory) = (inner.journal.clone(), self.clone());
-        let (batch, vault) = (inner.options.commit_batch, id.clone());
-        let addr = VaultActor::start_in_arbiter(self.thread(id), move |_: &mut Context<_>| {
-            VaultActor::new(vault, journal, directory, batch)
-        });
-        VaultHandle {
+    pub(super) fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// Takes a permit of whoever is alive now. Under the lock, so that an actor that is just taking all of its permits
+    /// is either gone already or has not begun.
+    fn enter<P>(
+        &self,
+        id: &VaultId,
+        take: impl FnOnce(&Entrance) -> Result<P, TryAcquireError>,
+    ) -> (Live, Option<P>) {
+        let mut live = self.live();
+        let vault = match live.get(id) {
+            Some(vault) if vault.addr.connected() => vault.clone(),
+            found => {
+                let vault = self.start(id, found);
+                live.insert(id.clone(), vault.clone());
+                vault
+            }
+        };
+        let permit = take(&vault.entrance).ok();
+        (vault, permit)
+    }
+
+    /// Starts a vault's actor; `dead` is one that ended without leaving the directory, by a panic.
+    fn start(&self, id: &VaultId, dead: Option<&Live>) -> Live {
+        let now = Instant::now();
+        let (tenure, pause) = match dead {
+            None => (Arc::new(Semaphore::new(1)), Duration::ZERO),
+            Some(dead) => {
+                warn!(vault.id = %id, "a vault's actor died; opening the vault again");
+                let soon = now.duration_since(dead.since) < TOO_SOON;
+                let pause = if soon { TOO_SOON } else { Duration::ZERO };
+                (dead.tenure.clone(), pause)
+            }
+        };
+        let entrance = Entrance::new(self.0.options.mailbox);
+        let start = Start {
+            id: id.clone(),
+            journal: self.0.journal.clone(),
+            directory: self.clone(),
+            options: self.0.options,
+            entrance: entrance.clone(),
+            tenure: tenure.clone(),
+            pause,
+        };
+        let create = move |_: &mut Context<_>| VaultActor::new(start);
+        let addr = VaultActor::start_in_arbiter(self.thread(id), create);
+        Live {
             addr,
-            places: Arc::new(Semaphore::new(inner.options.mailbox)),
-            closing: inner.closing.clone(),
+            entrance,
+            tenure,
+            since: now + pause,
         }
     }
 
@@ -104,12 +238,8 @@ impl Directory {
         &threads[spread % threads.len()]
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<VaultId, VaultHandle>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<VaultId, Live>> {
         // Nothing panics under this lock, and a map of addresses has no state to be half-changed.
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn journal(&self) -> &Journal {
-        &self.0.journal
     }
 }

@@ -30,7 +30,9 @@ pub enum VaultError {
 impl From<JournalError> for VaultError {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Unavailable(_) | JournalError::Closed => Self::Unavailable,
+            JournalError::Unavailable(_) | JournalError::Contended(_) | JournalError::Closed => {
+                Self::Unavailable
+            }
             JournalError::Unknown(_) => Self::Unknown,
             JournalError::Fault(_) => Self::Fault,
         }

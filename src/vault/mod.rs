@@ -4,43 +4,45 @@
 //! that what one caller sends for a vault arrives in the order sent, also while the vault is still being read.
 //! The handle holds the bound: a mutation takes a place in the vault's queue that travels with it and is free
 //! when it is answered.
+//!
+//! Reading order: `directory.rs` (who is alive), `actor.rs` (a vault's life), `commits.rs` (what changes it),
+//! `attach.rs` (who begins to hear it), `listeners.rs` and `notice.rs` (what is heard), `ring.rs`.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use actix::Addr;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
-    domain::{Answer, Mutation, SubscriberId, UserId, VaultId},
+    domain::{Answer, Mutation, SubscriberId, VaultId},
     journal::{Journal, NewVault},
 };
 
 mod actor;
+mod attach;
+mod commits;
 mod directory;
 mod error;
+mod listeners;
 mod notice;
 mod ring;
 
-pub use actor::Attach;
+pub use attach::{Attach, Subscription};
 pub use error::VaultError;
-pub use notice::{Audience, Body, Delivery, Full, Joined, Notice, Sink, SinkId};
+pub use notice::{Audience, Body, Delivery, Full, Joined, Notice, Refused, Sink, SinkId};
 
-use actor::{CaughtUp, Leave, Submit, Subscribe, VaultActor};
+use attach::{CaughtUp, Leave, Subscribe};
+use commits::Submit;
 use directory::Directory;
 
 /// The bounds of vaults.
 #[derive(Clone, Copy, Debug)]
 pub struct VaultOptions {
-    /// How many mutations wait for one vault, the one in flight included (`actors.vault_mailbox`).
+    /// How many mutations wait for one vault, the ones in flight included (`actors.vault_mailbox`).
     pub mailbox: usize,
     /// How many of them go into one transaction (`actors.commit_batch`).
     pub commit_batch: usize,
+    /// A vault without subscribers and work leaves the memory after this (`actors.vault_idle`).
+    pub idle: Duration,
     /// How many threads vaults live on.
     pub threads: usize,
 }
@@ -58,7 +60,10 @@ impl Vaults {
     /// The vault of this id, whether it exists or not: one that does not answers like one that the caller is
     /// not a member of.
     pub fn open(&self, id: &VaultId) -> VaultHandle {
-        self.0.open(id)
+        VaultHandle {
+            id: id.clone(),
+            directory: self.0.clone(),
+        }
     }
 
     /// Makes a vault that stands at sequence number 0.
@@ -66,7 +71,15 @@ impl Vaults {
     /// # Errors
     /// When its idempotency key was used for something else, or the database does not answer.
     pub async fn create(&self, new: NewVault) -> Result<Answer, VaultError> {
+        if self.0.is_closing() {
+            return Err(VaultError::Unavailable);
+        }
         Ok(self.journal().create_vault(new).await?)
+    }
+
+    /// How many vaults are in memory.
+    pub fn alive(&self) -> usize {
+        self.0.alive()
     }
 
     /// Takes no more mutations, and returns when all that were taken are on disk and answered.
@@ -80,15 +93,19 @@ impl Vaults {
     }
 }
 
-/// One vault. Cheap to clone.
+/// One vault, whether it is in memory now or not: every verb asks the directory for its actor. Cheap to clone.
 #[derive(Clone)]
 pub struct VaultHandle {
-    addr: Addr<VaultActor>,
-    places: Arc<Semaphore>,
-    closing: Arc<AtomicBool>,
+    id: VaultId,
+    directory: Directory,
 }
 
 impl VaultHandle {
+    /// The vault's id.
+    pub fn id(&self) -> &VaultId {
+        &self.id
+    }
+
     /// Changes the vault on somebody's behalf. It has its place in the vault's order when this returns; the
     /// future tells what came of it, and may be dropped without changing that.
     ///
@@ -99,62 +116,34 @@ impl VaultHandle {
         mutation: Mutation,
     ) -> impl Future<Output = Result<Answer, VaultError>> + use<> {
         let (answer, outcome) = oneshot::channel();
-        let taken = match self.places.clone().try_acquire_owned() {
-            _ if self.closing.load(Ordering::Acquire) => Err(VaultError::Unavailable),
-            Ok(place) => {
-                self.tell(Submit::new(mutation, place, answer));
-                Ok(())
-            }
-            Err(_) => Err(VaultError::Busy),
-        };
+        let taken = self.directory.place(&self.id).map(|(vault, place)| {
+            vault.tell(Submit::new(mutation, place, answer));
+        });
         async move {
             taken?;
             outcome.await.unwrap_or(Err(VaultError::Unavailable))
         }
     }
 
-    /// Attaches a subscriber, or attaches him anew. What he hears comes through the sink, the confirmation first;
-    /// the future resolves with the reason when he is not admitted, and with `None` otherwise.
-    pub fn subscribe(
-        &self,
-        subscriber: SubscriberId,
-        user: UserId,
-        sink: Arc<dyn Sink>,
-        attach: Attach,
-    ) -> impl Future<Output = Option<VaultError>> + use<> {
-        let (refused, outcome) = oneshot::channel();
-        self.tell(Subscribe {
-            subscriber,
-            user,
-            sink,
-            attach,
-            refused,
-        });
-        async move { outcome.await.ok() }
+    /// Attaches a subscriber, or attaches him anew. What he hears comes through the sink: first whether he is in.
+    /// Should the vault's actor end before it was handled, the sink is told that it
+    /// [fell behind](Sink::fell_behind).
+    pub fn subscribe(&self, subscription: Subscription, sink: Arc<dyn Sink>) {
+        let (vault, visit) = self.directory.visit(&self.id);
+        vault.tell(Subscribe::new(subscription, sink, self.clone(), visit));
     }
 
     /// Ends a subscription. What is already on its way to the sink is for the sink to drop.
     pub fn leave(&self, subscriber: SubscriberId) {
-        self.tell(Leave(subscriber));
+        if let Some(vault) = self.directory.get(&self.id) {
+            vault.tell(Leave(subscriber));
+        }
     }
 
     /// Says that a sink that had fallen behind has room again; it attaches its subscribers right after.
     pub fn caught_up(&self, sink: SinkId) {
-        self.tell(CaughtUp(sink));
-    }
-
-    /// Puts a message into the mailbox at once and in order, which `send` does not do when the mailbox is full.
-    /// What is sent is bounded before: mutations by places, the rest by sockets.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "bounded by places and by sockets"
-    )]
-    fn tell<M>(&self, message: M)
-    where
-        M: actix::Message + Send + 'static,
-        M::Result: Send,
-        VaultActor: actix::Handler<M>,
-    {
-        self.addr.do_send(message);
+        if let Some(vault) = self.directory.get(&self.id) {
+            vault.tell(CaughtUp(sink));
+        }
     }
 }

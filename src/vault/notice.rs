@@ -11,6 +11,8 @@ use crate::{
     journal::Record,
 };
 
+use super::{VaultError, VaultHandle};
+
 /// Something that subscribers hear. Shared by all of them, and put into its wire form at most once, by
 /// whoever needs it first: the vault never learns what the wire looks like.
 pub struct Notice {
@@ -26,9 +28,12 @@ pub enum Body {
     Event(Record),
     /// The subscriber is in: he hears every event after `seq`, and before them the `replayed` ones up to it.
     Joined(Joined),
-    /// The subscriber is attached again and hears what follows the last event that he got.
-    Resumed,
-    /// What the subscriber missed is more than can be told from memory.
+    /// A join came to nothing.
+    Refused(Refused),
+    /// There is more to hear than was told: the subscriber is attached again, after the last event that he got, when
+    /// he asks for it.
+    More,
+    /// What the subscriber missed cannot be told any longer.
     Lost,
     /// The subscriber's user is no longer a member; this subscription has ended.
     Removed,
@@ -39,6 +44,8 @@ pub enum Body {
 /// That somebody joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
+    /// That of the join.
+    pub ticket: u64,
     pub role: Role,
     /// Where the vault stands.
     pub seq: Seq,
@@ -46,6 +53,15 @@ pub struct Joined {
     pub replayed: Option<u64>,
     /// Some were asked for that cannot be told: whoever asked lists the sources anew.
     pub resync: bool,
+}
+
+/// That somebody is not let in.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// That of the join.
+    pub ticket: u64,
+    /// Why.
+    pub error: VaultError,
 }
 
 impl Joined {
@@ -113,10 +129,11 @@ pub trait Sink: Send + Sync {
     /// `Full` when it has no room; the vault then calls [`fell_behind`](Self::fell_behind) and sends no more.
     fn deliver(&self, delivery: Delivery) -> Result<(), Full>;
 
-    /// Says that the sink's subscribers of this vault were left out from here on. Always taken, behind all that
-    /// was taken before; the sink then calls [`VaultHandle::caught_up`](super::VaultHandle::caught_up) and
-    /// attaches its subscribers again, each after the last event that he got.
-    fn fell_behind(&self, vault: VaultId);
+    /// Says that the sink's subscribers of this vault were left out from here on, or that this vault's actor has died.
+    /// Always taken, behind all that was taken before. The sink then calls
+    /// [`caught_up`](VaultHandle::caught_up) and attaches its subscribers again: each after the last event that he
+    /// got, and those whose joins were not answered yet with their joins.
+    fn fell_behind(&self, vault: VaultHandle);
 }
 
 /// Names a sink.

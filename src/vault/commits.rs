@@ -1,0 +1,255 @@
+//! How a vault changes. What arrives while a transaction is in flight waits in the queue and goes to the journal
+//! together, in order. After the commit the events are applied, spoken to the subscribers, and then their authors are
+//! answered.
+
+use std::{collections::VecDeque, time::Duration};
+
+use actix::prelude::*;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{error, info, warn};
+
+use crate::{
+    domain::{Answer, Effect, Mutation, Refusal, Seq, VaultId},
+    journal::{Journal, JournalError, Record, Written},
+};
+
+use super::{
+    VaultError,
+    actor::{Standing, VaultActor},
+    notice::{Body, Notice},
+};
+
+/// How long between two attempts to learn what became of a commit.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
+
+/// How many events are read at once when a vault looks what it has missed.
+const PAGE: usize = 1024;
+
+/// Change the vault on someone's behalf.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Submit {
+    mutation: Mutation,
+    asked: Asked,
+}
+
+/// What waits for a vault's next transaction.
+#[derive(Default)]
+pub(super) struct Queue {
+    pending: VecDeque<Submit>,
+    in_flight: bool,
+}
+
+/// Somebody who waits for an answer, and his place in the queue: it is free when he is answered, not when he
+/// goes away. He is answered when this is dropped, with what is true of his mutation by then; so he is answered too
+/// when the actor dies.
+struct Asked {
+    answer: Option<oneshot::Sender<Result<Answer, VaultError>>>,
+    truth: Result<Answer, VaultError>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What a transaction came to. The authors know already what is true; they are answered when it has been told.
+struct Committed {
+    written: Result<Vec<(Record, Effect)>, JournalError>,
+    authors: Vec<Asked>,
+}
+
+impl Submit {
+    pub(super) fn new(
+        mutation: Mutation,
+        place: OwnedSemaphorePermit,
+        answer: oneshot::Sender<Result<Answer, VaultError>>,
+    ) -> Self {
+        let asked = Asked {
+            answer: Some(answer),
+            truth: Err(VaultError::Unavailable),
+            _place: place,
+        };
+        Self { mutation, asked }
+    }
+
+    /// Begins to do it: from here on, an end without an outcome leaves it unknown.
+    fn take_up(mut self) -> (Mutation, Asked) {
+        self.asked.truth = Err(VaultError::Unknown);
+        (self.mutation, self.asked)
+    }
+
+    fn refuse(mut self, error: VaultError) {
+        self.asked.truth = Err(error);
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            let nothing = Err(VaultError::Unknown);
+            // Who asked may be gone; what he asked for is done all the same.
+            let _ = answer.send(std::mem::replace(&mut self.truth, nothing));
+        }
+    }
+}
+
+impl Committed {
+    fn new(outcome: Result<Written, JournalError>, mut authors: Vec<Asked>) -> Self {
+        let written = match outcome {
+            Ok(Written {
+                records, results, ..
+            }) => {
+                for (author, result) in authors.iter_mut().zip(results) {
+                    author.truth = result.map_err(VaultError::from);
+                }
+                Ok(records)
+            }
+            Err(error) => {
+                for author in &mut authors {
+                    author.truth = Err(error.clone().into());
+                }
+                Err(error)
+            }
+        };
+        Self { written, authors }
+    }
+}
+
+impl Handler<Submit> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) {
+        self.used = true;
+        match self.closed() {
+            None => {
+                self.queue.pending.push_back(submit);
+                self.commit_next(ctx); // does nothing while a transaction is in flight
+            }
+            Some(error) => {
+                submit.refuse(error);
+                self.end_if_closed(ctx);
+            }
+        }
+    }
+}
+
+impl VaultActor {
+    /// Sends everything that waits as one transaction; when it is on disk: apply, speak, answer, go on.
+    fn commit_next(&mut self, ctx: &mut Context<Self>) {
+        let Standing::Open { vault, tenure, .. } = &self.standing else {
+            return;
+        };
+        let queue = &mut self.queue;
+        if queue.in_flight || queue.pending.is_empty() {
+            return;
+        }
+        let size = queue.pending.len().min(self.options.commit_batch);
+        let batch = queue.pending.drain(..size).map(Submit::take_up);
+        let (mutations, authors): (Vec<_>, Vec<_>) = batch.unzip();
+        queue.in_flight = true;
+        let (journal, vault, tenure) = (self.journal.clone(), vault.clone(), tenure.clone());
+        let (tell, told) = oneshot::channel();
+        // Not a future of the actor's: should the actor die, its successor waits for the end of this.
+        actix::spawn(async move {
+            let outcome = journal.append(vault, mutations).await;
+            let _ = tell.send(Committed::new(outcome, authors));
+            drop(tenure);
+        });
+        ctx.spawn(told.into_actor(self).map(|committed, this, ctx| {
+            // Fails only when the thread is being stopped.
+            if let Ok(committed) = committed {
+                this.committed(committed, ctx);
+            }
+        }));
+    }
+
+    fn committed(&mut self, committed: Committed, ctx: &mut Context<Self>) {
+        let Committed { written, authors } = committed;
+        match written {
+            Ok(records) => self.publish(records, ctx),
+            Err(error) => {
+                let mutations = authors.len();
+                warn!(vault.id = %self.id, %error, mutations, "a batch was not written");
+                if matches!(error, JournalError::Unknown(_)) {
+                    // Nothing else is taken up before the head has been read again.
+                    return self.look_again(ctx);
+                }
+            }
+        }
+        drop(authors);
+        self.go_on(ctx);
+    }
+
+    /// Takes up what waits, or ends if the vault is no more.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        self.queue.in_flight = false;
+        self.commit_next(ctx);
+        self.end_if_closed(ctx);
+    }
+
+    /// Learns from the journal what became of a commit that nobody could tell of, and publishes what it finds.
+    fn look_again(&mut self, ctx: &mut Context<Self>) {
+        let Standing::Open { vault, .. } = &self.standing else {
+            return;
+        };
+        let missed = missed(self.journal.clone(), self.id.clone(), vault.head);
+        ctx.spawn(missed.into_actor(self).map(|found, this, ctx| match found {
+            Ok(records) => {
+                info!(vault.id = %this.id, events = records.len(), "the vault is in step with its journal again");
+                this.publish(records, ctx);
+                this.go_on(ctx);
+            }
+            Err(error) => {
+                warn!(vault.id = %this.id, %error, "the vault's journal cannot be read yet");
+                ctx.run_later(BETWEEN_ATTEMPTS, Self::look_again);
+            }
+        }));
+    }
+
+    /// Takes in what is on disk and tells it to the subscribers, event by event.
+    fn publish(&mut self, records: Vec<(Record, Effect)>, ctx: &mut Context<Self>) {
+        for (record, effect) in records {
+            let Standing::Open { vault, ring, .. } = &mut self.standing else {
+                return;
+            };
+            if record.seq != vault.head.next() {
+                error!(vault.id = %self.id, event.seq = record.seq.0, head = vault.head.0, "events are missing");
+                return self.start_over(ctx);
+            }
+            vault.apply(record.seq, &effect);
+            let notice = Notice::new(Body::Event(record));
+            ring.push(notice.clone());
+            self.listeners.tell_everyone(&notice);
+            match effect {
+                Effect::None | Effect::Added(..) | Effect::Role(..) | Effect::Renamed(..) => {}
+                Effect::Removed(user) => self.listeners.dismiss(&user),
+                Effect::Deleted => {
+                    self.listeners.close();
+                    self.standing = Standing::Absent;
+                    for waiting in std::mem::take(&mut self.queue.pending) {
+                        waiting.refuse(Refusal::AccessDenied.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is in the journal after a place.
+async fn missed(
+    journal: Journal,
+    id: VaultId,
+    mut place: Seq,
+) -> Result<Vec<(Record, Effect)>, JournalError> {
+    let mut all = Vec::new();
+    loop {
+        let page = journal.after(&id, place, PAGE).await?;
+        let (found, newest) = (page.len(), page.last().map(|record| record.seq));
+        for record in page {
+            let effect = record.effect();
+            let effect = effect.map_err(|error| JournalError::unreadable(&error))?;
+            all.push((record, effect));
+        }
+        match newest {
+            Some(newest) if found == PAGE => place = newest,
+            Some(_) | None => return Ok(all),
+        }
+    }
+}
