@@ -266,10 +266,12 @@ impl Journal {
     /// # Errors
     /// When the database does not answer.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, JournalError> {
-        let row = user::Entity::find_by_id(id.as_str())
-            .one(self.reader())
-            .await?;
-        Ok(row.map(rows::user))
+        let id = id.clone();
+        self.read(|db| async move {
+            let row = user::Entity::find_by_id(id.as_str()).one(&db).await?;
+            Ok(row.map(rows::user))
+        })
+        .await
     }
 
     /// Whether the database answers.
