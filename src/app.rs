@@ -27,6 +27,9 @@ use crate::{
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions},
     journal::{Database, DatabaseOptions, Journal, JournalError},
+    limits::Limits,
+    origin::Origins,
+    proxies::Proxies,
     socketio::SocketIo,
     vault::{VaultError, VaultOptions, Vaults},
 };
@@ -122,9 +125,15 @@ impl Service {
         let gate = Gate::new(auth, journal);
         let draining = Arc::new(AtomicBool::new(false));
         let sessions = Sessions::default();
+        let limits = Limits::new(config.limits.mutations_per_second);
+        actix_web::rt::spawn(limits.clone().forget_the_idle());
+        let proxies = Proxies::new(&config.server.trusted_proxies);
         let api = Api {
             gate: gate.clone(),
             vaults: vaults.clone(),
+            origins: Origins::new(&config.server.allowed_origins, proxies.clone()),
+            proxies,
+            limits: limits.clone(),
             max_body: config.server.max_body,
             draining: draining.clone(),
         };
@@ -132,6 +141,7 @@ impl Service {
         let options = GatewayOptions {
             relay_mailbox: config.actors.relay_mailbox,
             join_timeout: config.actors.join_timeout,
+            limits,
             draining: draining.clone(),
         };
         let (engine, directory) = (engineio_config(config), sessions.clone());
@@ -151,6 +161,7 @@ impl Service {
                 app = app.configure(demo.routes());
             }
             app.default_service(web::to(api::not_found))
+                .wrap(from_fn(api::guard_origin))
                 .wrap(from_fn(api::with_request_id))
         });
         let user_timeout = config.socketio.ping_timeout;
@@ -172,6 +183,7 @@ impl Service {
                 App::new()
                     .configure(api::admin_routes(api.clone()))
                     .default_service(web::to(api::not_found))
+                    .wrap(from_fn(api::with_request_id))
             })
             .workers(1)
             .disable_signals()

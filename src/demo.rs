@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite},
     http::header,
     web,
@@ -16,9 +16,11 @@ use actix_web::{
 use serde::Deserialize;
 
 use crate::{
+    api::{ApiError, at},
     auth::Tokens,
     domain::{Command, Mutation, Principal, Role, UserId, UserRef, VaultId, ids::MembershipId},
     journal::NewVault,
+    problem::Problem,
     vault::{VaultError, Vaults},
 };
 
@@ -80,8 +82,8 @@ impl Demo {
         move |config| {
             config
                 .app_data(demo)
-                .route("/", web::get().to(page))
-                .route("/demo/sign-in", web::get().to(sign_in));
+                .service(at("/").get(page))
+                .service(at("/demo/sign-in").get(sign_in));
         }
     }
 
@@ -132,22 +134,29 @@ struct SignIn {
     r#as: Role,
 }
 
+/// Whom somebody wants to be, as the link says.
+type WhoToBe = Result<web::Query<SignIn>, actix_web::Error>;
+
 /// Sets the session cookie, as the application beside the service would, and leads to the page.
-async fn sign_in(demo: web::Data<Demo>, query: web::Query<SignIn>) -> HttpResponse {
-    let cookie = Cookie::build("authjs.session-token", demo.token(query.r#as))
+async fn sign_in(demo: web::Data<Demo>, query: WhoToBe) -> Result<HttpResponse, ApiError> {
+    let wrong = |_| Problem::invalid_field("as", "must be owner, contributor or viewer");
+    let role = query.map_err(wrong)?.r#as;
+    let cookie = Cookie::build("authjs.session-token", demo.token(role))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
         .finish();
-    HttpResponse::SeeOther()
+    Ok(HttpResponse::SeeOther()
         .cookie(cookie)
         .insert_header((header::LOCATION, "/"))
-        .finish()
+        .finish())
 }
 
-/// Says what to do next.
-async fn page(demo: web::Data<Demo>, request: actix_web::HttpRequest) -> HttpResponse {
-    let url = format!("http://{}", request.connection_info().host());
+/// Says what to do next, under the address that the visitor used.
+async fn page(demo: web::Data<Demo>, request: HttpRequest) -> HttpResponse {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let url = format!("http://{host}");
     let page = PAGE
         .replace("{{curl}}", &escape(&demo.curl(&url)))
         .replace("{{url}}", &escape(&url));

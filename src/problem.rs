@@ -4,7 +4,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{auth::AuthError, domain::Refusal, journal::JournalError, vault::VaultError};
+use crate::{
+    auth::AuthError, domain::Refusal, journal::JournalError, limits::RateLimited, vault::VaultError,
+};
 
 /// A stable code that clients can act on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +17,7 @@ pub enum Code {
     InvalidVaultId,
     Unauthorized,
     AuthenticationFailed,
+    OriginNotAllowed,
     AccessDenied,
     InsufficientPermissions,
     NotFound,
@@ -26,6 +29,7 @@ pub enum Code {
     IdempotencyMismatch,
     JournalTrimmed,
     PreconditionFailed,
+    RateLimited,
     VaultBusy,
     Unavailable,
     Internal,
@@ -142,6 +146,12 @@ impl From<AuthError> for Problem {
                 Self::new(Code::AuthenticationFailed, "AUTHENTICATION_FAILED")
             }
         }
+    }
+}
+
+impl From<RateLimited> for Problem {
+    fn from(_: RateLimited) -> Self {
+        Self::new(Code::RateLimited, "Too many changes, try again in a second")
     }
 }
 

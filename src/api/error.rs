@@ -10,6 +10,7 @@ use actix_web::{
 use crate::{
     auth::AuthError,
     journal::JournalError,
+    limits::RateLimited,
     problem::{Code, Problem},
     vault::VaultError,
 };
@@ -34,7 +35,9 @@ impl ResponseError for ApiError {
                 StatusCode::BAD_REQUEST
             }
             Code::Unauthorized => StatusCode::UNAUTHORIZED,
-            Code::AccessDenied | Code::InsufficientPermissions => StatusCode::FORBIDDEN,
+            Code::OriginNotAllowed | Code::AccessDenied | Code::InsufficientPermissions => {
+                StatusCode::FORBIDDEN
+            }
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -42,6 +45,7 @@ impl ResponseError for ApiError {
             Code::Conflict | Code::LastOwner | Code::IdempotencyMismatch => StatusCode::CONFLICT,
             Code::JournalTrimmed => StatusCode::GONE,
             Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::VaultBusy | Code::AuthenticationFailed | Code::Unavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -52,8 +56,14 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            }
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            _ => {}
         }
         response.json(&self.0)
     }
@@ -65,8 +75,18 @@ impl From<Problem> for ApiError {
     }
 }
 
+impl From<RateLimited> for ApiError {
+    fn from(error: RateLimited) -> Self {
+        Self(error.into())
+    }
+}
+
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
+        if let VaultError::Fault = error {
+            // The cause was logged where it happened; this line gives it the request's name.
+            tracing::info!("answered INTERNAL: the vault could not do what it was asked");
+        }
         Self(error.into())
     }
 }
@@ -79,7 +99,13 @@ impl From<AuthError> for ApiError {
 
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
-        tracing::error!(%error, "a read failed");
+        match &error {
+            JournalError::Fault(_) => tracing::error!(%error, "a read failed"),
+            // Whoever runs the service hears of an outage, but it is no fault of ours.
+            JournalError::Unavailable(_) | JournalError::Unknown(_) | JournalError::Closed => {
+                tracing::warn!(%error, "a read was not possible");
+            }
+        }
         Self(error.into())
     }
 }

@@ -4,7 +4,9 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 use tracing::warn;
 
-use super::Api;
+use crate::problem::{Code, Problem};
+
+use super::{Api, error::ApiError};
 
 /// Alive: the process answers.
 pub async fn healthz() -> HttpResponse {
@@ -12,14 +14,14 @@ pub async fn healthz() -> HttpResponse {
 }
 
 /// Ready: the database answers, and the service is not about to stop.
-pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
+pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
     let reason = if api.is_draining() {
-        "draining"
+        "The service is about to stop"
     } else if let Err(error) = api.journal().ping().await {
         warn!(%error, "not ready: the database does not answer");
-        "the database does not answer"
+        "The database does not answer"
     } else {
-        return HttpResponse::Ok().json(json!({ "status": "ready" }));
+        return Ok(HttpResponse::Ok().json(json!({ "status": "ready" })));
     };
-    HttpResponse::ServiceUnavailable().json(json!({ "status": "not ready", "reason": reason }))
+    Err(Problem::new(Code::Unavailable, reason).into())
 }

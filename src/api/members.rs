@@ -10,8 +10,10 @@ use crate::{
 
 use super::{
     Api, answer,
+    body::Body,
+    conditions::Conditions,
     error::ApiError,
-    extract::{Body, Caller, Conditions, user_id, vault_id},
+    extract::{Caller, user_id, vault_id},
     stranger,
 };
 
@@ -40,7 +42,7 @@ pub async fn add(
         UserRef::Id(id) => json!({ "userId": id, "role": role }),
         UserRef::Email(email) => json!({ "email": email, "role": role }),
     };
-    let key = conditions.key(&asked)?;
+    let key = conditions.key(&format!("/api/vaults/{vault}/members"), &asked)?;
     let id = MembershipId::generate();
     let command = Command::AddMember { id, user, role };
     Ok(answer::created(

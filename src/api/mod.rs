@@ -1,6 +1,7 @@
 //! Door one: HTTP, as the contract's interface lists it.
 //!
-//! Handlers are paragraphs: take what the request says (`extract.rs`), call one verb, map the answer
+//! Handlers are paragraphs: take what the request says (`extract.rs`, `body.rs`, `conditions.rs`,
+//! `page.rs`), call one verb, map the answer
 //! (`answer.rs`). Mutations go to the vault's actor, reads to the journal. Statuses are known to `error.rs` alone.
 
 use std::sync::{
@@ -8,27 +9,37 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::{
     auth::Gate,
-    domain::{Answer, Mutation, Refusal, VaultId},
+    domain::{Answer, Mutation, Refusal, UserId, VaultId},
     journal::Journal,
-    problem::{Code, Problem},
+    limits::Limits,
+    origin::Origins,
+    problem::Problem,
+    proxies::Proxies,
     vault::{VaultError, Vaults},
 };
 
 mod answer;
+mod body;
+mod conditions;
 mod error;
 mod extract;
 mod health;
 mod members;
+mod origin;
+mod page;
 mod request_id;
+mod resource;
 mod sources;
 mod vaults;
 
 pub use error::ApiError;
+pub use origin::guard_origin;
 pub use request_id::with_request_id;
+pub use resource::at;
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -37,6 +48,12 @@ pub struct Api {
     pub gate: Gate,
     /// What is asked for is done here.
     pub vaults: Vaults,
+    /// Whose pages may ask?
+    pub origins: Origins,
+    /// Whose word about a request is taken?
+    pub proxies: Proxies,
+    /// How much one user may change.
+    pub limits: Limits,
     /// The most bytes of a body (`server.max_body`).
     pub max_body: usize,
     /// Set when the service stops: mutations are no longer taken then.
@@ -60,15 +77,16 @@ impl Api {
         self.draining.load(Ordering::Acquire)
     }
 
-    fn takes_mutations(&self) -> Result<(), ApiError> {
+    /// Whether a mutation is taken from this user now; it counts as one of his.
+    fn takes_mutation(&self, by: &UserId) -> Result<(), ApiError> {
         if self.is_draining() {
             return Err(VaultError::Unavailable.into());
         }
-        Ok(())
+        Ok(self.limits.mutation(by)?)
     }
 
     async fn submit(&self, vault: &VaultId, mutation: Mutation) -> Result<Answer, ApiError> {
-        self.takes_mutations()?;
+        self.takes_mutation(&mutation.by.id)?;
         Ok(self.vaults.open(vault).submit(mutation).await?)
     }
 }
@@ -83,42 +101,35 @@ pub fn routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
             .app_data(web::Data::new(api))
-            .app_data(web::QueryConfig::default().error_handler(|error, _| {
-                ApiError::from(Problem::invalid_field("query", &error.to_string())).into()
-            }))
-            .service(at("/api/me").route(web::get().to(vaults::me)))
-            .service(
-                at("/api/vaults")
-                    .route(web::get().to(vaults::list))
-                    .route(web::post().to(vaults::create)),
-            )
+            .service(at("/api/me").get(vaults::me))
+            .service(at("/api/vaults").get(vaults::list).post(vaults::create))
             .service(
                 at("/api/vaults/{id}")
-                    .route(web::get().to(vaults::read))
-                    .route(web::patch().to(vaults::rename))
-                    .route(web::delete().to(vaults::delete)),
+                    .get(vaults::read)
+                    .patch(vaults::rename)
+                    .delete(vaults::delete),
             )
             .service(
                 at("/api/vaults/{id}/members")
-                    .route(web::get().to(members::list))
-                    .route(web::post().to(members::add)),
+                    .get(members::list)
+                    .post(members::add),
             )
             .service(
                 at("/api/vaults/{id}/members/{userId}")
-                    .route(web::patch().to(members::change))
-                    .route(web::delete().to(members::remove)),
+                    .patch(members::change)
+                    .delete(members::remove),
             )
             .service(
                 at("/api/vaults/{id}/sources")
-                    .route(web::get().to(sources::list))
-                    .route(web::post().to(sources::create)),
+                    .get(sources::list)
+                    .post(sources::create),
             )
-            .service(at("/api/vaults/{id}/events").route(web::get().to(vaults::events)))
+            .service(at("/api/vaults/{id}/events").get(vaults::events))
             .service(
                 at("/api/sources/{id}")
-                    .route(web::get().to(sources::read))
-                    .route(web::patch().to(sources::update))
-                    .route(web::delete().to(sources::delete)),
+                    .get(sources::read)
+                    .patch(sources::update)
+                    .delete(sources::delete),
             )
             .configure(health_routes);
     }
@@ -143,14 +154,6 @@ pub async fn not_found() -> Result<HttpResponse, ApiError> {
 
 fn health_routes(config: &mut web::ServiceConfig) {
     config
-        .service(at("/healthz").route(web::get().to(health::healthz)))
-        .service(at("/readyz").route(web::get().to(health::readyz)));
-}
-
-/// A path that answers every method it has no handler for.
-fn at(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(|| async {
-        let problem = Problem::new(Code::MethodNotAllowed, "Method not allowed");
-        Err::<HttpResponse, _>(ApiError::from(problem))
-    }))
+        .service(at("/healthz").get(health::healthz))
+        .service(at("/readyz").get(health::readyz));
 }

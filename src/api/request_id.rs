@@ -1,5 +1,5 @@
-//! A name for each request: it comes back as `X-Request-Id` and stands in every log line of the request, so that
-//! one who was told `INTERNAL` can say which one it was.
+//! A name for each request: it comes back as `X-Request-Id` and stands in every log line of the request, beside who
+//! asked, so that one who was told `INTERNAL` can say which one it was.
 
 use actix_web::{
     body::MessageBody,
@@ -7,7 +7,9 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     middleware::Next,
 };
-use tracing::{Instrument, debug, error_span};
+use tracing::{Instrument, Span, debug, error_span, field};
+
+use super::Api;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -20,16 +22,25 @@ pub async fn with_request_id(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let id = cuid::cuid1();
-    let (method, path) = (request.method().clone(), request.path().to_owned());
-    let span = error_span!("http", request.id = %id, %method, path);
+    let span = span(&request, &id);
     async move {
         let mut response = next.call(request).await?;
         debug!(status = response.status().as_u16(), "answered");
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(REQUEST_ID, value);
-        }
+        let value = HeaderValue::try_from(id).expect("a cuid is visible ASCII");
+        response.headers_mut().insert(REQUEST_ID, value);
         Ok(response)
     }
     .instrument(span)
     .await
+}
+
+fn span(request: &ServiceRequest, id: &str) -> Span {
+    let (method, path) = (request.method(), request.path());
+    let span = error_span!("http", request.id = id, %method, path, client = field::Empty);
+    if let Some(peer) = request.peer_addr() {
+        let proxies = &Api::of(request.request()).proxies;
+        let client = proxies.client(peer.ip(), request.headers());
+        span.record("client", field::display(client));
+    }
+    span
 }

@@ -11,8 +11,11 @@ use crate::{
 
 use super::{
     Api, answer,
+    body::Body,
+    conditions::Conditions,
     error::ApiError,
-    extract::{Body, Caller, Conditions, Page, source_id, vault_id},
+    extract::{Caller, source_id, vault_id},
+    page::Page,
     stranger,
 };
 
@@ -20,7 +23,7 @@ pub async fn list(
     api: web::Data<Api>,
     Caller(me): Caller,
     id: web::Path<String>,
-    page: web::Query<Page>,
+    page: Page,
 ) -> Result<HttpResponse, ApiError> {
     let (id, before, limit) = (vault_id(&id)?, page.cursor()?, page.limit()?);
     let sources = api.journal().sources(&id, &me.id, before, limit).await?;
@@ -42,7 +45,7 @@ pub async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let vault = vault_id(&id)?;
     let source = forms::new_source(&body.fields()?)?;
-    let key = conditions.key(&source)?;
+    let key = conditions.key(&forms::sources_path(&vault), &source)?;
     let id = SourceId::generate();
     let command = Command::CreateSource { id, source };
     Ok(answer::created(

@@ -13,8 +13,11 @@ use crate::{
 
 use super::{
     Api, answer,
+    body::Body,
+    conditions::Conditions,
     error::ApiError,
-    extract::{Body, Caller, Conditions, Page, vault_id},
+    extract::{Caller, vault_id},
+    page::Page,
     stranger,
 };
 
@@ -34,9 +37,9 @@ pub async fn create(
     conditions: Conditions,
     body: Body,
 ) -> Result<HttpResponse, ApiError> {
-    api.takes_mutations()?;
     let name = forms::vault_name(&body.fields()?)?;
-    let key = conditions.key(&name)?;
+    let key = conditions.key("/api/vaults", &name)?;
+    api.takes_mutation(&by.id)?;
     let new = NewVault {
         id: VaultId::generate(),
         membership: MembershipId::generate(),
@@ -87,7 +90,7 @@ pub async fn events(
     api: web::Data<Api>,
     Caller(me): Caller,
     id: web::Path<String>,
-    page: web::Query<Page>,
+    page: Page,
 ) -> Result<HttpResponse, ApiError> {
     let (id, since, limit) = (vault_id(&id)?, page.since()?, page.limit()?);
     let stretch = api.journal().events(&id, &me.id, since, limit).await?;

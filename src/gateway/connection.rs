@@ -14,6 +14,7 @@ use tracing::{debug, error};
 
 use crate::{
     domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
+    limits::Limits,
     problem::{Code, Problem},
     socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket},
     vault::{Attach, VaultError, Vaults},
@@ -33,6 +34,7 @@ const WAITING: usize = 1024;
 pub(super) struct Context {
     pub vaults: Vaults,
     pub relay: Relay,
+    pub limits: Limits,
 }
 
 /// One connected user. A clone is the same one.
@@ -73,6 +75,17 @@ impl Connection {
             waiting: RefCell::default(),
             looking_up: Cell::new(false),
         }))
+    }
+
+    /// A mutation counts as one of the user's, whatever comes of it.
+    fn within_limits(&self, request: Request) -> Result<Request, Problem> {
+        match request {
+            Request::Create { .. } | Request::Update { .. } | Request::Delete { .. } => {
+                self.0.context.limits.mutation(&self.0.by.id)?;
+            }
+            Request::Join { .. } | Request::Leave { .. } => {}
+        }
+        Ok(request)
     }
 
     /// Does it at once if nothing waits, else behind what waits.
@@ -223,7 +236,8 @@ impl Events for Connection {
             event: event.name,
             ack: event.ack,
         };
-        match Request::parse(&about.event, &event.args) {
+        let parsed = Request::parse(&about.event, &event.args);
+        match parsed.and_then(|request| self.within_limits(request)) {
             Ok(request) => self.take(Asked { request, about }),
             Err(problem) => self.fail(problem, about),
         }

@@ -20,6 +20,7 @@ use tracing::debug;
 use crate::{
     auth::{Credentials, Gate},
     engineio::{CloseReason, OpenRequest},
+    limits::Limits,
     problem::Problem,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
     vault::Vaults,
@@ -46,6 +47,8 @@ pub struct GatewayOptions {
     pub relay_mailbox: usize,
     /// How long a join may wait for its vault (`actors.join_timeout`).
     pub join_timeout: Duration,
+    /// How much one user may change.
+    pub limits: Limits,
     /// Set when the service stops: a CONNECT has its transport closed from then on.
     pub draining: Arc<AtomicBool>,
 }
@@ -64,7 +67,11 @@ impl Gateway {
         let relay = Relay::start(options.relay_mailbox, options.join_timeout, epoch);
         Self {
             gate,
-            context: Context { vaults, relay },
+            context: Context {
+                vaults,
+                relay,
+                limits: options.limits,
+            },
             draining: options.draining,
         }
     }
