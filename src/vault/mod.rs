@@ -11,10 +11,11 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::{
     domain::{Answer, Mutation, SubscriberId, VaultId},
-    journal::{Journal, NewVault},
+    journal::{Denied, Journal, JournalError, NewVault},
 };
 
 mod actor;
@@ -74,7 +75,13 @@ impl Vaults {
         if self.0.is_closing() {
             return Err(VaultError::Unavailable);
         }
-        Ok(self.journal().create_vault(new).await?)
+        let made = self.journal().create_vault(new).await;
+        made.map_err(|denied| {
+            if let Denied::Failed(error @ JournalError::Fault(_)) = &denied {
+                error!(%error, "a vault could not be made");
+            }
+            denied.into()
+        })
     }
 
     /// How many vaults are in memory.
