@@ -120,8 +120,8 @@ impl Tokens {
         let id = claims.user().ok_or(TokenError::NoUser)?;
         let principal = Principal {
             id,
-            name: claims.text("name"),
-            email: claims.text("email"),
+            name: claims.shown("name"),
+            email: claims.shown("email"),
         };
         Ok(Session {
             principal,
@@ -167,6 +167,11 @@ impl Claims {
     fn user(&self) -> Option<UserId> {
         let mut ids = ["id", "sub"].into_iter().filter_map(|name| self.text(name));
         UserId::new(ids.find(|id| !id.is_empty())?)
+    }
+
+    /// The claim's text as others are shown it; none where it holds U+0000, which not every database keeps.
+    fn shown(&self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| !text.contains('\0'))
     }
 
     /// The claim's text; none when it is something else, or not valid Unicode (half of a surrogate
