@@ -11,6 +11,8 @@ use actix_web::{
     middleware::Next,
 };
 
+use tracing::info;
+
 use crate::{
     origin::Verdict,
     problem::{Code, Problem},
@@ -41,6 +43,11 @@ pub async fn guard_origin(
         .judge(peer, request.headers());
     let mut response = match &verdict {
         Verdict::Refused => {
+            let origin = request.headers().get(header::ORIGIN);
+            info!(
+                ?origin,
+                "refused: not in server.allowed_origins, nor the origin that was asked"
+            );
             let problem = Problem::new(Code::OriginNotAllowed, "Origin not allowed");
             let refused = ApiError::from(problem).error_response();
             request.into_response(refused).map_into_right_body()
