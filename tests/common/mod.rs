@@ -3,4 +3,5 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code)]
 
+pub mod app;
 pub mod database;
