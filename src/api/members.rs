@@ -1,10 +1,11 @@
 //! Members of a vault: list, add, change, remove.
 
 use actix_web::{HttpResponse, web};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    domain::{Command, Mutation, UserRef, ids::MembershipId},
+    domain::{Command, Mutation, Seq, UserRef, event::MemberView, ids::MembershipId},
     forms,
 };
 
@@ -24,9 +25,11 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let members = api.journal().members(&vault_id(&id)?, &me.id).await?;
     let listing = members.ok_or_else(stranger)?;
-    let epoch = api.journal().epoch();
-    Ok(HttpResponse::Ok()
-        .json(json!({ "members": listing.rows, "seq": listing.seq, "epoch": epoch })))
+    Ok(HttpResponse::Ok().json(MembersView {
+        members: listing.rows,
+        seq: listing.seq,
+        epoch: api.journal().epoch(),
+    }))
 }
 
 pub async fn add(
@@ -74,4 +77,12 @@ pub async fn remove(
     Ok(answer::changed(
         api.submit(&id, Mutation { by, command, key }).await?,
     ))
+}
+
+/// A vault's members as they are answered.
+#[derive(Serialize)]
+struct MembersView<'a> {
+    members: Vec<MemberView>,
+    seq: Seq,
+    epoch: &'a str,
 }

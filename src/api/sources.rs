@@ -1,10 +1,10 @@
 //! Sources of a vault: list, create, read, update, delete.
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::{
-    domain::{Answer, Command, Mutation, Principal, SourceId},
+    domain::{Answer, Command, Mutation, Principal, Seq, Source, SourceId},
     forms,
     problem::Problem,
 };
@@ -28,12 +28,12 @@ pub async fn list(
     let (id, before, limit) = (vault_id(&id)?, page.cursor()?, page.limit()?);
     let sources = api.journal().sources(&id, &me.id, before, limit).await?;
     let listing = sources.ok_or_else(stranger)?;
-    let epoch = api.journal().epoch();
-    let mut answer = json!({ "sources": listing.rows, "seq": listing.seq, "epoch": epoch });
-    if let Some(next) = listing.next {
-        answer["nextCursor"] = next.to_string().into();
-    }
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(SourcesView {
+        sources: listing.rows,
+        seq: listing.seq,
+        epoch: api.journal().epoch(),
+        next_cursor: listing.next.map(|next| next.to_string()),
+    }))
 }
 
 pub async fn create(
@@ -105,4 +105,15 @@ async fn mutate(
     let key = None;
     let outcome = api.submit(&vault, Mutation { by, command, key }).await;
     outcome.map_err(|ApiError(problem)| problem.of_a_source().into())
+}
+
+/// A page of a vault's sources as it is answered.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SourcesView<'a> {
+    sources: Vec<Source>,
+    seq: Seq,
+    epoch: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use crate::{
-    domain::{Command, Mutation, Principal, Seq, VaultId, ids::MembershipId},
+    domain::{Command, Mutation, Principal, Seq, User, VaultId, ids::MembershipId},
     forms,
     journal::{JournalError, NewVault, Record, Stretch},
     problem::{Code, Problem},
@@ -23,7 +23,7 @@ use super::{
 
 pub async fn me(Caller(me): Caller) -> HttpResponse {
     let Principal { id, name, email } = me;
-    HttpResponse::Ok().json(json!({ "id": id, "name": name, "email": email }))
+    HttpResponse::Ok().json(User { id, name, email })
 }
 
 pub async fn list(api: web::Data<Api>, Caller(me): Caller) -> Result<HttpResponse, ApiError> {
