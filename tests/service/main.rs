@@ -16,5 +16,6 @@ mod paging;
 mod requests;
 mod sessions;
 mod sources;
+mod stopping;
 mod strangers;
 mod vaults;
