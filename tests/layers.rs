@@ -10,38 +10,48 @@ use std::{
 
 /// What each module may use, from the bottom up. A module uses only what stands before it.
 const HOUSE: &[(&str, &[&str])] = &[
+    // What is set, as plain values.
+    ("config", &[]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
     ("journal", &["domain"]),
     ("vault", &["domain", "journal"]),
-    // Who is speaking.
-    ("auth", &["domain", "journal"]),
+    // Who is speaking, from where, and how much.
+    ("auth", &["config", "domain", "journal"]),
+    ("proxies", &["config"]),
+    ("origin", &["config", "proxies"]),
+    ("limits", &["domain"]),
     // A Socket.IO server that knows no vault.
     ("engineio", &[]),
     ("socketio", &["engineio"]),
     // What both doors share: what people write, and what they are told.
-    ("problem", &["domain", "journal", "vault", "auth"]),
+    ("problem", &["domain", "journal", "vault", "auth", "limits"]),
     ("forms", &["domain", "problem"]),
     // The doors.
     (
         "api",
-        &["domain", "journal", "vault", "auth", "problem", "forms"],
+        &[
+            "domain", "journal", "vault", "auth", "proxies", "origin", "limits", "problem", "forms",
+        ],
     ),
     (
         "gateway",
         &[
-            "domain", "journal", "vault", "auth", "engineio", "socketio", "problem", "forms",
+            "domain", "journal", "vault", "auth", "limits", "engineio", "socketio", "problem",
+            "forms",
         ],
     ),
-    ("demo", &["domain", "journal", "vault", "auth"]),
-    // How all of it is set, asked for and wired.
-    ("config", &[]),
+    (
+        "demo",
+        &["domain", "journal", "vault", "auth", "problem", "api"],
+    ),
+    // How all of it is asked for and wired.
     ("cli", &["domain"]),
     (
         "app",
         &[
-            "domain", "journal", "vault", "auth", "engineio", "socketio", "problem", "api",
-            "gateway", "demo", "config", "cli",
+            "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
+            "engineio", "socketio", "problem", "api", "gateway", "demo", "cli",
         ],
     ),
 ];

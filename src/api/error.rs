@@ -102,7 +102,10 @@ impl From<JournalError> for ApiError {
         match &error {
             JournalError::Fault(_) => tracing::error!(%error, "a read failed"),
             // Whoever runs the service hears of an outage, but it is no fault of ours.
-            JournalError::Unavailable(_) | JournalError::Unknown(_) | JournalError::Closed => {
+            JournalError::Unavailable(_)
+            | JournalError::Contended(_)
+            | JournalError::Unknown(_)
+            | JournalError::Closed => {
                 tracing::warn!(%error, "a read was not possible");
             }
         }
