@@ -59,6 +59,7 @@ pub fn serve(listener: TcpListener, config: Config, sessions: Sessions) -> io::R
     let server = server
         .workers(1)
         .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
         .client_disconnect_timeout(Duration::ZERO)
         .on_connect(|connection, _| give_up_unread(connection))
         .listen(listener)?;
@@ -73,7 +74,8 @@ fn give_up_unread(connection: &dyn Any) {
     }
 }
 
-struct Echo;
+/// Sends back whatever it is sent.
+pub struct Echo;
 
 impl Application for Echo {
     fn open(&self, socket: Socket, _request: OpenRequest) -> Box<dyn Connection> {

@@ -169,6 +169,8 @@ impl Service {
         let server = server
             .disable_signals()
             .tcp_nodelay(true)
+            // A poll that its client gives up is the end of its session, and of any other request the end.
+            .h1_allow_half_closed(false)
             // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
             .client_disconnect_timeout(Duration::ZERO)
             .shutdown_timeout(config.server.shutdown_grace.as_secs())
@@ -292,6 +294,7 @@ fn engineio_config(config: &Config) -> engineio::Config {
         connect_timeout: config.socketio.connect_timeout,
         outbox_events: config.actors.session_outbox,
         outbox_bytes: config.actors.session_outbox_bytes,
+        ..engineio::Config::default()
     }
 }
 

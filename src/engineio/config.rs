@@ -9,8 +9,11 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long the client may take to answer a ping before its session is closed; told to the client as well.
     pub ping_timeout: Duration,
-    /// The largest message in bytes that a client may send; a larger one closes its session unread.
+    /// The largest message, and the largest payload of several, in bytes that a client may send; a larger message
+    /// closes its session unread, a larger payload is refused (413). Told to the client, which keeps to it.
     pub max_payload: usize,
+    /// How long a websocket may take to take over from polling; one that does not is closed, and polling goes on.
+    pub upgrade_timeout: Duration,
     /// How long a connection may be in no Socket.IO namespace before it is closed. Engine.IO alone ignores it.
     pub connect_timeout: Duration,
     /// How many frames may wait for one socket; one more closes it as [slow](super::CloseReason::Slow).
@@ -25,6 +28,7 @@ impl Default for Config {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             max_payload: 1_000_000,
+            upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
             outbox_events: 1024,
             outbox_bytes: 4 * 1024 * 1024,

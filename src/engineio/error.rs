@@ -5,7 +5,7 @@ use std::fmt;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 
-/// Why a request did not open a session. Answered with the code and message that the protocol's reference
+/// Why a request did not open a session, or has no part in the one it names. Answered with the code and message that the protocol's reference
 /// implementation uses, for clients look at them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
@@ -18,7 +18,8 @@ pub enum HandshakeError {
     /// A session is opened with GET.
     #[error("Bad handshake method")]
     BadMethod,
-    /// What the request asks for contradicts itself, such as a websocket without an upgrade.
+    /// What the request asks for contradicts itself or the session that it names, such as a websocket without an
+    /// upgrade, or a second poll.
     #[error("Bad request")]
     BadRequest,
     /// The application does not admit this request.
@@ -125,6 +126,25 @@ impl CloseReason {
             | Self::TooLarge
             | Self::PingTimeout
             | Self::Slow
+            | Self::Fault => false,
+        }
+    }
+
+    /// Whether it was the server that ended a session that was alive. A client that polls is told so by its next
+    /// poll, for there is nothing else by which it could learn it.
+    pub(super) fn is_the_servers(self) -> bool {
+        match self {
+            Self::ConnectTimeout
+            | Self::Slow
+            | Self::Shutdown
+            | Self::Forced
+            | Self::Application(_) => true,
+            Self::TransportClose
+            | Self::TransportError
+            | Self::InvalidText
+            | Self::TooLarge
+            | Self::ParseError
+            | Self::PingTimeout
             | Self::Fault => false,
         }
     }

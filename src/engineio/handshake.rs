@@ -1,12 +1,13 @@
-//! The first request of a session. Its query says what the client asks for: `EIO`, the version of the protocol,
-//! `transport`, and `sid` where it means a session that exists. The checks stand in the order of the protocol's
-//! reference implementation, so that a request with several faults is told of the same one.
+//! What a request asks for. Its query says so: `EIO`, the version of the protocol, `transport`, and `sid` where it
+//! means a session that exists. The checks stand in the order of the protocol's reference implementation, so that a
+//! request with several faults is told of the same one.
 
+use actix::Addr;
 use actix_web::{HttpRequest, http::Method, web};
-use engineioxide_core::Sid;
+use engineioxide_core::{Sid, TransportType};
 use serde::Deserialize;
 
-use super::{error::HandshakeError, sessions::Sessions};
+use super::{error::HandshakeError, session::Session, sessions::Sessions};
 
 #[derive(Deserialize)]
 struct Query {
@@ -16,20 +17,36 @@ struct Query {
     sid: Option<String>,
 }
 
-/// Whether `request` asks for a new session over a websocket, or what is wrong with it.
-pub(super) fn check(request: &HttpRequest, sessions: &Sessions) -> Result<(), HandshakeError> {
+/// What a request asks for.
+pub(super) enum Wish {
+    /// A new session, carried by this.
+    Open(TransportType),
+    /// An answer with what waits for this session.
+    Poll(Addr<Session>),
+    /// To bring this session packets.
+    Post(Addr<Session>),
+    /// To carry this session by a websocket.
+    Upgrade(Addr<Session>),
+}
+
+/// What `request` asks for, or what is wrong with it.
+pub(super) fn read(request: &HttpRequest, sessions: &Sessions) -> Result<Wish, HandshakeError> {
     let web::Query(query) = web::Query::<Query>::from_query(request.query_string())
         .map_err(|_| HandshakeError::BadRequest)?;
-    if query.transport.as_deref() != Some("websocket") {
-        return Err(HandshakeError::TransportUnknown);
-    }
-    if let Some(sid) = query.sid {
-        // A session that began as a websocket has nothing to upgrade to: even a known one is a bad request.
-        let known = sid.parse::<Sid>().is_ok_and(|sid| sessions.contains(sid));
-        return Err(match known {
-            true => HandshakeError::BadRequest,
-            false => HandshakeError::SessionUnknown,
-        });
+    let transport = query.transport.as_deref().unwrap_or_default();
+    let transport: TransportType = transport
+        .parse()
+        .map_err(|_| HandshakeError::TransportUnknown)?;
+    if let Some(sid) = query.sid.filter(|sid| !sid.is_empty()) {
+        let sid = sid.parse::<Sid>().ok();
+        let session = sid.and_then(|sid| sessions.find(sid));
+        let session = session.ok_or(HandshakeError::SessionUnknown)?;
+        return match (transport, request.method()) {
+            (TransportType::Websocket, _) => Ok(Wish::Upgrade(session)),
+            (TransportType::Polling, &Method::GET) => Ok(Wish::Poll(session)),
+            (TransportType::Polling, &Method::POST) => Ok(Wish::Post(session)),
+            (TransportType::Polling, _) => Err(HandshakeError::BadRequest),
+        };
     }
     if request.method() != Method::GET {
         return Err(HandshakeError::BadMethod);
@@ -37,7 +54,7 @@ pub(super) fn check(request: &HttpRequest, sessions: &Sessions) -> Result<(), Ha
     if query.version.as_deref() != Some("4") {
         return Err(HandshakeError::UnsupportedVersion);
     }
-    Ok(())
+    Ok(Wish::Open(transport))
 }
 
 #[cfg(test)]
@@ -46,39 +63,35 @@ mod tests {
 
     use super::*;
 
-    fn checked(uri: &str) -> Result<(), HandshakeError> {
-        check(
-            &TestRequest::with_uri(uri).to_http_request(),
-            &Sessions::default(),
-        )
+    fn refusal(request: TestRequest) -> Option<HandshakeError> {
+        read(&request.to_http_request(), &Sessions::default()).err()
+    }
+
+    fn get(query: &str) -> TestRequest {
+        TestRequest::with_uri(&format!("/?{query}"))
     }
 
     #[test]
-    fn a_websocket_of_version_four_may_open() {
-        assert_eq!(checked("/?EIO=4&transport=websocket"), Ok(()));
+    fn either_transport_of_version_four_may_open_a_session() {
+        assert_eq!(refusal(get("EIO=4&transport=websocket")), None);
+        assert_eq!(refusal(get("EIO=4&transport=polling&t=abc&sid=")), None);
     }
 
     #[test]
     fn each_fault_has_its_entry_in_the_error_table() {
         use HandshakeError::*;
-        assert_eq!(checked("/?EIO=4&transport=polling"), Err(TransportUnknown));
-        assert_eq!(checked("/?EIO=4"), Err(TransportUnknown));
-        assert_eq!(
-            checked("/?EIO=4&transport=websocket&sid=abc"),
-            Err(SessionUnknown)
-        );
-        assert_eq!(checked("/?transport=websocket"), Err(UnsupportedVersion));
-        assert_eq!(
-            checked("/?EIO=3&transport=websocket"),
-            Err(UnsupportedVersion)
-        );
-        assert_eq!(
-            checked("/?EIO=4&EIO=4&transport=websocket"),
-            Err(BadRequest)
-        );
-        let posted = TestRequest::post()
-            .uri("/?EIO=4&transport=websocket")
-            .to_http_request();
-        assert_eq!(check(&posted, &Sessions::default()), Err(BadMethod));
+        for (query, error) in [
+            ("EIO=4", TransportUnknown),
+            ("EIO=4&transport=__proto__", TransportUnknown),
+            ("EIO=4&transport=websocket&sid=abc", SessionUnknown),
+            ("EIO=4&transport=polling&sid=abc", SessionUnknown),
+            ("transport=websocket", UnsupportedVersion),
+            ("EIO=3&transport=polling", UnsupportedVersion),
+            ("EIO=4&EIO=4&transport=websocket", BadRequest),
+        ] {
+            assert_eq!(refusal(get(query)), Some(error), "{query}");
+        }
+        let posted = TestRequest::post().uri("/?EIO=4&transport=polling");
+        assert_eq!(refusal(posted), Some(BadMethod));
     }
 }

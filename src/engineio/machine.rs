@@ -1,19 +1,27 @@
-//! The life of a session as a pure function: phase × input → phase + effects, with the time as an argument.
+//! The life of a session as a pure function: phase × input → phase + effects, with the time as an argument. The
+//! [upgrade] from one transport to another stands beside it.
 //!
 //! The heartbeat of Engine.IO 4 belongs to the server: after `ping_interval` without one it sends a ping, and a
 //! client that has not answered with a pong within `ping_timeout` is gone. A close has two steps: the application is
-//! told at once, and what is queued may leave for a little longer where the close is orderly.
+//! told at once, and what is queued may leave for a little longer where the close is orderly. A client that polls
+//! learns of a close by its next poll, which is waited for longer.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engineioxide_core::{Packet, Str};
+use engineioxide_core::{Packet, Str, TransportType};
 use smallvec::{SmallVec, smallvec};
 
 use super::{config::Config, error::CloseReason};
 
-/// For how long what is queued may still leave after an orderly close.
+mod upgrade;
+
+pub(super) use upgrade::{Due, Trial, Verdict};
+
+/// For how long what is queued may still leave over a websocket after an orderly close.
 const LINGER: Duration = Duration::from_secs(5);
+/// For how long a client is told by its next poll that the server has closed the session.
+const POLL_LINGER: Duration = Duration::from_secs(30);
 
 /// Where a session stands. It begins with [`Phase::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +34,15 @@ pub(super) enum Phase {
     Closing { until: Instant },
     /// Nothing is left.
     Closed,
+}
+
+/// When and where a step is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    pub(super) now: Instant,
+    /// What carries the session.
+    pub(super) transport: TransportType,
+    pub(super) config: &'a Config,
 }
 
 /// What can happen to a session.
@@ -89,26 +106,30 @@ impl Phase {
     }
 
     /// One step.
-    pub(super) fn step(self, input: Input, now: Instant, config: &Config) -> (Self, Effects) {
+    pub(super) fn step(self, input: Input, moment: Moment<'_>) -> (Self, Effects) {
+        let now = moment.now;
         match (self, input) {
             (phase @ (Self::Quiet { .. } | Self::Pinged { .. }), Input::Packet(packet)) => {
-                phase.receive(packet, now, config)
+                phase.receive(packet, moment)
             }
             (Self::Quiet { .. } | Self::Pinged { .. }, Input::Malformed) => {
-                Self::end(CloseReason::ParseError, now, config)
+                Self::end(CloseReason::ParseError, moment)
             }
             (Self::Quiet { ping_at }, Input::Tick) if ping_at <= now => {
-                let pong_by = now + config.ping_timeout;
+                // The client's time runs from when the ping was due. What the server is late itself, it does not
+                // charge to the client beyond half of that time.
+                let timeout = moment.config.ping_timeout;
+                let pong_by = (ping_at + timeout).max(now + timeout / 2);
                 (
                     Self::Pinged { pong_by },
                     smallvec![Effect::Send(Packet::Ping)],
                 )
             }
             (Self::Pinged { pong_by }, Input::Tick) if pong_by <= now => {
-                Self::end(CloseReason::PingTimeout, now, config)
+                Self::end(CloseReason::PingTimeout, moment)
             }
             (Self::Quiet { .. } | Self::Pinged { .. }, Input::Close(reason)) => {
-                Self::end(reason, now, config)
+                Self::end(reason, moment)
             }
             (Self::Quiet { .. } | Self::Pinged { .. }, Input::Gone(reason)) => (
                 Self::Closed,
@@ -139,14 +160,14 @@ impl Phase {
     }
 
     /// A packet of a client whose session is alive.
-    fn receive(self, packet: Packet, now: Instant, config: &Config) -> (Self, Effects) {
+    fn receive(self, packet: Packet, moment: Moment<'_>) -> (Self, Effects) {
         match packet {
             Packet::Message(text) => (self, smallvec![Effect::Text(text)]),
             Packet::Binary(bytes) => (self, smallvec![Effect::Binary(bytes)]),
             Packet::Pong | Packet::PongUpgrade => match self {
                 Self::Pinged { .. } => (
                     Self::Quiet {
-                        ping_at: now + config.ping_interval,
+                        ping_at: moment.now + moment.config.ping_interval,
                     },
                     Effects::new(),
                 ),
@@ -161,20 +182,27 @@ impl Phase {
             Packet::Upgrade | Packet::Noop => (self, Effects::new()),
             // The server's words in the client's mouth.
             Packet::Open(_) | Packet::Ping | Packet::PingUpgrade | Packet::BinaryV3(_) => {
-                Self::end(CloseReason::ParseError, now, config)
+                Self::end(CloseReason::ParseError, moment)
             }
         }
     }
 
-    fn end(reason: CloseReason, now: Instant, config: &Config) -> (Self, Effects) {
-        if reason.is_orderly() {
-            let until = now + config.ping_timeout.min(LINGER);
-            (Self::Closing { until }, smallvec![Effect::End(reason)])
-        } else {
-            (
+    fn end(reason: CloseReason, moment: Moment<'_>) -> (Self, Effects) {
+        let linger = match moment.transport {
+            TransportType::Polling => reason.is_the_servers().then_some(POLL_LINGER),
+            TransportType::Websocket => reason
+                .is_orderly()
+                .then_some(moment.config.ping_timeout.min(LINGER)),
+        };
+        match linger {
+            Some(linger) => {
+                let until = moment.now + linger;
+                (Self::Closing { until }, smallvec![Effect::End(reason)])
+            }
+            None => (
                 Self::Closed,
                 smallvec![Effect::End(reason), Effect::Release],
-            )
+            ),
         }
     }
 }

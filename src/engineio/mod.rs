@@ -43,10 +43,23 @@
 //! ```
 //!
 //! # How a session runs
-//! The client asks for a websocket with `EIO=4&transport=websocket`; the server's first packet, `0`, tells it the
-//! session's id and the rules. Messages are packets that begin with `4`, or binary frames. When the connection has
-//! been quiet for the ping interval the server sends `2`, and the client answers `3`. (Long polling and the
-//! upgrade from it are not served yet: such a request is answered "Transport unknown".)
+//! The client asks for a transport with `EIO=4&transport=polling` or `websocket`; the server's first packet, `0`,
+//! tells it the session's id (a secret), the rules, and whether there is a transport to upgrade to. Messages are
+//! packets that begin with `4`, or binary ones. When the connection has been quiet for the ping interval the server
+//! sends `2`, and the client answers `3`.
+//!
+//! **Polling** takes two kinds of requests that name the session: a GET is answered as soon as something waits for
+//! the client, with all of it; a POST brings packets and is answered `ok` when they have been taken. There may be one
+//! of each at a time: a second one ends the session, and so does one that is given up. A payload over the limit is
+//! answered 413. A client that does not poll finds its outbox full and is closed as any slow reader. Who is closed by
+//! the server is told `1` by the poll that is parked or, for 30 seconds, by the next one; a session that ended in any
+//! other way is unknown at once.
+//!
+//! **The upgrade.** Beside its polls the client opens a websocket that names the session, and probes it: `2probe`,
+//! `3probe`. Its last poll is released with `6`; then it sends `5`, and from there on the websocket carries the
+//! session. Nothing is lost, repeated or reordered: frames wait in one outbox whichever transport takes them out, and
+//! the client sends by one transport at a time. A websocket that fails or never sends `5` changes nothing. All of
+//! this may happen on different worker threads; session, outbox and whoever pushes stay where the session began.
 //!
 //! What a session receives is handled in the order it was sent, one message at a time, and the next one is not read
 //! before. What is sent to it waits in an outbox with a bound; over it, the session is closed as
@@ -54,6 +67,7 @@
 //!
 //! # What is expected of the HTTP server
 //! - `tcp_nodelay(true)`, which actix-web does not set by itself: messages are small and must not wait for more.
+//! - `h1_allow_half_closed(false)`, by which a poll that was given up is noticed before there is an answer to it.
 //! - `client_disconnect_timeout(Duration::ZERO)`: after the farewell there is nothing to wait for, and by default each
 //!   closed connection lingers five seconds.
 //! - `TCP_USER_TIMEOUT` on each connection (in `on_connect`): a session that is closed is freed at once, but the
@@ -66,8 +80,11 @@ mod config;
 mod error;
 mod frame;
 mod handshake;
+mod leash;
 mod machine;
+mod message;
 mod outbox;
+mod polls;
 mod request;
 mod session;
 mod sessions;
@@ -79,7 +96,7 @@ use std::{rc::Rc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use engineioxide_core::Str;
+use engineioxide_core::{Str, TransportType};
 
 pub use self::{
     config::Config,
@@ -89,7 +106,12 @@ pub use self::{
     sessions::Sessions,
     socket::Socket,
 };
-use self::{session::Session, ticker::Ticker, transport::WebSocket};
+use self::{
+    handshake::Wish,
+    session::Session,
+    ticker::Ticker,
+    transport::{WebSocket, polling},
+};
 
 /// What sits on Engine.IO. There is one on each worker thread.
 pub trait Application {
@@ -155,22 +177,48 @@ impl Server {
         let paths = [bare.to_owned(), format!("{bare}/")];
         let served = self.0.clone();
         move |config| {
-            let handle = move |request, body| open(served.clone(), request, body);
+            let handle = move |request, body| serve(served.clone(), request, body);
             config.service(web::resource(paths).route(web::route().to(handle)));
         }
     }
 }
 
-async fn open(
+async fn serve(
     served: Rc<Served>,
     request: HttpRequest,
     body: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
-    handshake::check(&request, &served.sessions)?;
+    let limit = served.config.max_payload;
+    match handshake::read(&request, &served.sessions)? {
+        Wish::Open(transport) => open(&served, transport, request, body).await,
+        Wish::Poll(session) => Ok(polling::poll(session).await?),
+        Wish::Post(session) => Ok(polling::post(session, &request, body, limit).await?),
+        Wish::Upgrade(session) => {
+            let (response, websocket) = WebSocket::accept(&request, body, limit).await?;
+            websocket.offer(session);
+            Ok(response)
+        }
+    }
+}
+
+async fn open(
+    served: &Served,
+    transport: TransportType,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, actix_web::Error> {
     let opening = OpenRequest::of(&request);
     served.application.admit(&opening)?;
-    let (response, websocket) =
-        WebSocket::accept(&request, body, served.config.max_payload).await?;
-    Session::start(&served, opening, websocket);
-    Ok(response)
+    match transport {
+        TransportType::Polling => {
+            let session = Session::start_polling(served, opening);
+            Ok(polling::poll(session).await?)
+        }
+        TransportType::Websocket => {
+            let limit = served.config.max_payload;
+            let (response, websocket) = WebSocket::accept(&request, body, limit).await?;
+            Session::start_websocket(served, opening, websocket);
+            Ok(response)
+        }
+    }
 }

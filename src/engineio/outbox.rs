@@ -1,14 +1,16 @@
 //! What waits to leave for one socket, bounded in frames and bytes.
 //!
-//! Whoever has something to say pushes; a single pump, which belongs to the transport, takes frames out and says
-//! when each has been handed on. Until then a frame counts against the bounds. A frame too many cuts the outbox:
-//! everything in it is freed at once, for a peer that does not read would keep it for ever.
+//! Whoever has something to say pushes; a single pump, which belongs to the transport, takes frames out: a websocket's
+//! one by one, saying when each has been handed on (until then it counts against the bounds), a poll all at once.
+//! A frame too many cuts the outbox: everything in it is freed at once, for a peer that does not read would keep it
+//! for ever.
 //!
 //! The outbox never leaves its worker thread, so there is nothing to lock.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    mem,
     rc::Rc,
     task::{Context, Poll, Waker},
 };
@@ -53,6 +55,9 @@ pub(super) enum Next {
     /// Stop; a farewell must not wait.
     Stop(CloseReason),
 }
+
+/// Why an outbox has ended, if it has.
+type Ended = Option<CloseReason>;
 
 /// What became of a pushed frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,15 +126,17 @@ impl Outbox {
         }
     }
 
-    /// Frees what is left, now.
-    pub(super) fn cut(&self) {
+    /// Frees what is left, now; says how it has ended.
+    pub(super) fn cut(&self) -> CloseReason {
         let mut inner = self.inner.borrow_mut();
-        match inner.state {
+        let reason = match inner.state {
             // Only a session that ended without saying so, because it panicked, was still open here.
-            State::Open | State::Sealed => inner.cut(CloseReason::Fault),
-            State::Finishing(reason) => inner.cut(reason),
-            State::Cut(_) => {}
-        }
+            State::Open | State::Sealed => CloseReason::Fault,
+            State::Finishing(reason) => reason,
+            State::Cut(reason) => return reason,
+        };
+        inner.cut(reason);
+        reason
     }
 
     /// Frames and bytes that wait or are with the pump.
@@ -159,6 +166,21 @@ impl Outbox {
         }
         inner.pump = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// Everything that waits, for a poll, and the reason of the end when nothing will follow.
+    pub(super) fn poll_all(&self, cx: &mut Context<'_>) -> Poll<(VecDeque<Frame>, Ended)> {
+        let mut inner = self.inner.borrow_mut();
+        let ended = match inner.state {
+            State::Open | State::Sealed => None,
+            State::Finishing(reason) | State::Cut(reason) => Some(reason),
+        };
+        if inner.queue.is_empty() && ended.is_none() {
+            inner.pump = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        (inner.events, inner.bytes) = (0, 0);
+        Poll::Ready((mem::take(&mut inner.queue), ended))
     }
 
     /// Ready when the outbox is cut: the pump looks here while it waits for a peer to read.
@@ -198,7 +220,7 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::task::noop_waker;
+    use futures_util::task::{noop_waker, noop_waker_ref};
 
     use super::*;
 
@@ -271,6 +293,28 @@ mod tests {
             next(&outbox).as_deref(),
             Some("farewell: server shutting down")
         );
+    }
+
+    #[test]
+    fn a_poll_takes_everything_at_once_and_the_end_behind_it() {
+        let outbox = outbox(8, 100);
+        let mut cx = Context::from_waker(noop_waker_ref());
+        assert!(outbox.poll_all(&mut cx).is_pending());
+
+        outbox.push(Frame::message("a"));
+        outbox.push(Frame::message("b"));
+        let Poll::Ready((frames, None)) = outbox.poll_all(&mut cx) else {
+            panic!("two frames wait, and no end");
+        };
+        assert_eq!(frames.len(), 2);
+        assert_eq!(outbox.waiting(), (0, 0));
+
+        outbox.push(Frame::message("c"));
+        outbox.finish(CloseReason::Forced);
+        let Poll::Ready((frames, Some(CloseReason::Forced))) = outbox.poll_all(&mut cx) else {
+            panic!("a frame waits, and the end");
+        };
+        assert_eq!(frames.len(), 1);
     }
 
     #[test]

@@ -1,97 +1,121 @@
 //! The session: an actor per connected socket, on the worker thread that accepted it.
 //!
 //! It is a thin shell around the [machine](super::machine): messages come in, the machine decides, the shell carries
-//! out. It never waits, so a heartbeat is never late. The transport reaches it by its address alone, from whatever
-//! thread; everything else of it, the outbox above all, stays on this one.
+//! out. It never waits, so a heartbeat is never late. Transports reach it by its address alone, from whatever thread;
+//! everything else of it, the outbox above all, stays on this one, also when a websocket takes over from polling.
 
 use std::{mem, rc::Rc, time::Instant};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
-use bytes::Bytes;
-use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, Str};
-use smallvec::smallvec;
-use tokio::task::AbortHandle;
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageResult};
+use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
 
 use super::{
     Connection, Served,
     config::Config,
-    error::CloseReason,
+    error::{CloseReason, HandshakeError},
     frame::Frame,
-    machine::{Effect, Input, Phase},
+    leash::{Leash, Leashed},
+    machine::{Due, Effect, Input, Moment, Phase, Trial, Verdict},
+    message::{Incoming, Malformed, Offer, Poll, Post, Signal, TrialId, Tried},
+    polls::Polls,
     request::OpenRequest,
     sessions::Place,
     socket::Socket,
     ticker::Ticker,
-    transport::WebSocket,
+    transport::{WebSocket, websocket},
 };
 
 pub(super) struct Session {
     phase: Phase,
+    carrier: Carrier,
     config: Rc<Config>,
     socket: Socket,
     connection: Box<dyn Connection>,
     ticker: Rc<Ticker>,
     /// The deadline that the ticker knows.
     alarm: Option<Instant>,
-    /// The task that reads from the transport.
-    reader: AbortHandle,
     /// Its place among the open sessions.
     _place: Place,
 }
 
-/// A message of the client. The transport awaits the answer before it reads on: that is the back-pressure.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) enum Incoming {
-    Text(Str),
-    Binary(Bytes),
+/// What carries the session, and what the session holds of it.
+enum Carrier {
+    Polling {
+        polls: Polls,
+        candidate: Option<Candidate>,
+        /// How many websockets have had a trial.
+        trials: u32,
+    },
+    WebSocket {
+        _reader: Leash,
+    },
 }
 
-/// What else a session is told.
-#[derive(Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub(super) enum Signal {
-    /// Its deadline has come.
-    Tick,
-    /// Its connection asked to be called.
-    Wake,
-    /// It is to end.
-    Close(CloseReason),
-    /// Its transport has ended.
-    Gone(CloseReason),
-    /// Everything queued has left.
-    Flushed,
+/// A websocket that may take over from polling.
+struct Candidate {
+    id: TrialId,
+    trial: Trial,
+    sink: actix_ws::Session,
+    reader: Leash,
 }
 
 impl Session {
+    /// Starts a session that polls; its first poll brings the handshake.
+    pub(super) fn start_polling(served: &Served, request: OpenRequest) -> Addr<Self> {
+        let polling = |_, session| Carrier::Polling {
+            polls: Polls::of(session),
+            candidate: None,
+            trials: 0,
+        };
+        Self::start(served, request, TransportType::Polling, polling)
+    }
+
     /// Starts the session of a websocket that was just accepted.
-    pub(super) fn start(served: &Served, request: OpenRequest, websocket: WebSocket) {
+    pub(super) fn start_websocket(served: &Served, request: OpenRequest, websocket: WebSocket) {
+        let carried = |socket, session| Carrier::WebSocket {
+            _reader: websocket.attach(socket, session),
+        };
+        Self::start(served, request, TransportType::Websocket, carried);
+    }
+
+    fn start(
+        served: &Served,
+        request: OpenRequest,
+        transport: TransportType,
+        carry: impl FnOnce(Socket, Addr<Self>) -> Carrier,
+    ) -> Addr<Self> {
         Self::create(|ctx: &mut Context<Self>| {
             let (sid, config) = (Sid::new(), served.config.clone());
             let address = ctx.address();
             let socket = Socket::new(sid, config.clone(), address.clone());
-            socket.push(open_packet(sid, &config).into());
+            socket.push(open_packet(sid, transport, &config).into());
             let connection = served.application.open(socket.clone(), request);
-            let reader = websocket.attach(socket.clone(), address.clone());
             let mut session = Self {
                 phase: Phase::open(Instant::now(), &config),
+                carrier: carry(socket.clone(), address.clone()),
                 config,
                 socket,
                 connection,
                 ticker: served.ticker.clone(),
                 alarm: None,
-                reader,
                 _place: served.sessions.enter(sid, address),
             };
             session.set_alarm();
             session
-        });
+        })
     }
 
-    fn step(&mut self, input: Input, ctx: &mut Context<Self>) {
+    /// One step of the machine, carried out. The reason, if it was the step in which the session ends.
+    fn step(&mut self, input: Input, ctx: &mut Context<Self>) -> Option<CloseReason> {
         let phase = mem::replace(&mut self.phase, Phase::Closed);
-        let (phase, effects) = phase.step(input, Instant::now(), &self.config);
+        let moment = Moment {
+            now: Instant::now(),
+            transport: self.carrier.transport(),
+            config: &self.config,
+        };
+        let (phase, effects) = phase.step(input, moment);
         self.phase = phase;
+        let mut ended = None;
         for effect in effects {
             match effect {
                 Effect::Send(packet) => self.socket.push(Frame::from(packet)),
@@ -99,6 +123,7 @@ impl Session {
                 Effect::Binary(bytes) => self.connection.on_binary(bytes),
                 Effect::End(reason) => {
                     tracing::debug!(session.sid = %self.socket.sid(), %reason, "session ends");
+                    ended = Some(reason);
                     self.socket.outbox().finish(reason);
                     self.connection.on_close(reason);
                 }
@@ -106,6 +131,7 @@ impl Session {
             }
         }
         self.set_alarm();
+        ended
     }
 
     fn wake(&mut self) {
@@ -115,13 +141,87 @@ impl Session {
         self.set_alarm();
     }
 
+    /// Answers the poll that is parked, if there is something to answer.
+    fn answer_poll(&mut self, ctx: &mut Context<Self>) {
+        if let Carrier::Polling { polls, .. } = &mut self.carrier
+            && polls.answer(self.socket.outbox())
+        {
+            self.step(Input::Flushed, ctx);
+        }
+    }
+
+    /// Goes on with the trial of a websocket, where there is one.
+    fn try_on(&mut self) {
+        let Carrier::Polling {
+            polls, candidate, ..
+        } = &mut self.carrier
+        else {
+            return;
+        };
+        match candidate.as_mut().map(|one| one.trial.due(Instant::now())) {
+            Some(Due::Release) => polls.release(),
+            Some(Due::GiveUp) => *candidate = None,
+            Some(Due::Nothing) | None => {}
+        }
+    }
+
+    /// What comes of a packet of a websocket on trial.
+    fn judge(&mut self, tried: Tried) -> Verdict {
+        let Carrier::Polling {
+            polls, candidate, ..
+        } = &mut self.carrier
+        else {
+            return Verdict::Refused;
+        };
+        let Some(mut tested) = candidate.take_if(|one| one.id == tried.trial) else {
+            return Verdict::Refused;
+        };
+        let packet = tried.packet.and_then(Incoming::decode);
+        let verdict = tested.trial.hear(packet.as_ref(), Instant::now());
+        match verdict {
+            Verdict::Probed => {
+                polls.release();
+                *candidate = Some(tested);
+            }
+            Verdict::Upgraded => {
+                // The client polls no more by now; one that does is let go, and misses nothing.
+                polls.release();
+                websocket::drain(self.socket.clone(), tested.sink);
+                self.carrier = Carrier::WebSocket {
+                    _reader: tested.reader,
+                };
+            }
+            Verdict::Refused => {}
+        }
+        self.set_alarm();
+        verdict
+    }
+
     /// Tells the ticker when the machine or the connection next wants to be called, if that has changed.
     fn set_alarm(&mut self) {
         let asked = self.connection.deadline().filter(|_| self.phase.is_alive());
-        let next = self.phase.deadline().into_iter().chain(asked).min();
+        let trial = self.carrier.trial().map(Trial::deadline);
+        let deadlines = self.phase.deadline().into_iter();
+        let next = deadlines.chain(asked).chain(trial).min();
         if next != self.alarm {
             self.ticker.change(&self.socket, self.alarm, next);
             self.alarm = next;
+        }
+    }
+}
+
+impl Carrier {
+    fn transport(&self) -> TransportType {
+        match self {
+            Self::Polling { .. } => TransportType::Polling,
+            Self::WebSocket { .. } => TransportType::Websocket,
+        }
+    }
+
+    fn trial(&self) -> Option<&Trial> {
+        match self {
+            Self::Polling { candidate, .. } => candidate.as_ref().map(|one| &one.trial),
+            Self::WebSocket { .. } => None,
         }
     }
 }
@@ -131,17 +231,84 @@ impl Actor for Session {
 }
 
 impl Handler<Incoming> for Session {
+    type Result = Result<(), Malformed>;
+
+    fn handle(&mut self, message: Incoming, ctx: &mut Self::Context) -> Self::Result {
+        let input = message.decode().map_or(Input::Malformed, Input::Packet);
+        match self.step(input, ctx) {
+            Some(CloseReason::ParseError) => Err(Malformed),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Handler<Poll> for Session {
     type Result = ();
 
-    fn handle(&mut self, message: Incoming, ctx: &mut Self::Context) {
-        let input = match message {
-            Incoming::Text(text) => match Packet::parse(ProtocolVersion::V4, text) {
-                Ok(packet) => Input::Packet(packet),
-                Err(_) => Input::Malformed,
-            },
-            Incoming::Binary(bytes) => Input::Packet(Packet::Binary(bytes)),
+    fn handle(&mut self, Poll(reply): Poll, ctx: &mut Self::Context) {
+        // Time that has passed counts, also where the timer has not rung yet.
+        if self.step(Input::Tick, ctx).is_some() {
+            return;
+        }
+        let Carrier::Polling { polls, .. } = &mut self.carrier else {
+            let _gone = reply.send(Err(HandshakeError::BadRequest));
+            return;
         };
-        self.step(input, ctx);
+        match polls.park(reply) {
+            Ok(()) => self.answer_poll(ctx),
+            Err(second) => {
+                let _gone = second.send(Err(HandshakeError::BadRequest));
+                self.step(Input::Gone(CloseReason::TransportError), ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Post> for Session {
+    type Result = Result<Leashed, HandshakeError>;
+
+    fn handle(&mut self, _: Post, ctx: &mut Self::Context) -> Self::Result {
+        let Carrier::Polling { polls, .. } = &mut self.carrier else {
+            return Err(HandshakeError::BadRequest);
+        };
+        polls.post().map_err(|_overlap| {
+            self.step(Input::Gone(CloseReason::TransportError), ctx);
+            HandshakeError::BadRequest
+        })
+    }
+}
+
+impl Handler<Offer> for Session {
+    type Result = Option<TrialId>;
+
+    fn handle(&mut self, offer: Offer, _: &mut Self::Context) -> Self::Result {
+        match &mut self.carrier {
+            Carrier::Polling {
+                candidate: candidate @ None,
+                trials,
+                ..
+            } if self.phase.is_alive() => {
+                *trials = trials.wrapping_add(1);
+                let id = TrialId(*trials);
+                *candidate = Some(Candidate {
+                    id,
+                    trial: Trial::begin(Instant::now(), self.config.upgrade_timeout),
+                    sink: offer.sink,
+                    reader: offer.leash,
+                });
+                self.set_alarm();
+                Some(id)
+            }
+            Carrier::Polling { .. } | Carrier::WebSocket { .. } => None,
+        }
+    }
+}
+
+impl Handler<Tried> for Session {
+    type Result = MessageResult<Tried>;
+
+    fn handle(&mut self, tried: Tried, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.judge(tried))
     }
 }
 
@@ -153,6 +320,7 @@ impl Handler<Signal> for Session {
             Signal::Tick => {
                 // A message that was handled while the tick was on its way may have set another alarm.
                 self.ticker.change(&self.socket, self.alarm.take(), None);
+                self.try_on();
                 self.step(Input::Tick, ctx);
                 self.wake();
             }
@@ -160,9 +328,23 @@ impl Handler<Signal> for Session {
                 self.socket.awake();
                 self.wake();
             }
-            Signal::Close(reason) => self.step(Input::Close(reason), ctx),
-            Signal::Gone(reason) => self.step(Input::Gone(reason), ctx),
-            Signal::Flushed => self.step(Input::Flushed, ctx),
+            Signal::Ready => self.answer_poll(ctx),
+            Signal::Close(reason) => {
+                self.step(Input::Close(reason), ctx);
+            }
+            Signal::Gone(reason) => {
+                self.step(Input::Gone(reason), ctx);
+            }
+            Signal::Cut => match self.carrier {
+                Carrier::Polling { .. } => {
+                    self.step(Input::Gone(CloseReason::TransportClose), ctx);
+                }
+                // It was let go at the upgrade; what becomes of it afterwards is of no interest.
+                Carrier::WebSocket { .. } => {}
+            },
+            Signal::Flushed => {
+                self.step(Input::Flushed, ctx);
+            }
         }
     }
 }
@@ -170,17 +352,33 @@ impl Handler<Signal> for Session {
 impl Drop for Session {
     /// Whatever ended the session, a panic of its application included, nothing of it stays behind.
     fn drop(&mut self) {
-        self.reader.abort();
-        self.socket.outbox().cut();
+        let reason = self.socket.outbox().cut();
+        if let Carrier::Polling { polls, .. } = &mut self.carrier {
+            polls.dismiss(reason);
+        }
         self.ticker.change(&self.socket, self.alarm, None);
     }
 }
 
+impl Incoming {
+    /// The packet in it, if it is one.
+    fn decode(self) -> Option<Packet> {
+        match self {
+            Self::Text(text) => Packet::parse(ProtocolVersion::V4, text).ok(),
+            Self::Binary(bytes) => Some(Packet::Binary(bytes)),
+        }
+    }
+}
+
 /// The first packet of a session: its id and the rules.
-fn open_packet(sid: Sid, config: &Config) -> Packet {
+fn open_packet(sid: Sid, transport: TransportType, config: &Config) -> Packet {
+    let upgrades = match transport {
+        TransportType::Polling => [TransportType::Websocket].into_iter().collect(),
+        TransportType::Websocket => Default::default(),
+    };
     Packet::Open(OpenPacket {
         sid,
-        upgrades: smallvec![],
+        upgrades,
         ping_interval: config.ping_interval,
         ping_timeout: config.ping_timeout,
         max_payload: config.max_payload as u64,

@@ -12,10 +12,7 @@ use actix::Addr;
 use engineioxide_core::Sid;
 use tokio::sync::watch;
 
-use super::{
-    error::CloseReason,
-    session::{Session, Signal},
-};
+use super::{error::CloseReason, message::Signal, session::Session};
 
 /// All sessions of a server. A clone is another handle to the same directory.
 #[derive(Clone, Default)]
@@ -52,8 +49,9 @@ impl Sessions {
         }
     }
 
-    pub(super) fn contains(&self, sid: Sid) -> bool {
-        self.addresses().contains_key(&sid)
+    /// Where the session is that a request names.
+    pub(super) fn find(&self, sid: Sid) -> Option<Addr<Session>> {
+        self.addresses().get(&sid).cloned()
     }
 
     /// Enters a session, for as long as its place is kept.

@@ -9,8 +9,9 @@ use super::{
     config::Config,
     error::CloseReason,
     frame::Frame,
+    message::Signal,
     outbox::{Outbox, Pushed},
-    session::{Session, Signal},
+    session::Session,
 };
 
 /// A session's socket. A clone is another handle to the same one; all of them live on one worker thread.

@@ -13,7 +13,7 @@ use std::{
 use engineioxide_core::Sid;
 use tokio::sync::Notify;
 
-use super::{session::Signal, socket::Socket};
+use super::{message::Signal, socket::Socket};
 
 #[derive(Default)]
 pub(super) struct Ticker {

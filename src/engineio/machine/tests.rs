@@ -11,11 +11,16 @@ struct Life {
     phase: Phase,
     now: Instant,
     config: Config,
+    transport: TransportType,
     effects: Vec<Effect>,
 }
 
 impl Life {
     fn begin() -> Self {
+        Self::on(TransportType::Websocket)
+    }
+
+    fn on(transport: TransportType) -> Self {
         let config = Config {
             ping_interval: Duration::from_millis(300),
             ping_timeout: Duration::from_millis(200),
@@ -26,6 +31,7 @@ impl Life {
             phase: Phase::open(now, &config),
             now,
             config,
+            transport,
             effects: Vec::new(),
         }
     }
@@ -36,7 +42,12 @@ impl Life {
     }
 
     fn hear(&mut self, input: Input) -> &mut Self {
-        let (phase, effects) = self.phase.clone().step(input, self.now, &self.config);
+        let moment = Moment {
+            now: self.now,
+            transport: self.transport,
+            config: &self.config,
+        };
+        let (phase, effects) = self.phase.clone().step(input, moment);
         self.phase = phase;
         self.effects.extend(effects);
         self
@@ -68,6 +79,23 @@ fn a_silent_client_is_closed_at_its_ping_timeout() {
 }
 
 #[test]
+fn a_server_that_pings_late_does_not_blame_the_client() {
+    let mut life = Life::begin();
+    life.after(350).said();
+    assert_eq!(
+        life.phase.deadline(),
+        Some(life.now + Duration::from_millis(150))
+    );
+
+    let mut life = Life::begin();
+    life.after(5000).said();
+    assert_eq!(
+        life.phase.deadline(),
+        Some(life.now + Duration::from_millis(100))
+    );
+}
+
+#[test]
 fn a_pong_that_nobody_asked_for_does_not_put_off_the_ping() {
     let mut life = Life::begin();
     life.after(200).hear(Input::Packet(Packet::Pong));
@@ -94,6 +122,26 @@ fn an_orderly_close_does_not_wait_for_a_peer_that_does_not_read() {
     let mut life = Life::begin();
     life.hear(Input::Close(CloseReason::Forced)).said();
     assert_eq!(life.after(200).said(), [Effect::Release]);
+}
+
+#[test]
+fn a_client_that_polls_is_told_of_the_servers_close_for_half_a_minute() {
+    for reason in [CloseReason::Slow, CloseReason::Shutdown] {
+        let mut life = Life::on(TransportType::Polling);
+        assert_eq!(
+            life.hear(Input::Close(reason)).said(),
+            [Effect::End(reason)]
+        );
+        assert_eq!(life.after(29_999).said(), []);
+        assert_eq!(life.after(1).said(), [Effect::Release]);
+    }
+}
+
+#[test]
+fn a_client_that_polls_and_breaks_the_rules_is_unknown_at_once() {
+    let mut life = Life::on(TransportType::Polling);
+    let end = [Effect::End(CloseReason::ParseError), Effect::Release];
+    assert_eq!(life.hear(Input::Malformed).said(), end);
 }
 
 #[test]
@@ -130,9 +178,13 @@ fn any_input() -> impl Strategy<Value = Input> {
 proptest! {
     #[test]
     fn every_life_ends_once_and_says_nothing_after(
+        polling in any::<bool>(),
         inputs in prop::collection::vec((0u64..400, any_input()), 0..60)
     ) {
-        let mut life = Life::begin();
+        let mut life = Life::on(match polling {
+            true => TransportType::Polling,
+            false => TransportType::Websocket,
+        });
         for (ms, input) in inputs {
             life.now += Duration::from_millis(ms);
             life.hear(input);

@@ -3,6 +3,9 @@
 //! Two tasks serve it. The reader forwards each message to the session's address and awaits it. The pump drains the
 //! outbox into actix-ws, whose body joins what waits in its channel (32 places) into one write; it runs on until
 //! the outbox tells it to stop, and looks for that also while it waits for a peer that does not read.
+//!
+//! A websocket that is to take over from polling often arrives on another worker thread than its session's. Its
+//! reader stays there and speaks to the session by its address as ever; the pump starts beside the outbox.
 
 use std::{
     future::poll_fn,
@@ -15,9 +18,9 @@ use actix::Addr;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev, error::PayloadError, rt, web};
 use actix_ws::{CloseCode, Message, MessageStream, ProtocolError};
 use bytes::Bytes;
-use engineioxide_core::Str;
+use engineioxide_core::{Packet, Str};
 use futures_util::{FutureExt, Stream};
-use tokio::task::{AbortHandle, unconstrained};
+use tokio::task::unconstrained;
 
 use super::{
     fragments::{Fragments, Whole},
@@ -26,12 +29,18 @@ use super::{
 use crate::engineio::{
     error::{CloseReason, HandshakeError},
     frame::Frame,
+    leash::{Leash, Leashed, leash},
+    machine::Verdict,
+    message::{Incoming, Offer, Signal, TrialId, Tried},
     outbox::Next,
-    session::{Incoming, Session, Signal},
+    session::Session,
     socket::Socket,
 };
 
 type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
+/// The name of a websocket that is closed because polling goes on, or has been left behind already.
+const NOT_UPGRADED: CloseReason = CloseReason::Application("not upgraded");
 
 /// A websocket that was accepted and has no session yet.
 pub(in crate::engineio) struct WebSocket {
@@ -65,17 +74,32 @@ impl WebSocket {
         ))
     }
 
-    /// Lets it serve `socket`, whose session is at `session`; the handle ends the reading.
-    pub(in crate::engineio) fn attach(self, socket: Socket, session: Addr<Session>) -> AbortHandle {
-        let reader = Reader {
+    /// Lets it carry `socket`, whose session is at `session` and holds its reader.
+    pub(in crate::engineio) fn attach(self, socket: Socket, session: Addr<Session>) -> Leash {
+        let (held, leashed) = leash();
+        drain(socket, self.sink.clone());
+        rt::spawn(self.reader(session).serve(leashed));
+        held
+    }
+
+    /// Offers it to a session that polls. Nothing becomes of it if the session does not want it.
+    pub(in crate::engineio) fn offer(self, session: Addr<Session>) {
+        rt::spawn(self.reader(session).offer());
+    }
+
+    fn reader(self, session: Addr<Session>) -> Reader {
+        Reader {
             source: self.source,
             fragments: Fragments::new(self.limit),
-            sink: self.sink.clone(),
+            sink: self.sink,
             session,
-        };
-        rt::spawn(pump(self.sink, socket));
-        rt::spawn(reader.run()).abort_handle()
+        }
     }
+}
+
+/// Starts the pump that drains the outbox into `sink`, on the socket's thread.
+pub(in crate::engineio) fn drain(socket: Socket, sink: actix_ws::Session) {
+    rt::spawn(pump(sink, socket));
 }
 
 /// Drains the outbox until it ends.
@@ -102,7 +126,10 @@ async fn pump(mut sink: actix_ws::Session, socket: Socket) {
                 unless_cut(&socket, sink.close(Some(farewell(reason)))).await;
                 return socket.signal(Signal::Flushed);
             }
-            Next::Stop(reason) => return say(sink, farewell(reason)),
+            Next::Stop(reason) => {
+                say(sink, farewell(reason));
+                return socket.signal(Signal::Flushed);
+            }
         }
     }
 }
@@ -154,45 +181,89 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self) {
-        let reason = self.read().await;
-        // A session that is gone already needs no telling.
-        let _gone = self.session.send(Signal::Gone(reason)).await;
+    /// Forwards what the client sends until there is no more, or the session lets go.
+    async fn serve(mut self, mut leashed: Leashed) {
+        if let Some(reason) = leashed.hold(self.forward()).await {
+            // A session that is gone already needs no telling.
+            let _gone = self.session.send(Signal::Gone(reason)).await;
+        }
+    }
+
+    /// Offers itself to the session, and serves it from the upgrade on.
+    async fn offer(mut self) {
+        let (leash, mut leashed) = leash();
+        let sink = self.sink.clone();
+        if let Ok(Some(trial)) = self.session.send(Offer { sink, leash }).await
+            && let Some(true) = leashed.hold(self.stand(trial)).await
+        {
+            return self.serve(leashed).await;
+        }
+        say(self.sink, farewell(NOT_UPGRADED));
+    }
+
+    /// Stands a trial; whether it has become the session's transport.
+    async fn stand(&mut self, trial: TrialId) -> bool {
+        loop {
+            let packet = self.next().await.ok();
+            match self.session.send(Tried { trial, packet }).await {
+                Ok(Verdict::Probed) => {
+                    let pong = String::from(Packet::PongUpgrade);
+                    if self.sink.text(pong).await.is_err() {
+                        return false;
+                    }
+                }
+                Ok(Verdict::Upgraded) => return true,
+                Ok(Verdict::Refused) | Err(_) => return false,
+            }
+        }
     }
 
     /// Forwards messages until there are no more, and says why.
-    async fn read(&mut self) -> CloseReason {
+    async fn forward(&mut self) -> CloseReason {
+        loop {
+            let incoming = match self.next().await {
+                Ok(incoming) => incoming,
+                Err(reason) => return reason,
+            };
+            // What a malformed packet leads to is the session's affair.
+            if self.session.send(incoming).await.is_err() {
+                return CloseReason::TransportClose;
+            }
+        }
+    }
+
+    /// The next message, put together from its fragments; or why there is none.
+    async fn next(&mut self) -> Result<Incoming, CloseReason> {
         loop {
             let message = match self.source.recv().await {
                 Some(Ok(message)) => message,
-                Some(Err(error)) => return violation(&error),
-                None => return CloseReason::TransportClose,
+                Some(Err(error)) => return Err(violation(&error)),
+                None => return Err(CloseReason::TransportClose),
             };
-            let incoming = match message {
+            match message {
                 // A copy, for the original is a slice of a buffer shared with what is read after it.
-                Message::Text(text) => Incoming::Text(Str::copy_from_slice(&text)),
-                Message::Binary(bytes) => Incoming::Binary(bytes),
+                Message::Text(text) => return Ok(Incoming::Text(Str::copy_from_slice(&text))),
+                Message::Binary(bytes) => return Ok(Incoming::Binary(bytes)),
                 Message::Continuation(item) => match self.fragments.add(item) {
-                    Ok(None) => continue,
-                    Ok(Some(Whole::Binary(bytes))) => Incoming::Binary(bytes),
-                    Ok(Some(Whole::Text(bytes))) => match String::from_utf8(bytes.into()) {
-                        Ok(text) => Incoming::Text(Str::from(text)),
-                        Err(_) => return CloseReason::InvalidText,
-                    },
-                    Err(_) => return CloseReason::TooLarge,
+                    Ok(None) => {}
+                    Ok(Some(Whole::Binary(bytes))) => return Ok(Incoming::Binary(bytes)),
+                    Ok(Some(Whole::Text(bytes))) => {
+                        return match String::from_utf8(bytes.into()) {
+                            Ok(text) => Ok(Incoming::Text(Str::from(text))),
+                            Err(_) => Err(CloseReason::InvalidText),
+                        };
+                    }
+                    Err(_) => return Err(CloseReason::TooLarge),
                 },
-                Message::Ping(bytes) => match self.sink.pong(&bytes).await {
-                    Ok(()) => continue,
-                    Err(_) => return CloseReason::TransportClose,
-                },
-                Message::Pong(_) | Message::Nop => continue,
+                Message::Ping(bytes) => {
+                    let answered = self.sink.pong(&bytes).await;
+                    answered.map_err(|_| CloseReason::TransportClose)?;
+                }
+                Message::Pong(_) | Message::Nop => {}
                 Message::Close(reason) => {
                     let _no_room = unconstrained(self.sink.clone().close(reason)).now_or_never();
-                    return CloseReason::TransportClose;
+                    return Err(CloseReason::TransportClose);
                 }
-            };
-            if self.session.send(incoming).await.is_err() {
-                return CloseReason::TransportClose;
             }
         }
     }
