@@ -57,12 +57,12 @@ async fn a_handshake_that_cannot_be_is_told_why() {
     for (method, query, answer) in [
         (
             "GET",
-            "EIO=4&transport=polling",
+            "EIO=4",
             r#"{"code":0,"message":"Transport unknown"}"#,
         ),
         (
             "GET",
-            "EIO=4&transport=carrier-pigeon",
+            "EIO=4&transport=__proto__",
             r#"{"code":0,"message":"Transport unknown"}"#,
         ),
         (
@@ -71,8 +71,18 @@ async fn a_handshake_that_cannot_be_is_told_why() {
             r#"{"code":1,"message":"Session ID unknown"}"#,
         ),
         (
+            "GET",
+            "EIO=4&transport=polling&sid=x",
+            r#"{"code":1,"message":"Session ID unknown"}"#,
+        ),
+        (
             "POST",
             "EIO=4&transport=websocket",
+            r#"{"code":2,"message":"Bad handshake method"}"#,
+        ),
+        (
+            "PUT",
+            "EIO=4&transport=polling",
             r#"{"code":2,"message":"Bad handshake method"}"#,
         ),
         (
@@ -83,6 +93,11 @@ async fn a_handshake_that_cannot_be_is_told_why() {
         (
             "GET",
             "transport=websocket",
+            r#"{"code":5,"message":"Unsupported protocol version"}"#,
+        ),
+        (
+            "GET",
+            "EIO=abc&transport=polling",
             r#"{"code":5,"message":"Unsupported protocol version"}"#,
         ),
         (

@@ -12,4 +12,8 @@ mod connecting;
 mod engine;
 mod events;
 mod frames;
+mod poller;
+mod polling;
 mod server;
+mod theatre;
+mod upgrade;

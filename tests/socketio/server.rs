@@ -10,9 +10,11 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Bytes, Error, Message, protocol::CloseFrame},
+    tungstenite::{Bytes, Error, Message, handshake::client::Response, protocol::CloseFrame},
 };
 use vaultcast::engineio::{Config, Sessions};
+
+use crate::poller::Poller;
 
 /// Longer than anything here takes; only a broken promise waits for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +72,20 @@ impl TestServer {
         Client { websocket }
     }
 
+    /// A raw websocket that names a session, and how it was accepted.
+    pub async fn websocket_for(&self, path: &str, sid: &str) -> (Client, Response) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (address, query) = (self.address, "EIO=4&transport=websocket");
+        let url = format!("ws://{address}{path}?{query}&sid={sid}");
+        let (websocket, response) = client_async(url, stream).await.unwrap();
+        (Client { websocket }, response)
+    }
+
+    /// A websocket for a client that polls.
+    pub async fn websocket_of(&self, client: &Poller) -> Client {
+        self.websocket_for(client.path, &client.sid).await.0
+    }
+
     /// An Engine.IO session, open.
     pub async fn engine(&self) -> Client {
         let mut client = self.upgrade("/engine.io/").await;
@@ -117,6 +133,12 @@ impl Client {
 
     pub async fn send(&mut self, message: Message) {
         self.websocket.send(message).await.unwrap();
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.websocket.get_ref());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Bytes as they are, under the websocket.
