@@ -9,6 +9,8 @@ import { Service } from './service.mjs';
 
 /** Each story is told over each of these. */
 const TRANSPORTS = [
+  { name: 'default settings', options: {} },
+  { name: 'polling', options: { transports: ['polling'] } },
   { name: 'websocket', options: { transports: ['websocket'] } },
 ];
 
