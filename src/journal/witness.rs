@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::domain::VaultId;
 
-use super::{database, record::Record, statements::execute};
+use super::{database, line::renew, record::Record, statements::execute};
 
 /// How often, and how long apart, the database is asked.
 const QUESTIONS: u32 = 10;
@@ -32,6 +32,7 @@ impl Witness {
                 Ok(found) => return Some(found),
                 Err(error) => warn!(%error, "the database does not answer yet"),
             }
+            renew(connection).await;
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
         None

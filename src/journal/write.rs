@@ -71,7 +71,12 @@ pub(super) async fn write(
                     }),
                 };
             }
-            Filled::Moved => txn.rollback().await.map_err(WriteError::RolledBack)?,
+            Filled::Moved => {
+                if let Err(error) = txn.rollback().await {
+                    renew(connection).await;
+                    return Err(WriteError::RolledBack(error));
+                }
+            }
         }
         catch_up(connection, works)
             .await

@@ -1,0 +1,14 @@
+//! The vault actor and the journal against a real database: on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL`
+//! names a server.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod crash;
+mod epoch;
+mod faults;
+mod hearing;
+mod life;
+mod order;
+mod processes;
+mod queue;
+mod world;
