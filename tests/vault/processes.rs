@@ -1,1 +1,140 @@
-//! To come.
+//! Several processes on one database: none assumes to be the only writer, and no vault's order breaks.
+
+use futures_util::future::join_all;
+use vaultcast::{
+    domain::{Command, Refusal, Role, idempotency::IdempotencyKey, ids::MembershipId},
+    journal::NewVault,
+    vault::VaultError,
+};
+
+use crate::world::{Asked, Ear, World, add, asks, change, person, places, post, remove};
+
+const WRITERS: usize = 16;
+const POSTS: usize = 10;
+
+#[actix_web::test]
+async fn two_processes_write_one_vault_in_one_order() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let mut ears = [Ear::new(), Ear::new()];
+    ears[0].join(&here, "ana").await;
+    ears[1].join(&there, "ana").await;
+
+    let writers = (0..WRITERS).map(|writer| {
+        let vault = if writer % 2 == 0 { &here } else { &there }.clone();
+        actix_web::rt::spawn(async move { vault.posts(POSTS).await })
+    });
+    for written in join_all(writers).await {
+        written.unwrap();
+    }
+
+    let all = WRITERS * POSTS;
+    assert_eq!(world.records(here.id()).await.len(), all);
+    // The last event of all was one process's own; the other hears of it with its next.
+    here.posts(1).await;
+    there.posts(1).await;
+    here.posts(1).await;
+    for (ear, heard) in ears.iter_mut().zip([all + 3, all + 2]) {
+        assert_eq!(ear.events(heard).await, places(1, heard as u64));
+    }
+}
+
+#[actix_web::test]
+async fn two_processes_write_many_vaults_each_in_its_order() {
+    let world = World::new().await;
+    let another = world.another().await;
+    let mut vaults = Vec::new();
+    for _ in 0..WRITERS {
+        vaults.push(world.vault().await);
+    }
+    let writers = vaults.iter().flat_map(|vault| {
+        [vault.clone(), another.open(vault.id())]
+            .map(|vault| actix_web::rt::spawn(async move { vault.posts(POSTS).await }))
+    });
+    for written in join_all(writers.collect::<Vec<_>>()).await {
+        written.unwrap();
+    }
+    for vault in &vaults {
+        assert_eq!(world.records(vault.id()).await.len(), 2 * POSTS);
+    }
+}
+
+#[actix_web::test]
+async fn who_was_let_in_by_another_process_is_not_refused() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    there.posts(1).await;
+    here.done("ana", add("ben", Role::Contributor)).await;
+    // The other process has not heard of ben; that what it decides is refused is no reason not to look.
+    there.done("ben", post("let me in")).await;
+    here.done("ana", change("ben", Role::Viewer)).await;
+    let refused = there.refused("ben", post("too late")).await;
+    assert!(matches!(
+        refused,
+        VaultError::Refused(Refusal::InsufficientPermissions)
+    ));
+    here.done("ana", remove("ben")).await;
+    let refused = there.refused("ben", post("gone")).await;
+    assert!(matches!(
+        refused,
+        VaultError::Refused(Refusal::AccessDenied)
+    ));
+}
+
+#[actix_web::test]
+async fn a_vault_deleted_by_another_process_is_gone() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let mut ear = Ear::new();
+    ear.join(&there, "ana").await;
+    here.done("ana", Command::Delete).await;
+    let refused = there.refused("ana", post("nowhere")).await;
+    assert!(matches!(
+        refused,
+        VaultError::Refused(Refusal::AccessDenied)
+    ));
+    assert_eq!(ear.event().await, 1);
+}
+
+#[actix_web::test]
+async fn one_key_at_two_processes_at_once_makes_one_vault_and_one_source() {
+    let world = World::new().await;
+    let another = world.another().await;
+    let key = |path: &str| {
+        Some(IdempotencyKey {
+            path: path.to_owned(),
+            key: "k".to_owned(),
+            fingerprint: "f".to_owned(),
+        })
+    };
+    let make = || NewVault {
+        id: vaultcast::domain::VaultId::generate(),
+        membership: MembershipId::generate(),
+        name: "Physics".to_owned(),
+        by: person("ana"),
+        key: key("/api/vaults"),
+    };
+    let made = join_all((0..10).map(|n| {
+        let vaults = if n % 2 == 0 { &world.vaults } else { &another };
+        vaults.create(make())
+    }))
+    .await;
+    let first = made[0].as_ref().unwrap();
+    assert!(made.iter().all(|one| one.as_ref().unwrap() == first));
+    assert_eq!(world.number("SELECT COUNT(*) FROM vaults").await, 1);
+
+    let here = world.vault().await;
+    let there = another.open(here.id());
+    let posted = join_all((0..10).map(|n| {
+        let mut mutation = asks("ana", post("once"));
+        mutation.key = key("/sources");
+        if n % 2 == 0 { &here } else { &there }.submit(mutation)
+    }))
+    .await;
+    let first = posted[0].as_ref().unwrap();
+    assert!(posted.iter().all(|one| one.as_ref().unwrap() == first));
+    assert_eq!(world.records(here.id()).await.len(), 1);
+}

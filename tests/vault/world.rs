@@ -366,6 +366,34 @@ impl Ear {
         events
     }
 
+    /// The places of so many events after `q`, for ana, who attaches again after the last that she got whenever her
+    /// sink is told that it was left out.
+    pub async fn events_after(
+        &mut self,
+        vault: &VaultHandle,
+        ana: SubscriberId,
+        q: u64,
+        count: usize,
+    ) -> Vec<u64> {
+        let mut events: Vec<u64> = Vec::new();
+        while events.len() < count {
+            let last = events.last().copied().unwrap_or(q);
+            match self.next().await {
+                Heard::Notice(delivery) => match &delivery.notice.body {
+                    // What she knows is told again after a resumption.
+                    Body::Event(record) if record.seq.0 <= last => {}
+                    Body::Event(record) => events.push(record.seq.0),
+                    other => panic!("not an event: {other:?}"),
+                },
+                Heard::FellBehind(_) => {
+                    vault.caught_up(self.id());
+                    self.attach_again(vault, "ana", ana, Attach::Resume(Seq(last)));
+                }
+            }
+        }
+        events
+    }
+
     /// The places of events, by vault, until there are so many in all.
     pub async fn events_by_vault(&mut self, count: usize) -> HashMap<VaultId, Vec<u64>> {
         let mut events: HashMap<_, Vec<_>> = HashMap::new();
