@@ -44,11 +44,26 @@ pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
             .map(|Task { work, answer }| (work, answer))
             .unzip();
         let outcomes = survive(line.connection(), &mut works).await;
+        let outage = outage_in(&outcomes);
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Who asked may be gone; what was asked is done all the same.
             let _ = answer.send(outcome);
         }
+        // Whoever came meanwhile has waited as long, and would wait as long again for the same answer.
+        while let Some(outage) = &outage
+            && let Ok(Task { answer, .. }) = tasks.try_recv()
+        {
+            let _ = answer.send(Err(outage.not_begun()));
+        }
     }
+}
+
+fn outage_in(outcomes: &[Result<Written, JournalError>]) -> Option<JournalError> {
+    let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    errors
+        .filter(|error| error.is_everybodys())
+        .next_back()
+        .cloned()
 }
 
 /// Commits, and goes on after a panic: without its committer the journal would be dead. Whoever was in that

@@ -58,6 +58,8 @@ impl Database {
         let readers = u32::try_from(cores).unwrap_or(2).clamp(2, 8);
         let mut read = connect_options(options, readers);
         read.map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).pragma("query_only", "ON"));
+        // A committer begins again on another connection when one has died; a read asks before.
+        read.test_before_acquire(!is_sqlite);
         Ok(Self {
             writers: lines,
             reader: Line::open("journal reader", read).await?,
@@ -191,7 +193,7 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
         .acquire_timeout(PATIENCE)
         .connect_timeout(PATIENCE)
         .sqlx_logging(false)
-        .test_before_acquire_if_idle_for(PATIENCE)
+        .test_before_acquire(false)
         .map_sqlx_postgres_opts(|postgres| {
             postgres
                 .statement_cache_capacity(STATEMENTS)
@@ -207,8 +209,7 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
                 })
         });
     if options.url.starts_with("sqlite:") {
-        // A file does not go away between two uses: no ping before each.
-        connect.test_before_acquire(false).idle_timeout(None);
+        connect.idle_timeout(None);
     }
     connect
 }

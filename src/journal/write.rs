@@ -7,7 +7,7 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, sqlx};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
 
 use crate::domain::{
     Answer, Command, Draft, Mutation, Named, Outcome, Resource, Role, Seq, Timestamp, UserId,
@@ -88,9 +88,8 @@ pub(super) async fn write(
 /// begun nothing is in doubt.
 async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     match database::begin_write(connection).await {
-        Err(DbErr::Query(RuntimeErr::SqlxError(error)))
-            if matches!(*error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) =>
-        {
+        // SQLite says so of a database that is locked, after it has waited.
+        Err(DbErr::Query(_)) if connection.get_database_backend() != DbBackend::Sqlite => {
             renew(connection).await;
             database::begin_write(connection).await
         }

@@ -171,6 +171,10 @@ impl VaultActor {
                     // Nothing else is taken up before the head has been read again.
                     return self.look_again(ctx);
                 }
+                // Whoever came meanwhile has waited as long, and would wait as long again for the same answer.
+                for waiting in std::mem::take(&mut self.queue.pending) {
+                    waiting.refuse(error.clone().into());
+                }
             }
         }
         drop(authors);
