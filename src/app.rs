@@ -282,7 +282,8 @@ fn vault_options(config: &Config) -> VaultOptions {
         mailbox: config.actors.vault_mailbox,
         commit_batch: config.actors.commit_batch,
         idle: config.actors.vault_idle,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        // The other half of the cores is for the doors.
+        threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
     }
 }
 

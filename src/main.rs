@@ -19,6 +19,10 @@ use vaultcast::{
 /// What is logged where `RUST_LOG` does not say otherwise: our own news, and the troubles of others.
 const LOGGED: &str = "warn,vaultcast=info";
 
+/// Gives back what sockets that have left do not need any more (settings: `.cargo/config.toml`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {

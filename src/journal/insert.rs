@@ -16,7 +16,7 @@ use crate::domain::{
 use super::{
     lookup,
     record::Record,
-    statements::{execute, execute_rows},
+    statements::{Script, execute, execute_rows},
     witness::Witness,
     work::NewVault,
 };
@@ -197,58 +197,42 @@ async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<(), DbErr> {
         .map(|id| [text(id), now.into(), now.into()])
         .collect();
 
-    execute_rows(
-        txn,
+    let mut script = Script::of(txn);
+    script.rows(
         "INSERT INTO vault_events (vault_id, seq, kind, payload, created_at) VALUES",
         rows.events,
         "",
-    )
-    .await?;
-    execute_rows(
-        txn,
+    );
+    script.rows(
         "INSERT INTO sources (id, vault_id, title, file_url, file_key, file_size, mime_type, seq, \
          created_seq, created_at, updated_at) VALUES",
         sources,
         "",
-    )
-    .await?;
-    execute_rows(
-        txn,
+    );
+    script.rows(
         "INSERT INTO users (id, name, email, created_at, updated_at) VALUES",
         seen,
         // A session that tells no name takes none away.
         "ON CONFLICT (id) DO UPDATE SET name = COALESCE(excluded.name, users.name), \
          email = COALESCE(excluded.email, users.email), updated_at = excluded.updated_at",
-    )
-    .await?;
-    execute_rows(
-        txn,
+    );
+    script.rows(
         "INSERT INTO users (id, created_at, updated_at) VALUES",
         named,
         "ON CONFLICT (id) DO NOTHING",
-    )
-    .await?;
-    execute_rows(
-        txn,
+    );
+    script.rows(
         "INSERT INTO vaults (id, name, created_name, created_by, created_at, updated_at) VALUES",
         vaults,
         "",
-    )
-    .await?;
-    execute_rows(
-        txn,
-        "INSERT INTO vault_heads (vault_id, head) VALUES",
-        heads,
-        "",
-    )
-    .await?;
-    execute_rows(
-        txn,
+    );
+    script.rows("INSERT INTO vault_heads (vault_id, head) VALUES", heads, "");
+    script.rows(
         "INSERT INTO vault_users (vault_id, user_id, id, role, created_at, updated_at) VALUES",
         members,
         "",
-    )
-    .await?;
+    );
+    script.execute(txn).await?;
     for (vault, net, at) in rows.nets {
         change(txn, &vault, net, at).await?;
     }

@@ -1,13 +1,67 @@
 //! SQL for many rows at once. The number of statements is what a transaction costs (each is a hop to the
-//! connection's thread), so rows travel together, in runs whose lengths are powers of two: few different
-//! texts, which the connection finds prepared.
+//! connection's thread), so rows travel together: a few rows in one run, many in runs whose lengths are powers of
+//! two. So there are few different texts, which the connection finds prepared.
 
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, Value};
 
 /// The longest run. SQLite binds at most 32,766 values in one statement, and no row here has more than 11.
 const LONGEST_RUN: usize = 256;
+
+/// So few rows are one run, whatever their number.
+const SHORT_RUN: usize = 16;
+
+/// Statements that are executed one after the other. SQLite takes them as one text, in one hop.
+pub(super) struct Script {
+    backend: DbBackend,
+    statements: Vec<(String, Vec<Value>)>,
+}
+
+impl Script {
+    /// An empty script for this database.
+    pub(super) fn of(db: &impl ConnectionTrait) -> Self {
+        Self {
+            backend: db.get_database_backend(),
+            statements: Vec::new(),
+        }
+    }
+
+    /// `head (…), (…), … tail` for all rows, each a list of values of the same length.
+    pub(super) fn rows<const N: usize>(
+        &mut self,
+        head: &str,
+        rows: Vec<[Value; N]>,
+        tail: &str,
+    ) -> &mut Self {
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let run = run_of(rows.len());
+            let sql = format!("{head} {} {tail}", tuples(self.backend, run, N));
+            let values = rows.by_ref().take(run).flatten().collect();
+            self.statements.push((sql, values));
+        }
+        self
+    }
+
+    /// Executes all of it, and counts the rows that it touched.
+    ///
+    /// # Errors
+    /// When the database refuses; some statements may have been executed then.
+    pub(super) async fn execute(&mut self, db: &impl ConnectionTrait) -> Result<u64, DbErr> {
+        let mut statements = std::mem::take(&mut self.statements);
+        if self.backend == DbBackend::Sqlite && statements.len() > 1 {
+            let (texts, values): (Vec<_>, Vec<_>) = statements.into_iter().unzip();
+            statements = vec![(texts.join("; "), values.concat())];
+        }
+        let mut touched = 0;
+        for (sql, values) in statements {
+            let statement = Statement::from_sql_and_values(self.backend, sql, values);
+            touched += db.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(touched)
+    }
+}
 
 /// Executes `head (…), (…), … tail` for all rows, each a list of values of the same length, and counts the rows
 /// that it touched.
@@ -20,16 +74,7 @@ pub(super) async fn execute_rows<const N: usize>(
     rows: Vec<[Value; N]>,
     tail: &str,
 ) -> Result<u64, DbErr> {
-    let mut touched = 0;
-    let mut rows = rows.into_iter();
-    while rows.len() > 0 {
-        let run = longest_power_of_two(rows.len()).min(LONGEST_RUN);
-        let sql = format!("{head} {} {tail}", tuples(run, N));
-        let values: Vec<Value> = rows.by_ref().take(run).flatten().collect();
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-        touched += db.execute_raw(statement).await?.rows_affected();
-    }
-    Ok(touched)
+    Script::of(db).rows(head, rows, tail).execute(db).await
 }
 
 /// Executes one statement and counts the rows that it touched.
@@ -60,30 +105,40 @@ pub(super) async fn query_rows<M: FromQueryResult, const N: usize>(
     for run in keys.chunks(LONGEST_RUN) {
         let Some(last) = run.last() else { continue };
         let length = run.len().next_power_of_two();
-        let sql = format!("{head} {} {tail}", tuples(length, N));
+        let backend = db.get_database_backend();
+        let sql = format!("{head} {} {tail}", tuples(backend, length, N));
         let lacking = std::iter::repeat_n(last, length - run.len());
         let values: Vec<_> = run.iter().chain(lacking).flatten().cloned().collect();
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        let statement = Statement::from_sql_and_values(backend, sql, values);
         found.append(&mut M::find_by_statement(statement).all(db).await?);
     }
     Ok(found)
 }
 
-fn longest_power_of_two(n: usize) -> usize {
-    1 << n.ilog2()
+/// How many of `n` rows travel in the next run.
+fn run_of(n: usize) -> usize {
+    if n <= SHORT_RUN {
+        n
+    } else {
+        (1 << n.ilog2()).min(LONGEST_RUN)
+    }
 }
 
-/// `($1, $2), ($3, $4)`: both databases number their parameters so.
-fn tuples(rows: usize, columns: usize) -> String {
+/// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a named parameter up among all others each time that one is
+/// bound.
+fn tuples(backend: DbBackend, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for parameter in 1..=rows * columns {
         let before = match (parameter, (parameter - 1) % columns) {
-            (1, _) => "($",
-            (_, 0) => "), ($",
-            _ => ", $",
+            (1, _) => "(",
+            (_, 0) => "), (",
+            _ => ", ",
         };
         text.push_str(before);
-        write!(text, "{parameter}").expect("a String takes everything");
+        match backend {
+            DbBackend::Sqlite => text.push('?'),
+            _ => write!(text, "${parameter}").expect("a String takes everything"),
+        }
     }
     text.push(')');
     text
@@ -95,12 +150,17 @@ mod tests {
 
     #[test]
     fn parameters_are_numbered_through_all_rows() {
-        assert_eq!(tuples(2, 3), "($1, $2, $3), ($4, $5, $6)");
-        assert_eq!(tuples(2, 1), "($1), ($2)");
+        let postgres = |rows, columns| tuples(DbBackend::Postgres, rows, columns);
+        assert_eq!(postgres(2, 3), "($1, $2, $3), ($4, $5, $6)");
+        assert_eq!(postgres(2, 1), "($1), ($2)");
+        assert_eq!(tuples(DbBackend::Sqlite, 2, 2), "(?, ?), (?, ?)");
     }
 
     #[test]
-    fn runs_are_powers_of_two() {
-        assert_eq!([1, 2, 3, 7, 8].map(longest_power_of_two), [1, 2, 2, 4, 8]);
+    fn a_few_rows_are_one_run_and_many_are_powers_of_two() {
+        assert_eq!(
+            [1, 2, 3, 16, 17, 63, 64, 1000].map(run_of),
+            [1, 2, 3, 16, 16, 32, 64, 256]
+        );
     }
 }
