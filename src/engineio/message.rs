@@ -2,7 +2,7 @@
 
 use actix::Message;
 use bytes::Bytes;
-use engineioxide_core::Str;
+use engineioxide_core::{Packet, ProtocolVersion, Str};
 use tokio::sync::oneshot;
 
 use super::{
@@ -19,6 +19,16 @@ pub(super) enum Incoming {
     Text(Str),
     /// A binary message.
     Binary(Bytes),
+}
+
+impl Incoming {
+    /// The packet in it, if it is one.
+    pub(super) fn decode(self) -> Option<Packet> {
+        match self {
+            Self::Text(text) => Packet::parse(ProtocolVersion::V4, text).ok(),
+            Self::Binary(bytes) => Some(Packet::Binary(bytes)),
+        }
+    }
 }
 
 /// A packet was none, or came when it must not, and has ended the session.

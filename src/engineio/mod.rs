@@ -76,6 +76,7 @@
 
 #![warn(missing_docs)]
 
+mod carrier;
 mod config;
 mod error;
 mod frame;

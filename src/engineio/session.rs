@@ -7,22 +7,22 @@
 use std::{mem, rc::Rc, time::Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageResult};
-use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
+use engineioxide_core::{OpenPacket, Packet, Sid, TransportType};
 
 use super::{
     Connection, Served,
+    carrier::Carrier,
     config::Config,
     error::{CloseReason, HandshakeError},
     frame::Frame,
-    leash::{Leash, Leashed},
-    machine::{Due, Effect, Input, Moment, Phase, Trial, Verdict},
+    leash::Leashed,
+    machine::{Effect, Input, Moment, Phase},
     message::{Incoming, Malformed, Offer, Poll, Post, Signal, TrialId, Tried},
-    polls::Polls,
     request::OpenRequest,
     sessions::Place,
     socket::Socket,
     ticker::Ticker,
-    transport::{WebSocket, websocket},
+    transport::WebSocket,
 };
 
 pub(super) struct Session {
@@ -38,35 +38,10 @@ pub(super) struct Session {
     _place: Place,
 }
 
-/// What carries the session, and what the session holds of it.
-enum Carrier {
-    Polling {
-        polls: Polls,
-        candidate: Option<Candidate>,
-        /// How many websockets have had a trial.
-        trials: u32,
-    },
-    WebSocket {
-        _reader: Leash,
-    },
-}
-
-/// A websocket that may take over from polling.
-struct Candidate {
-    id: TrialId,
-    trial: Trial,
-    sink: actix_ws::Session,
-    reader: Leash,
-}
-
 impl Session {
     /// Starts a session that polls; its first poll brings the handshake.
     pub(super) fn start_polling(served: &Served, request: OpenRequest) -> Addr<Self> {
-        let polling = |_, session| Carrier::Polling {
-            polls: Polls::of(session),
-            candidate: None,
-            trials: 0,
-        };
+        let polling = |_, session| Carrier::polling(session);
         Self::start(served, request, TransportType::Polling, polling)
     }
 
@@ -143,85 +118,21 @@ impl Session {
 
     /// Answers the poll that is parked, if there is something to answer.
     fn answer_poll(&mut self, ctx: &mut Context<Self>) {
-        if let Carrier::Polling { polls, .. } = &mut self.carrier
+        if let Some(polls) = self.carrier.polls()
             && polls.answer(self.socket.outbox())
         {
             self.step(Input::Flushed, ctx);
         }
     }
 
-    /// Goes on with the trial of a websocket, where there is one.
-    fn try_on(&mut self) {
-        let Carrier::Polling {
-            polls, candidate, ..
-        } = &mut self.carrier
-        else {
-            return;
-        };
-        match candidate.as_mut().map(|one| one.trial.due(Instant::now())) {
-            Some(Due::Release) => polls.release(),
-            Some(Due::GiveUp) => *candidate = None,
-            Some(Due::Nothing) | None => {}
-        }
-    }
-
-    /// What comes of a packet of a websocket on trial.
-    fn judge(&mut self, tried: Tried) -> Verdict {
-        let Carrier::Polling {
-            polls, candidate, ..
-        } = &mut self.carrier
-        else {
-            return Verdict::Refused;
-        };
-        let Some(mut tested) = candidate.take_if(|one| one.id == tried.trial) else {
-            return Verdict::Refused;
-        };
-        let packet = tried.packet.and_then(Incoming::decode);
-        let verdict = tested.trial.hear(packet.as_ref(), Instant::now());
-        match verdict {
-            Verdict::Probed => {
-                polls.release();
-                *candidate = Some(tested);
-            }
-            Verdict::Upgraded => {
-                // The client polls no more by now; one that does is let go, and misses nothing.
-                polls.release();
-                websocket::drain(self.socket.clone(), tested.sink);
-                self.carrier = Carrier::WebSocket {
-                    _reader: tested.reader,
-                };
-            }
-            Verdict::Refused => {}
-        }
-        self.set_alarm();
-        verdict
-    }
-
     /// Tells the ticker when the machine or the connection next wants to be called, if that has changed.
     fn set_alarm(&mut self) {
         let asked = self.connection.deadline().filter(|_| self.phase.is_alive());
-        let trial = self.carrier.trial().map(Trial::deadline);
         let deadlines = self.phase.deadline().into_iter();
-        let next = deadlines.chain(asked).chain(trial).min();
+        let next = deadlines.chain(asked).chain(self.carrier.deadline()).min();
         if next != self.alarm {
             self.ticker.change(&self.socket, self.alarm, next);
             self.alarm = next;
-        }
-    }
-}
-
-impl Carrier {
-    fn transport(&self) -> TransportType {
-        match self {
-            Self::Polling { .. } => TransportType::Polling,
-            Self::WebSocket { .. } => TransportType::Websocket,
-        }
-    }
-
-    fn trial(&self) -> Option<&Trial> {
-        match self {
-            Self::Polling { candidate, .. } => candidate.as_ref().map(|one| &one.trial),
-            Self::WebSocket { .. } => None,
         }
     }
 }
@@ -250,7 +161,7 @@ impl Handler<Poll> for Session {
         if self.step(Input::Tick, ctx).is_some() {
             return;
         }
-        let Carrier::Polling { polls, .. } = &mut self.carrier else {
+        let Some(polls) = self.carrier.polls() else {
             let _gone = reply.send(Err(HandshakeError::BadRequest));
             return;
         };
@@ -268,7 +179,7 @@ impl Handler<Post> for Session {
     type Result = Result<Leashed, HandshakeError>;
 
     fn handle(&mut self, _: Post, ctx: &mut Self::Context) -> Self::Result {
-        let Carrier::Polling { polls, .. } = &mut self.carrier else {
+        let Some(polls) = self.carrier.polls() else {
             return Err(HandshakeError::BadRequest);
         };
         polls.post().map_err(|_overlap| {
@@ -282,25 +193,13 @@ impl Handler<Offer> for Session {
     type Result = Option<TrialId>;
 
     fn handle(&mut self, offer: Offer, _: &mut Self::Context) -> Self::Result {
-        match &mut self.carrier {
-            Carrier::Polling {
-                candidate: candidate @ None,
-                trials,
-                ..
-            } if self.phase.is_alive() => {
-                *trials = trials.wrapping_add(1);
-                let id = TrialId(*trials);
-                *candidate = Some(Candidate {
-                    id,
-                    trial: Trial::begin(Instant::now(), self.config.upgrade_timeout),
-                    sink: offer.sink,
-                    reader: offer.leash,
-                });
-                self.set_alarm();
-                Some(id)
-            }
-            Carrier::Polling { .. } | Carrier::WebSocket { .. } => None,
+        if !self.phase.is_alive() {
+            return None;
         }
+        let timeout = self.config.upgrade_timeout;
+        let trial = self.carrier.try_out(offer, Instant::now(), timeout);
+        self.set_alarm();
+        trial
     }
 }
 
@@ -308,7 +207,9 @@ impl Handler<Tried> for Session {
     type Result = MessageResult<Tried>;
 
     fn handle(&mut self, tried: Tried, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.judge(tried))
+        let verdict = self.carrier.judge(tried, Instant::now(), &self.socket);
+        self.set_alarm();
+        MessageResult(verdict)
     }
 }
 
@@ -320,7 +221,7 @@ impl Handler<Signal> for Session {
             Signal::Tick => {
                 // A message that was handled while the tick was on its way may have set another alarm.
                 self.ticker.change(&self.socket, self.alarm.take(), None);
-                self.try_on();
+                self.carrier.on_time(Instant::now());
                 self.step(Input::Tick, ctx);
                 self.wake();
             }
@@ -335,12 +236,12 @@ impl Handler<Signal> for Session {
             Signal::Gone(reason) => {
                 self.step(Input::Gone(reason), ctx);
             }
-            Signal::Cut => match self.carrier {
-                Carrier::Polling { .. } => {
+            Signal::Cut => match self.carrier.transport() {
+                TransportType::Polling => {
                     self.step(Input::Gone(CloseReason::TransportClose), ctx);
                 }
                 // It was let go at the upgrade; what becomes of it afterwards is of no interest.
-                Carrier::WebSocket { .. } => {}
+                TransportType::Websocket => {}
             },
             Signal::Flushed => {
                 self.step(Input::Flushed, ctx);
@@ -353,20 +254,10 @@ impl Drop for Session {
     /// Whatever ended the session, a panic of its application included, nothing of it stays behind.
     fn drop(&mut self) {
         let reason = self.socket.outbox().cut();
-        if let Carrier::Polling { polls, .. } = &mut self.carrier {
+        if let Some(polls) = self.carrier.polls() {
             polls.dismiss(reason);
         }
         self.ticker.change(&self.socket, self.alarm, None);
-    }
-}
-
-impl Incoming {
-    /// The packet in it, if it is one.
-    fn decode(self) -> Option<Packet> {
-        match self {
-            Self::Text(text) => Packet::parse(ProtocolVersion::V4, text).ok(),
-            Self::Binary(bytes) => Some(Packet::Binary(bytes)),
-        }
     }
 }
 
