@@ -121,8 +121,10 @@ impl Client {
             (PacketData::Event(payload, ack) | PacketData::BinaryEvent(payload, ack), Some(at)) => {
                 self.members[at].take(payload, ack)?;
             }
-            // The server asks for no acknowledgements; one that comes all the same is nobody's.
-            (PacketData::EventAck(..) | PacketData::BinaryAck(..), Some(_)) => {}
+            (PacketData::EventAck(payload, id) | PacketData::BinaryAck(payload, id), Some(at)) => {
+                let socket = &self.members[at].socket;
+                socket.acknowledged(id, frame::decode_ack(payload)?);
+            }
             (PacketData::Connect(_), Some(_))
             | (
                 PacketData::Event(..)

@@ -56,6 +56,23 @@ impl Refusal {
     }
 }
 
+/// Why an event was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AckError {
+    /// The client did not acknowledge in time.
+    #[error("the client did not acknowledge in time")]
+    TimedOut,
+    /// The client has left the namespace, or its session has ended. Whether the event arrived is not known.
+    #[error("the client is not connected any more")]
+    Disconnected,
+    /// As many acknowledgements are waited for already as events may wait in an outbox; this one was not sent.
+    #[error("too many acknowledgements are waited for")]
+    TooMany,
+    /// The event was not sent, for it could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
 /// What an application hands over to be sent could not be encoded as JSON.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot be encoded as JSON: {0}")]

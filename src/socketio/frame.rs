@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use socketioxide_core::{Str, Value, packet::Packet, parser::Parse};
 use socketioxide_parser_common::CommonParser;
 
-use super::error::EncodeError;
+use super::{ack::Acknowledged, error::EncodeError};
 use crate::engineio;
 
 /// Names that a client must not use for its events: they mean something to either side's library.
@@ -70,6 +70,19 @@ impl Frame {
     ) -> Result<Self, EncodeError> {
         let payload = CommonParser.encode_value(data, Some(name))?;
         Ok(Self::encode(Packet::event(ns.to_owned(), payload)))
+    }
+
+    /// Likewise, with a number that the client's acknowledgement of it will bear.
+    pub(super) fn ask<T: Serialize + ?Sized>(
+        ns: &str,
+        name: &str,
+        data: &T,
+        id: i64,
+    ) -> Result<Self, EncodeError> {
+        let payload = CommonParser.encode_value(data, Some(name))?;
+        let mut packet = Packet::event(ns.to_owned(), payload);
+        packet.inner.set_ack_id(id);
+        Ok(Self::encode(packet))
     }
 
     /// The acknowledgement of the client's event number `id`.
@@ -170,16 +183,11 @@ pub(super) struct Decoded {
 
 /// What a client's event says; nothing if it is malformed or its name is reserved.
 pub(super) fn decode_event(payload: Value) -> Option<Decoded> {
-    let Value::Str(text, attachments) = payload else {
-        return None;
-    };
-    let attachments: Vec<Bytes> = attachments.unwrap_or_default().into();
-    let mut args: Vec<Json> = serde_json::from_str(&text).ok()?;
-    if args.is_empty()
-        || !args
-            .iter()
-            .all(|arg| placeholders_are_filled(arg, attachments.len()))
-    {
+    let Acknowledged {
+        mut args,
+        attachments,
+    } = decode_ack(payload)?;
+    if args.is_empty() {
         return None;
     }
     let name = match args.remove(0) {
@@ -193,6 +201,19 @@ pub(super) fn decode_event(payload: Value) -> Option<Decoded> {
         args,
         attachments,
     })
+}
+
+/// What a client's acknowledgement says; nothing if it is malformed.
+pub(super) fn decode_ack(payload: Value) -> Option<Acknowledged> {
+    let Value::Str(text, attachments) = payload else {
+        return None;
+    };
+    let attachments: Vec<Bytes> = attachments.unwrap_or_default().into();
+    let args: Vec<Json> = serde_json::from_str(&text).ok()?;
+    let whole = args
+        .iter()
+        .all(|arg| placeholders_are_filled(arg, attachments.len()));
+    whole.then_some(Acknowledged { args, attachments })
 }
 
 /// Whether each placeholder in `value` has its attachment. Without attachments it is an object like any other.
@@ -242,6 +263,10 @@ mod tests {
         assert_eq!(
             Frame::emit("/", "x", &vec![1, 2]).unwrap().text(),
             r#"42["x",[1,2]]"#
+        );
+        assert_eq!(
+            Frame::ask("/", "x", &1, 12).unwrap().text(),
+            r#"4212["x",1]"#
         );
         assert_eq!(Frame::ack("/", 12, &true).unwrap().text(), "4312[true]");
         assert_eq!(
@@ -330,6 +355,14 @@ mod tests {
             event(r#"["a",{"_placeholder":true,"num":7}]"#, 0).is_some(),
             "data like any other"
         );
+    }
+
+    #[test]
+    fn an_acknowledgement_is_a_list() {
+        let ack = |text: &'static str| decode_ack(Value::Str(text.into(), None));
+        assert_eq!(ack("[1,2]").unwrap().args.len(), 2);
+        assert_eq!(ack("[]").unwrap().args.len(), 0);
+        assert!(ack("").is_none() && ack("{}").is_none() && ack("[1").is_none());
     }
 
     #[test]

@@ -68,12 +68,17 @@
 //! that is no object, binary attachments that do not come, are too many or too heavy (10, 1 MB, 10 s). What an
 //! event's arguments mean, and whether its name is known, is for the application to say.
 //!
+//! # Acknowledgements
+//! Where the client asks for one, its event carries an [`Ack`]. The server asks with [`Socket::ask`], whose [`Answer`]
+//! is what the client acknowledged, or that it did not in time. An acknowledgement that nobody waits for is ignored.
+//!
 //! # Binary data
 //! Attachments of an event come beside its arguments, in which an object `{"_placeholder":true,"num":0}` says where
 //! each of them stands; [`Frame::event_with`] and [`Ack::send_with`] send them the same way.
 
 #![warn(missing_docs)]
 
+mod ack;
 mod client;
 mod error;
 mod frame;
@@ -86,7 +91,8 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
 pub use self::{
-    error::{DisconnectReason, EncodeError, Refusal},
+    ack::{Acknowledged, Answer},
+    error::{AckError, DisconnectReason, EncodeError, Refusal},
     frame::Frame,
     socket::{Ack, Socket},
 };

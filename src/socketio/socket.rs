@@ -1,12 +1,16 @@
-//! What an application keeps of a connected client: emit, acknowledge, disconnect.
+//! What an application keeps of a connected client: emit, ask, acknowledge, disconnect.
 
-use std::{cell::RefCell, mem, rc::Rc};
+use std::{cell::RefCell, mem, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use rand::Rng;
 use serde::Serialize;
 
-use super::{error::EncodeError, frame::Frame};
+use super::{
+    ack::{Acknowledged, Answer, Asked},
+    error::{AckError, EncodeError},
+    frame::Frame,
+};
 use crate::engineio::{self, CloseReason};
 
 /// A client in a namespace. A clone is another handle to the same one; all of them live on one worker thread.
@@ -18,6 +22,7 @@ struct Shared {
     ns: String,
     engine: engineio::Socket,
     phase: RefCell<Phase>,
+    asked: Rc<Asked>,
 }
 
 enum Phase {
@@ -45,6 +50,7 @@ impl Socket {
             ns: ns.to_owned(),
             engine,
             phase,
+            asked: Rc::default(),
         }))
     }
 
@@ -62,6 +68,35 @@ impl Socket {
     pub fn emit<T: Serialize + ?Sized>(&self, name: &str, data: &T) -> Result<(), EncodeError> {
         self.push(&Frame::emit(&self.0.ns, name, data)?);
         Ok(())
+    }
+
+    /// Sends an event that asks for an acknowledgement. It has left when this returns, in its order among the others;
+    /// awaiting the answer takes `timeout` at most, and dropping it gives the acknowledgement up.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use vaultcast::socketio::Socket;
+    /// async fn is_there(socket: &Socket) -> bool {
+    ///     match socket.ask("are you there?", &"please", Duration::from_secs(5)) {
+    ///         Ok(answer) => answer.await.is_ok(),
+    ///         Err(_not_sent) => false,
+    ///     }
+    /// }
+    /// ```
+    pub fn ask<T: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        data: &T,
+        timeout: Duration,
+    ) -> Result<Answer, AckError> {
+        if !self.is_connected() {
+            return Err(AckError::Disconnected);
+        }
+        let most = self.0.engine.config().outbox_events;
+        let (id, answer) = self.0.asked.ask(timeout, most).ok_or(AckError::TooMany)?;
+        let frame = Frame::ask(&self.0.ns, name, data, id)?;
+        self.push(&frame);
+        Ok(answer)
     }
 
     /// Sends a frame that was encoded before, for this namespace. Over the outbox's bounds the session is closed as
@@ -83,6 +118,7 @@ impl Socket {
     pub fn disconnect(&self) {
         if !matches!(self.0.phase.replace(Phase::Left), Phase::Left) {
             Frame::disconnect(&self.0.ns).push_to(&self.0.engine);
+            self.0.asked.give_up();
             // The connection takes the application's handlers away at its next turn.
             self.0.engine.wake();
         }
@@ -116,9 +152,15 @@ impl Socket {
         }
     }
 
-    /// Sends nothing more.
+    /// Sends nothing more, and waits for nothing.
     pub(super) fn leave(&self) {
         *self.0.phase.borrow_mut() = Phase::Left;
+        self.0.asked.give_up();
+    }
+
+    /// The client has acknowledged an event.
+    pub(super) fn acknowledged(&self, id: i64, acknowledged: Acknowledged) {
+        self.0.asked.answer(id, acknowledged);
     }
 
     pub(super) fn has_left(&self) -> bool {

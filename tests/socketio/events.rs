@@ -2,7 +2,10 @@
 
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::server::{TestServer, patient};
+use crate::{
+    server::{TestServer, patient},
+    theatre::Theatre,
+};
 
 #[actix_web::test]
 async fn an_event_comes_back_with_its_arguments() {
@@ -120,4 +123,63 @@ async fn binary_data_out_of_place_closes_the_connection() {
         .await;
     mistaken.send(Message::binary(vec![1])).await;
     assert_eq!(mistaken.closed().await.1, "parse error");
+}
+
+#[actix_web::test]
+async fn the_server_may_ask_for_an_acknowledgement_too() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["ask me",10000]"#).await;
+    assert_eq!(client.hear().await, r#"420["well?","how",2]"#);
+    client.say(r#"42["ask me",10000]"#).await;
+    assert_eq!(client.hear().await, r#"421["well?","how",2]"#);
+
+    client.say(r#"431["fine"]"#).await;
+    assert_eq!(theatre.report().await, r#"[String("fine")] []"#);
+    client.say(r#"461-0[{"_placeholder":true,"num":0}]"#).await;
+    client.send(Message::binary(vec![b'!'])).await;
+    assert!(theatre.report().await.ends_with(r#"[b"!"]"#));
+    client.say(r#"430["again"]"#).await;
+    client.say(r#"427["still"]"#).await;
+    assert_eq!(client.hear().await, r#"437["still"]"#);
+}
+
+#[actix_web::test]
+async fn an_acknowledgement_that_does_not_come_is_given_up() {
+    let mut theatre = Theatre::open(patient());
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["ask me",1]"#).await;
+    assert_eq!(client.hear().await, r#"420["well?","how",2]"#);
+    assert_eq!(
+        theatre.report().await,
+        "the client did not acknowledge in time"
+    );
+    client.say(r#"430["too late"]"#).await;
+
+    client.say(r#"42["ask me",10000]"#).await;
+    client.hear().await;
+    client.say("41").await;
+    let mut reports = [theatre.report().await, theatre.report().await];
+    reports.sort();
+    assert_eq!(
+        reports,
+        [
+            "client namespace disconnect",
+            "the client is not connected any more"
+        ]
+    );
+}
+
+#[actix_web::test]
+async fn an_acknowledgement_that_is_no_list_closes_the_connection() {
+    let server = TestServer::echo(patient());
+    for packet in ["430", "430{}", "43[]", r#"460["a"]"#] {
+        let mut client = server.joined().await;
+        client.say(packet).await;
+        assert_eq!(client.closed().await.1, "parse error", "{packet}");
+    }
 }

@@ -84,6 +84,18 @@ impl Events for Actor {
                     .close(CloseReason::Application("session expired"));
             }
             "panic" => panic!("as it was asked to"),
+            "ask me" => {
+                let patience = Duration::from_millis(event.args[0].as_u64().unwrap());
+                let answer = self.socket.ask("well?", &("how", 2), patience).unwrap();
+                let reports = self.stage.reports.clone();
+                actix_web::rt::spawn(async move {
+                    let report = match answer.await {
+                        Ok(answer) => format!("{:?} {:?}", answer.args, answer.attachments),
+                        Err(error) => error.to_string(),
+                    };
+                    let _ = reports.send(report);
+                });
+            }
             "burst" => {
                 for number in 0..1000 {
                     self.socket.emit("number", &number).unwrap();
