@@ -115,8 +115,8 @@ impl Carrier {
                 *candidate = Some(tested);
             }
             Verdict::Upgraded => {
-                // The client polls no more by now; one that does is let go, and misses nothing.
-                polls.release();
+                // The client has let its last poll come back before it says so. One that waits now came too late.
+                polls.turn_away();
                 websocket::drain(socket.clone(), tested.sink);
                 *self = Self::WebSocket {
                     _reader: tested.reader,

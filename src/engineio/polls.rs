@@ -11,7 +11,7 @@ use std::{
 use actix::Addr;
 
 use super::{
-    error::CloseReason,
+    error::{CloseReason, HandshakeError},
     frame::Frame,
     leash::{Leash, Leashed, leash},
     message::{Reply, Signal},
@@ -83,6 +83,13 @@ impl Polls {
     /// Lets the parked poll go with an empty packet.
     pub(super) fn release(&mut self) {
         self.say(noop());
+    }
+
+    /// Turns the parked poll away: a websocket carries the session from now on.
+    pub(super) fn turn_away(&mut self) {
+        if let Some(reply) = self.parked.take() {
+            let _given_up = reply.send(Err(HandshakeError::BadRequest));
+        }
     }
 
     /// The session has ended, and nothing comes after this.

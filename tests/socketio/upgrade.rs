@@ -58,13 +58,14 @@ async fn a_poll_that_comes_after_the_probe_is_released_as_well() {
 }
 
 #[actix_web::test]
-async fn a_poll_that_still_waits_at_the_upgrade_is_let_go() {
+async fn a_poll_that_still_waits_at_the_upgrade_is_turned_away() {
     let server = TestServer::echo(patient());
     let client = Poller::engine(&server).await;
     let parked = client.parked().await;
     let mut websocket = server.websocket_of(&client).await;
     websocket.say("5").await;
-    assert_eq!(parked.answer().await, (200, "6".to_owned()));
+    let bad_request = r#"{"code":3,"message":"Bad request"}"#;
+    assert_eq!(parked.answer().await, (400, bad_request.to_owned()));
     websocket.say("4hello").await;
     assert_eq!(websocket.hear().await, "4hello");
 }
