@@ -25,6 +25,9 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How many events are read at once when a vault looks what it has missed.
 const PAGE: usize = 1024;
 
+/// How many moments are left to others between two transactions of one vault.
+const MOMENTS: usize = 2;
+
 /// Change the vault on someone's behalf.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -181,11 +184,20 @@ impl VaultActor {
         self.go_on(ctx);
     }
 
-    /// Takes up what waits, or ends if the vault is no more.
+    /// Takes up what waits, or ends if the vault is no more. Whoever was just answered is about to ask again: a core
+    /// that others wait for is left to them for a moment, so that what they bring goes into the same transaction.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
-        self.queue.in_flight = false;
-        self.commit_next(ctx);
-        self.end_if_closed(ctx);
+        let moment = async {
+            for _ in 0..MOMENTS {
+                std::thread::yield_now();
+                tokio::task::yield_now().await;
+            }
+        };
+        ctx.spawn(moment.into_actor(self).map(|(), this, ctx| {
+            this.queue.in_flight = false;
+            this.commit_next(ctx);
+            this.end_if_closed(ctx);
+        }));
     }
 
     /// Learns from the journal what became of a commit that nobody could tell of, and publishes what it finds.
