@@ -60,11 +60,8 @@ pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
 }
 
 fn outage_in(outcomes: &[Result<Written, JournalError>]) -> Option<JournalError> {
-    let errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-    errors
-        .filter(|error| error.is_everybodys())
-        .next_back()
-        .cloned()
+    let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    errors.rfind(|error| error.is_everybodys()).cloned()
 }
 
 /// Commits, and goes on after a panic: without its committer the journal would be dead. Whoever was in that

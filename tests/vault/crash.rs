@@ -20,6 +20,7 @@ struct Service {
 
 impl Service {
     fn start(database: &TestDatabase) -> Self {
+        #[allow(clippy::zombie_processes, reason = "waited for in kill")]
         let mut process = program(database)
             .arg("serve")
             .env("VAULTCAST__SERVER__BIND", "127.0.0.1:0")

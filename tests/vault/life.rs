@@ -107,7 +107,7 @@ async fn a_vault_whose_actor_died_is_opened_again_and_its_listeners_miss_nothing
 async fn a_successor_waits_for_the_transaction_of_the_dead() {
     let world = World::new().await;
     let vault = world.vault().await;
-    let (mut ear, mut fatal) = (Ear::new(), Ear::new());
+    let (mut ear, fatal) = (Ear::new(), Ear::new());
     let ana = ear.join(&vault, "ana").await;
     let lock = world.lock().await;
     let in_flight = vault.submit(asks("ana", post("in flight")));
@@ -131,7 +131,7 @@ async fn a_successor_waits_for_the_transaction_of_the_dead() {
 async fn who_was_about_to_join_a_vault_that_died_is_told_to_ask_again() {
     let world = World::new().await;
     let vault = world.vault().await;
-    let (mut ear, mut fatal) = (Ear::new(), Ear::new());
+    let (mut ear, fatal) = (Ear::new(), Ear::new());
     fatal.breaks_after(0);
     fatal.attach(&vault, "ana", Attach::Join);
     let ana = ear.attach(&vault, "ana", Attach::Join);

@@ -1,6 +1,8 @@
 //! The vault actor and the journal against a real database: on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL`
 //! names a server.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails its test")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
