@@ -32,11 +32,12 @@ use super::{
     room::{Join, OUT_OF_STEP, Patience, Room, Seat, emit},
 };
 
-/// While so many frames wait for a socket, it is not told more of what it missed.
-const ENOUGH: usize = 256;
+/// While more frames than this wait for a socket, it is not told more of what it missed.
+const ENOUGH: usize = 16;
 
-/// How long until it is looked again whether they have left.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long until it is looked again whether they have left: at first, and at most.
+const PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The sockets of one worker thread and what they are subscribed to. A clone is the same relay.
 #[derive(Clone)]
@@ -221,8 +222,10 @@ impl Relay {
     fn go_on(&self, vault: VaultId, id: SubscriberId, socket: Socket) {
         let this = self.clone();
         actix::spawn(async move {
+            let mut pause = PAUSE;
             while socket.is_connected() && socket.waiting().0 > ENOUGH {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(2 * pause);
             }
             let rooms = this.0.rooms.borrow();
             if let Some(room) = rooms.get(&vault)

@@ -33,6 +33,8 @@ pub(super) struct Start {
     pub entrance: Entrance,
     /// Where its predecessor's tenure comes back when its last transaction has ended.
     pub tenure: Arc<Semaphore>,
+    /// One is held while the vault is read.
+    pub opening: Arc<Semaphore>,
     /// How long to wait before.
     pub pause: Duration,
 }
@@ -44,8 +46,8 @@ pub(super) struct VaultActor {
     pub(super) options: VaultOptions,
     directory: Directory,
     entrance: Entrance,
-    /// What `started` needs, until then.
-    awaited: (Arc<Semaphore>, Duration),
+    /// What is waited for before the vault is read.
+    awaited: Awaited,
     pub(super) standing: Standing,
     pub(super) queue: Queue,
     pub(super) listeners: Listeners,
@@ -53,6 +55,14 @@ pub(super) struct VaultActor {
     pub(super) reading: HashMap<SubscriberId, Waiting>,
     /// Somebody came since it was last looked whether anybody does.
     pub(super) used: bool,
+}
+
+/// See [`Start`].
+#[derive(Clone)]
+struct Awaited {
+    tenure: Arc<Semaphore>,
+    opening: Arc<Semaphore>,
+    pause: Duration,
 }
 
 /// The right to write for a vault. A successor gets it when the actor and its transaction in flight have both ended.
@@ -86,7 +96,11 @@ impl VaultActor {
             options: start.options,
             directory: start.directory,
             entrance: start.entrance,
-            awaited: (start.tenure, start.pause),
+            awaited: Awaited {
+                tenure: start.tenure,
+                opening: start.opening,
+                pause: start.pause,
+            },
             standing: Standing::Opening,
             queue: Queue::default(),
             listeners: Listeners::of(handle),
@@ -158,13 +172,14 @@ impl Actor for VaultActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (journal, id) = (self.journal.clone(), self.id.clone());
-        let (tenure, pause) = self.awaited.clone();
+        let awaited = self.awaited.clone();
         let load = async move {
-            if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+            if !awaited.pause.is_zero() {
+                tokio::time::sleep(awaited.pause).await;
             }
-            let tenure = tenure.acquire_owned().await;
+            let tenure = awaited.tenure.acquire_owned().await;
             let tenure = tenure.expect("nobody closes a tenure");
+            let _opening = awaited.opening.acquire().await;
             (Arc::new(tenure), journal.load(&id).await)
         };
         ctx.wait(load.into_actor(self).map(|(tenure, loaded), this, ctx| {

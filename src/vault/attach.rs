@@ -2,8 +2,8 @@
 //! the vault's actor died. It is always the same: in one handler he is told what follows the last event that he knows, and
 //! counted in.
 //!
-//! What he missed comes from the ring of the last events; what is older is read from the journal, a page at a time.
-//! After each page but the last he is told that there is [more](Body::More), and asks for it when he has room: what
+//! What he missed comes from the ring of the last events; what is older is read from the journal; a page at a time
+//! either way. After each page but the last he is told that there is [more](Body::More), and asks for it when he has room: what
 //! happens meanwhile waits in the journal, not in memory.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -23,8 +23,8 @@ use super::{
     notice::{Body, Joined, Notice, Refused, Sink, SinkId},
 };
 
-/// How many events are read from the journal for one subscriber before he asks for more.
-const PAGE: usize = 256;
+/// How many events a subscriber is told of what he missed before he asks for more: no more than a small outbox holds.
+const PAGE: usize = 32;
 
 /// Who wants to hear a vault, and from where on.
 #[derive(Clone, Debug)]
@@ -140,13 +140,11 @@ impl VaultActor {
     /// Tells what follows a place, from memory or from the journal.
     fn tell_after(&mut self, subscribe: Subscribe, place: Seq, ctx: &mut Context<Self>) {
         if let Some(missed) = self.ring_after(place) {
-            if self.replay(&subscribe, place, missed) {
-                self.count_in(&subscribe);
-            }
+            self.tell_page(&subscribe, place, missed, true);
             return subscribe.done();
         }
         let subscriber = subscribe.subscription.subscriber;
-        // What happens meanwhile, he reads as well.
+        // What happens meanwhile is in the journal as well.
         self.listeners.remove(subscriber);
         self.reading.insert(subscriber, Waiting::new());
         let (journal, id) = (self.journal.clone(), self.id.clone());
@@ -180,27 +178,19 @@ impl VaultActor {
         }
     }
 
-    /// Tells a page of the journal and, if memory goes on from there, what follows it.
+    /// Tells what was read and, if memory goes on from there, what follows it.
     fn page(&mut self, subscribe: &Subscribe, place: Seq, page: Vec<Record>) {
         let whole = page.first().is_some_and(|first| first.seq == place.next());
         let reached = page.last().map_or(place, |last| last.seq);
         let rest = self.ring_after(reached);
-        let more = rest.is_none() && page.len() == PAGE;
+        let complete = rest.is_some() || page.len() < PAGE;
         let event = |record| Notice::new(Body::Event(record));
         let events = page
             .into_iter()
             .map(event)
             .chain(rest.into_iter().flatten());
         match (whole, &subscribe.subscription.attach) {
-            (true, _) => {
-                if self.replay(subscribe, place, events.collect()) {
-                    if more {
-                        self.tell(subscribe, Body::More);
-                    } else {
-                        self.count_in(subscribe);
-                    }
-                }
-            }
+            (true, _) => self.tell_page(subscribe, place, events.collect(), complete),
             // What follows is no longer kept.
             (false, Attach::Join | Attach::JoinSince { .. }) => {
                 match self.admit(&subscribe.subscription.user) {
@@ -211,6 +201,27 @@ impl VaultActor {
             (false, Attach::Resume(_)) => {
                 let gone = matches!(self.standing, Standing::Absent);
                 self.tell(subscribe, if gone { Body::Closed } else { Body::Lost });
+            }
+        }
+    }
+
+    /// Tells a page of these events after a place, and that there is more, or counts him in when that is all.
+    fn tell_page(
+        &mut self,
+        subscribe: &Subscribe,
+        place: Seq,
+        mut events: Vec<Arc<Notice>>,
+        complete: bool,
+    ) {
+        let more = !complete || events.len() > PAGE;
+        events.truncate(PAGE);
+        // What happens until he asks, he is told when he does.
+        self.listeners.remove(subscribe.subscription.subscriber);
+        if self.replay(subscribe, place, events) {
+            if more {
+                self.tell(subscribe, Body::More);
+            } else {
+                self.count_in(subscribe);
             }
         }
     }

@@ -30,6 +30,9 @@ const VISITS: u32 = u32::MAX >> 3;
 /// An actor that ended so soon after its start would do so again: its successor waits as long before it begins.
 const TOO_SOON: Duration = Duration::from_secs(1);
 
+/// How many vaults are read at the same time: whoever asks for thousands at once leaves connections to others.
+const OPENING: usize = 4;
+
 /// The directory. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Directory(Arc<Inner>);
@@ -40,6 +43,8 @@ struct Inner {
     /// The threads that vaults live on, chosen by id.
     threads: Vec<ArbiterHandle>,
     live: Mutex<HashMap<VaultId, Live>>,
+    /// Whoever reads a vault holds one.
+    opening: Arc<Semaphore>,
     /// Set when the service stops.
     closing: AtomicBool,
 }
@@ -114,6 +119,7 @@ impl Directory {
             options,
             threads,
             live: Mutex::default(),
+            opening: Arc::new(Semaphore::new(OPENING)),
             closing: AtomicBool::new(false),
         }))
     }
@@ -217,6 +223,7 @@ impl Directory {
             options: self.0.options,
             entrance: entrance.clone(),
             tenure: tenure.clone(),
+            opening: self.0.opening.clone(),
             pause,
         };
         let create = move |_: &mut Context<_>| VaultActor::new(start);
