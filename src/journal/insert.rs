@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use crate::domain::{
-    Answer, Principal, Role, Timestamp, UserId, Vault, VaultId,
+    Answer, Principal, Role, Seq, Timestamp, UserId, Vault, VaultId,
     draft::Net,
     idempotency::{IdempotencyKey, REMEMBERED_FOR_MILLIS},
     ids::MembershipId,
@@ -24,7 +24,8 @@ use super::{
 /// What all works of a transaction come to in rows.
 #[derive(Default)]
 pub(super) struct Rows {
-    heads: Vec<[Value; 3]>,
+    /// By vault, so that processes that meet in several vaults take their rows in the same order.
+    heads: BTreeMap<VaultId, (Seq, Seq)>,
     /// Heads that do not move: what was refused was refused for what is true at this place.
     still: Vec<[Value; 2]>,
     events: Vec<[Value; 5]>,
@@ -52,11 +53,12 @@ impl Rows {
 
     /// What a vault's batch comes to beside its events.
     pub(super) fn batch(&mut self, before: &Vault, after: &Vault, net: Net, now: Timestamp) {
-        let (id, head) = (text(&before.id), before.head.to_row().into());
         if after.head == before.head {
-            return self.still.push([id, head]);
+            let head = before.head.to_row().into();
+            return self.still.push([text(&before.id), head]);
         }
-        self.heads.push([id, head, after.head.to_row().into()]);
+        self.heads
+            .insert(before.id.clone(), (before.head, after.head));
         self.named.extend(net.users.iter().cloned());
         self.nets.push((after.clone(), net, now));
     }
@@ -105,7 +107,13 @@ impl Rows {
     /// # Errors
     /// When the database refuses.
     pub(super) async fn take_heads(&mut self, txn: &impl ConnectionTrait) -> Result<bool, DbErr> {
-        let heads = std::mem::take(&mut self.heads);
+        let row = |(id, (from, to)): (VaultId, (Seq, Seq))| {
+            [text(&id), from.to_row().into(), to.to_row().into()]
+        };
+        let heads: Vec<_> = std::mem::take(&mut self.heads)
+            .into_iter()
+            .map(row)
+            .collect();
         let wanted = heads.len() as u64;
         let taken = execute_rows(
             txn,
