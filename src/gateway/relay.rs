@@ -103,6 +103,7 @@ impl Relay {
             socket: socket.clone(),
             user: user.clone(),
             q: None,
+            live: false,
             joins: VecDeque::new(),
         });
         seat.joins.push_back(Join {
@@ -170,7 +171,7 @@ impl Relay {
                 let frame = notice.wire(|_| protocol::event(record));
                 match to {
                     Audience::Everyone => {
-                        for seat in room.seats.values_mut() {
+                        for seat in room.seats.values_mut().filter(|seat| seat.live) {
                             seat.event(&vault, record, &frame);
                         }
                     }
@@ -208,6 +209,7 @@ impl Relay {
             Body::Joined(joined) => seat.joined(vault, joined, &self.0.epoch),
             Body::Refused(refused) => room.refuse(vault, id, refused.clone()),
             Body::More => self.go_on(vault.clone(), id, seat.socket.clone()),
+            Body::Live => seat.live = true,
             Body::Lost => seat.socket.close(OUT_OF_STEP),
             Body::Removed => {
                 emit(&seat.socket, "error", &protocol::Error::removed(vault));
@@ -242,11 +244,12 @@ impl Relay {
     fn catch_up(&self, vault: &VaultHandle) {
         self.0.behind.borrow_mut().remove(vault.id());
         vault.caught_up(self.0.sink.id);
-        let rooms = self.0.rooms.borrow();
-        let Some(room) = rooms.get(vault.id()) else {
+        let mut rooms = self.0.rooms.borrow_mut();
+        let Some(room) = rooms.get_mut(vault.id()) else {
             return;
         };
-        for (id, seat) in &room.seats {
+        for (id, seat) in &mut room.seats {
+            seat.live = false;
             if let Some(q) = seat.q {
                 self.subscribe(vault, (*id, seat), 0, Attach::Resume(q));
             }

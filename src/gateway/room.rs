@@ -37,6 +37,8 @@ pub(super) struct Seat {
     pub user: UserId,
     /// The last event that went to the socket; none before it has joined.
     pub q: Option<Seq>,
+    /// It is counted in. Until then it is told what it missed, and what everybody hears is not for it.
+    pub live: bool,
     /// Joins that the vault has not answered yet, oldest first.
     pub joins: VecDeque<Join>,
 }
@@ -96,7 +98,7 @@ impl Room {
 impl Seat {
     /// Ends the subscription but for joins that are under way; whether there are any.
     pub(super) fn keep_joining(&mut self) -> bool {
-        self.q = None;
+        (self.q, self.live) = (None, false);
         !self.joins.is_empty()
     }
 
@@ -112,6 +114,7 @@ impl Seat {
             return;
         };
         self.q = Some(joined.after());
+        self.live = joined.replayed.is_none();
         let mut payload = JoinedPayload::new(vault, joined, epoch);
         emit(&self.socket, "vault:joined", &payload);
         if let Some(ack) = join.ack {

@@ -270,9 +270,11 @@ impl VaultActor {
             subscriber, user, ..
         } = &subscribe.subscription;
         match self.admit(user) {
-            Ok(_) => self
-                .listeners
-                .insert(*subscriber, user.clone(), &subscribe.sink),
+            Ok(_) => {
+                self.tell(subscribe, Body::Live);
+                self.listeners
+                    .insert(*subscriber, user.clone(), &subscribe.sink);
+            }
             Err(VaultError::Refused(_)) => self.tell(subscribe, Body::Removed),
             Err(error) => self.refuse(subscribe, error),
         }

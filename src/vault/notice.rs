@@ -33,6 +33,8 @@ pub enum Body {
     /// There is more to hear than was told: the subscriber is attached again, after the last event that he got, when
     /// he asks for it.
     More,
+    /// The subscriber has heard what he missed and is counted in: from here on he hears what everybody hears.
+    Live,
     /// What the subscriber missed cannot be told any longer.
     Lost,
     /// The subscriber's user is no longer a member; this subscription has ended.

@@ -29,6 +29,10 @@ export class Program extends Watched {
     this.#child.on('close', (code, signal) => this.#ended({ code, signal }));
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   #ended(end) {
     running.delete(this.#child);
     this.end ??= end;

@@ -70,6 +70,10 @@ export class Service {
     }
   }
 
+  get pid() {
+    return this.#program.pid;
+  }
+
   /** Everything it has said, in all its lives. */
   get output() {
     return this.#earlier + (this.#program?.output ?? '');

@@ -337,11 +337,14 @@ impl Ear {
             .expect("a living sink")
     }
 
-    /// The next notice.
+    /// The next notice; that somebody is counted in is no news to an ear that takes everything.
     pub async fn notice(&mut self) -> Delivery {
-        match self.next().await {
-            Heard::Notice(delivery) => delivery,
-            Heard::FellBehind(vault) => panic!("fell behind in {vault}"),
+        loop {
+            match self.next().await {
+                Heard::Notice(delivery) if matches!(delivery.notice.body, Body::Live) => {}
+                Heard::Notice(delivery) => return delivery,
+                Heard::FellBehind(vault) => panic!("fell behind in {vault}"),
+            }
         }
     }
 
@@ -382,6 +385,7 @@ impl Ear {
                 Heard::Notice(delivery) => match &delivery.notice.body {
                     // What she knows is told again after a resumption.
                     Body::Event(record) if record.seq.0 <= last => {}
+                    Body::Live => {}
                     Body::Event(record) => events.push(record.seq.0),
                     other => panic!("not an event: {other:?}"),
                 },

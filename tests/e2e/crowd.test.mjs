@@ -1,0 +1,132 @@
+// A vault that is never still: readers come and go, members are removed and readers stall while others write.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { PAPER, range, story } from './harness.mjs';
+import { byHttp, bySocket } from './doors.mjs';
+import { Listener } from './listener.mjs';
+import { Person } from './person.mjs';
+import { Service } from './service.mjs';
+import { Watched } from './waiting.mjs';
+
+/** Mutations one after the other, until it is told to stop; gives back the last one's seq. */
+function stream(door, vault) {
+  let on = true;
+  const done = (async () => {
+    for (let last; ; ) {
+      const { source } = await door.create(vault, PAPER);
+      last = (await door.update(source, { title: 'Changed' })).seq;
+      if (!on) return last;
+    }
+  })();
+  return { stop: () => ((on = false), done), done };
+}
+
+story('readers who join at random while eight write through both doors all see one gapless order', async ({ user, vault, socket }) => {
+  const ana = user('ana');
+  const writers = range(1, 8).map((number) => user(`writer${number}`));
+  const shared = await vault(ana, { contributor: writers });
+  const doors = await Promise.all(writers.map(async (writer, number) => (number % 2 ? byHttp(writer) : bySocket(await socket(writer)))));
+  const streams = doors.map((door) => stream(door, shared));
+
+  // One reader comes after the other, by whatever way; some know where they want to begin.
+  const readers = [];
+  for (const number of range(1, 16)) {
+    const listener = await socket(ana);
+    const since = number % 3 ? undefined : Math.floor(shared.seq + Math.random() * number);
+    const joined = await listener.join(shared, since === undefined ? undefined : { since });
+    readers.push({ listener, first: (since ?? joined.seq) + 1 });
+  }
+  const last = Math.max(...(await Promise.all(streams.map(({ stop }) => stop()))));
+
+  const told = new Map();
+  for (const { listener, first } of readers) {
+    await listener.reaches(shared, last);
+    const events = listener.eventsOf(shared);
+    assert.deepEqual(events.map(({ seq }) => seq), range(first, last));
+    for (const event of events) {
+      if (!told.has(event.seq)) told.set(event.seq, event);
+      assert.deepEqual(event, told.get(event.seq));
+    }
+  }
+});
+
+story('who is removed in the middle of a stream hears nothing after his own member:removed', async ({ user, vault, socket }) => {
+  const [ana, ben] = [user('ana'), user('ben')];
+  const leavers = range(1, 5).map((number) => user(`leaver${number}`));
+  const shared = await vault(ana, { contributor: [ben], viewer: leavers });
+  const room = await Promise.all(leavers.flatMap((person) => [socket(person), socket(person)]));
+  for (const listener of room) await listener.join(shared);
+  const streams = [byHttp(ana), bySocket(await socket(ben))].map((door) => stream(door, shared));
+
+  for (const { id } of leavers) (await ana.delete(`/api/vaults/${shared.id}/members/${id}`)).is(204);
+  const last = Math.max(...(await Promise.all(streams.map(({ stop }) => stop()))));
+  assert(last > shared.seq + leavers.length);
+
+  for (const [number, listener] of room.entries()) {
+    const { id } = leavers[Math.floor(number / 2)];
+    const { details } = await listener.hears('error', ({ code }) => code === 'ACCESS_DENIED');
+    assert.deepEqual(details, { vaultId: shared.id });
+    // What was sent to this socket after that is here, too, when this is answered.
+    await listener.isRefused('vault:join', shared.id, 'ACCESS_DENIED');
+    const events = listener.eventsOf(shared);
+    assert.deepEqual(events.map(({ seq }) => seq), range(shared.seq + 1, events.at(-1).seq));
+    assert.equal(events.at(-1).event, 'member:removed');
+    assert.equal(events.at(-1).payload.member.userId, id);
+  }
+});
+
+/** The service's open file descriptors, watched. */
+class Descriptors extends Watched {
+  #timer = setInterval(() => this.changed(), 50);
+
+  constructor(pid) {
+    super();
+    this.count = () => readdirSync(`/proc/${pid}/fd`).length;
+  }
+
+  end() {
+    clearInterval(this.#timer);
+  }
+}
+
+let service;
+after(() => service?.dispose());
+
+test('a socket that stops reading is let go with its descriptor, and nobody else waits for it', { timeout: 60_000 }, async () => {
+  service = await Service.start('serve', {
+    VAULTCAST__ACTORS__SESSION_OUTBOX: '64',
+    VAULTCAST__SOCKETIO__PING_TIMEOUT: '2s',
+  });
+  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
+  const shared = { id: (await ana.post('/api/vaults', { name: 'Busy' })).is(201).body.id, seq: 0 };
+  const listen = async () => {
+    const listener = new Listener(service.url, { transports: ['websocket'], auth: { token: ana.token() }, reconnection: false });
+    await listener.hears('connect');
+    await listener.join(shared);
+    return listener;
+  };
+  const reader = await listen();
+  const descriptors = new Descriptors(service.pid);
+  const before = descriptors.count();
+  const stalled = await Promise.all(range(1, 10).map(listen));
+  const held = stalled.map(({ socket }) => socket.io.engine.transport.ws._socket);
+  assert.equal(descriptors.count(), before + 10);
+  for (const socket of held) socket.pause();
+
+  // Enough to fill what the kernel holds for each of them, and then their outboxes.
+  const title = 'x'.repeat(500);
+  const fileUrl = `https://files.example.com/${'y'.repeat(2000)}`;
+  const lanes = range(1, 16).map(async () => {
+    for (const _ of range(1, 250)) await byHttp(ana).create(shared, { title, fileUrl });
+  });
+  await Promise.all(lanes);
+  await reader.reaches(shared, 4000);
+  assert.deepEqual(reader.eventsOf(shared).map(({ seq }) => seq), range(1, 4000));
+
+  await descriptors.until(() => (descriptors.count() <= before ? true : undefined), () => `${descriptors.count()} descriptors, ${before} before`, 20_000);
+  descriptors.end();
+  reader.close();
+  for (const socket of held) socket.destroy();
+});
