@@ -148,7 +148,12 @@ impl Connection {
             (&self.0.socket, &self.0.by.id),
             (attach, about.ack),
         );
-        self.0.seats.borrow_mut().insert(id, seat);
+        let mut seats = self.0.seats.borrow_mut();
+        seats.insert(id, seat);
+        if seats.len().is_power_of_two() {
+            // Joins that were refused and subscriptions that have ended leave nothing behind.
+            seats.retain(|id, seat| context.relay.has(id, *seat));
+        }
     }
 
     fn leave(&self, id: &VaultId, about: About) {

@@ -29,7 +29,7 @@ use crate::{
 
 use super::{
     protocol,
-    room::{Join, OUT_OF_STEP, Patience, Room, Seat, emit},
+    room::{Asked, Join, OUT_OF_STEP, Patience, Room, Seat, emit},
 };
 
 /// While more frames than this wait for a socket, it is not told more of what it missed.
@@ -105,15 +105,28 @@ impl Relay {
             q: None,
             live: false,
             joins: VecDeque::new(),
+            asked: None,
         });
         seat.joins.push_back(Join {
             ticket,
-            attach: attach.clone(),
+            attach,
             ack,
-            _patience: self.patience(room.vault.id().clone(), subscriber, ticket),
         });
-        self.subscribe(&room.vault, (subscriber, seat), ticket, attach);
+        self.ask_next(&room.vault, (subscriber, seat));
         subscriber
+    }
+
+    /// Asks the vault for the socket's next join, when it is its turn.
+    fn ask_next(&self, vault: &VaultHandle, (subscriber, seat): (SubscriberId, &mut Seat)) {
+        let Some(Join { ticket, attach, .. }) = seat.next() else {
+            return;
+        };
+        let (ticket, attach) = (*ticket, attach.clone());
+        seat.asked = Some(Asked {
+            ticket,
+            _patience: self.patience(vault.id().clone(), subscriber, ticket),
+        });
+        self.subscribe(vault, (subscriber, seat), ticket, attach);
     }
 
     fn subscribe(
@@ -140,9 +153,18 @@ impl Relay {
             let mut rooms = this.0.rooms.borrow_mut();
             if let Some(room) = rooms.get_mut(&vault) {
                 room.refuse(&vault, subscriber, Refused { ticket, error });
+                this.go_on_joining(room, subscriber);
                 forget_if_empty(&mut rooms, &vault);
             }
         }))
+    }
+
+    /// Whether this seat is still taken.
+    pub(super) fn has(&self, id: &VaultId, seat: SubscriberId) -> bool {
+        let rooms = self.0.rooms.borrow();
+        rooms
+            .get(id)
+            .is_some_and(|room| room.seats.contains_key(&seat))
     }
 
     /// Ends a subscription: from here on the socket hears nothing of the vault. Gives back the
@@ -187,6 +209,9 @@ impl Relay {
             (Body::Closed, Audience::Everyone) => {
                 // A join under way is about to be refused, and has its seat until then.
                 room.seats.retain(|_, seat| seat.keep_joining());
+                for (id, seat) in &mut room.seats {
+                    self.ask_next(&room.vault, (*id, seat));
+                }
                 forget_if_empty(&mut rooms, &vault);
             }
             (body, Audience::Only(ids)) => {
@@ -217,6 +242,14 @@ impl Relay {
             }
             Body::Closed => room.end(id),
             Body::Event(_) => {}
+        }
+        self.go_on_joining(room, id);
+    }
+
+    /// After whatever was told to a socket, its next join may have its turn.
+    fn go_on_joining(&self, room: &mut Room, id: SubscriberId) {
+        if let Some(seat) = room.seats.get_mut(&id) {
+            self.ask_next(&room.vault, (id, seat));
         }
     }
 
@@ -253,9 +286,9 @@ impl Relay {
             if let Some(q) = seat.q {
                 self.subscribe(vault, (*id, seat), 0, Attach::Resume(q));
             }
-            for join in &seat.joins {
-                self.subscribe(vault, (*id, seat), join.ticket, join.attach.clone());
-            }
+            // What it was asked for may be lost: it is asked again.
+            seat.asked = None;
+            self.ask_next(vault, (*id, seat));
         }
     }
 }

@@ -41,6 +41,15 @@ pub(super) struct Seat {
     pub live: bool,
     /// Joins that the vault has not answered yet, oldest first.
     pub joins: VecDeque<Join>,
+    /// Which of them the vault was asked for. One at a time, and none while the socket is still told what it missed: a
+    /// join takes its place behind whatever is owed to the socket.
+    pub asked: Option<Asked>,
+}
+
+/// A join that the vault was asked for.
+pub(super) struct Asked {
+    pub ticket: u64,
+    pub _patience: Patience,
 }
 
 /// A join under way.
@@ -48,8 +57,6 @@ pub(super) struct Join {
     pub ticket: u64,
     pub attach: Attach,
     pub ack: Option<Ack>,
-    /// Ends with it.
-    pub _patience: Patience,
 }
 
 /// Gives a join up when it has waited too long, unless it is dropped before.
@@ -102,8 +109,17 @@ impl Seat {
         !self.joins.is_empty()
     }
 
+    /// The join that the vault is to be asked for now, if there is one.
+    pub(super) fn next(&self) -> Option<&Join> {
+        let settled = self.live || self.q.is_none();
+        self.joins
+            .front()
+            .filter(|_| settled && self.asked.is_none())
+    }
+
     /// The join of this ticket, which is answered now.
     pub(super) fn take(&mut self, ticket: u64) -> Option<Join> {
+        self.asked.take_if(|asked| asked.ticket == ticket);
         let place = self.joins.iter().position(|join| join.ticket == ticket)?;
         self.joins.remove(place)
     }

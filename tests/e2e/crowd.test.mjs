@@ -52,6 +52,25 @@ story('readers who join at random while eight write through both doors all see o
   }
 });
 
+story('who joins again while still being told what was missed is told all of that first', async ({ user, vault, socket }) => {
+  const ana = user('ana');
+  const shared = await vault(ana);
+  const many = 300;
+  for (const _ of range(1, many / 10)) await Promise.all(range(1, 10).map(() => byHttp(ana).create(shared, PAPER)));
+
+  const listener = await socket(ana);
+  listener.tell('vault:join', { vaultId: shared.id, since: 0 });
+  listener.tell('vault:join', shared.id);
+  assert.equal((await listener.hears('vault:joined')).replayed, many);
+  const again = await listener.hears('vault:joined');
+  assert.deepEqual([again.seq, again.replayed], [many, undefined]);
+  const { seq } = await byHttp(ana).create(shared, PAPER);
+  await listener.reaches(shared, seq);
+  assert.deepEqual(listener.eventsOf(shared).map((event) => event.seq), range(1, many + 1));
+  // The second confirmation stands behind what was owed, and before what is new.
+  assert.deepEqual([listener.names.at(0), listener.names.at(-2)], ['vault:joined', 'vault:joined']);
+});
+
 story('who is removed in the middle of a stream hears nothing after his own member:removed', async ({ user, vault, socket }) => {
   const [ana, ben] = [user('ana'), user('ben')];
   const leavers = range(1, 5).map((number) => user(`leaver${number}`));
