@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::error;
 
 use crate::{
-    domain::{SubscriberId, UserId, VaultId},
+    domain::{Seq, SubscriberId, UserId, VaultId},
     socketio::{Ack, Socket},
     vault::{
         Attach, Audience, Body, Delivery, Full, Refused, Sink, SinkId, Subscription, VaultError,
@@ -103,6 +103,7 @@ impl Relay {
             socket: socket.clone(),
             user: user.clone(),
             q: None,
+            joined_at: Seq::ZERO,
             live: false,
             joins: VecDeque::new(),
             asked: None,
@@ -207,8 +208,9 @@ impl Relay {
                 }
             }
             (Body::Closed, Audience::Everyone) => {
-                // A join under way is about to be refused, and has its seat until then.
-                room.seats.retain(|_, seat| seat.keep_joining());
+                // Who is still told what he missed comes to the end by himself; a join under way is about to be refused.
+                room.seats
+                    .retain(|_, seat| !seat.live || seat.keep_joining());
                 for (id, seat) in &mut room.seats {
                     self.ask_next(&room.vault, (*id, seat));
                 }
@@ -265,9 +267,9 @@ impl Relay {
             let rooms = this.0.rooms.borrow();
             if let Some(room) = rooms.get(&vault)
                 && let Some(seat) = room.seats.get(&id)
-                && let Some(q) = seat.q
+                && let Some(attach) = seat.resume()
             {
-                this.subscribe(&room.vault, (id, seat), 0, Attach::Resume(q));
+                this.subscribe(&room.vault, (id, seat), 0, attach);
             }
         });
     }
@@ -283,8 +285,8 @@ impl Relay {
         };
         for (id, seat) in &mut room.seats {
             seat.live = false;
-            if let Some(q) = seat.q {
-                self.subscribe(vault, (*id, seat), 0, Attach::Resume(q));
+            if let Some(attach) = seat.resume() {
+                self.subscribe(vault, (*id, seat), 0, attach);
             }
             // What it was asked for may be lost: it is asked again.
             seat.asked = None;

@@ -37,6 +37,8 @@ pub(super) struct Seat {
     pub user: UserId,
     /// The last event that went to the socket; none before it has joined.
     pub q: Option<Seq>,
+    /// Where the vault stood when it joined.
+    pub joined_at: Seq,
     /// It is counted in. Until then it is told what it missed, and what everybody hears is not for it.
     pub live: bool,
     /// Joins that the vault has not answered yet, oldest first.
@@ -109,6 +111,12 @@ impl Seat {
         !self.joins.is_empty()
     }
 
+    /// How it is attached again, when it is in.
+    pub(super) fn resume(&self) -> Option<Attach> {
+        let (after, joined_at) = (self.q?, self.joined_at);
+        Some(Attach::Resume { after, joined_at })
+    }
+
     /// The join that the vault is to be asked for now, if there is one.
     pub(super) fn next(&self) -> Option<&Join> {
         let settled = self.live || self.q.is_none();
@@ -129,7 +137,7 @@ impl Seat {
         let Some(join) = self.take(joined.ticket) else {
             return;
         };
-        self.q = Some(joined.after());
+        (self.q, self.joined_at) = (Some(joined.after()), joined.seq);
         self.live = joined.replayed.is_none();
         let mut payload = JoinedPayload::new(vault, joined, epoch);
         emit(&self.socket, "vault:joined", &payload);
@@ -148,6 +156,7 @@ impl Seat {
             Some(q) if record.seq > q => {
                 error!(vault.id = %vault, event.seq = record.seq.0, after = q.0, "a gap before an event");
                 self.socket.close(OUT_OF_STEP);
+                (self.q, self.live) = (None, false); // once is enough
             }
             // It has it already, or it has not joined yet.
             Some(_) | None => {}

@@ -43,8 +43,9 @@ pub enum Attach {
     Join,
     /// He joins and knows the events up to `seq`, of the history called `epoch` if he says so.
     JoinSince { seq: Seq, epoch: Option<String> },
-    /// He is in already and got the events up to this one.
-    Resume(Seq),
+    /// He is in already, got the events up to `after`, and joined when the vault stood at `joined_at`: a removal
+    /// before that was not the end of this subscription.
+    Resume { after: Seq, joined_at: Seq },
 }
 
 /// Attach a subscriber. Everything he hears of the vault leaves through this sink, beginning with the answer.
@@ -122,8 +123,8 @@ impl VaultActor {
                 Some(*seq).filter(|_| epoch.as_ref().is_none_or(same_history))
             }
             // From the last event that he got: it may be the one that ended his subscription.
-            Attach::Resume(seq) => {
-                let place = Seq(seq.0.saturating_sub(1));
+            Attach::Resume { after, .. } => {
+                let place = Seq(after.0.saturating_sub(1));
                 return self.tell_after(subscribe, place, ctx);
             }
         };
@@ -144,8 +145,7 @@ impl VaultActor {
             return subscribe.done();
         }
         let subscriber = subscribe.subscription.subscriber;
-        // What happens meanwhile is in the journal as well.
-        self.listeners.remove(subscriber);
+        // Until the page is told, a subscription that there is goes on.
         self.reading.insert(subscriber, Waiting::new());
         let (journal, id) = (self.journal.clone(), self.id.clone());
         let read = async move { journal.after(&id, place, PAGE).await };
@@ -180,10 +180,17 @@ impl VaultActor {
 
     /// Tells what was read and, if memory goes on from there, what follows it.
     fn page(&mut self, subscribe: &Subscribe, place: Seq, page: Vec<Record>) {
-        let whole = page.first().is_some_and(|first| first.seq == place.next());
+        // What is on disk and not yet published is told when it is.
+        let (read, head) = (page.len(), self.head());
+        let known = |record: &Record| head.is_none_or(|head| record.seq <= head);
+        let page: Vec<_> = page.into_iter().filter(known).collect();
         let reached = page.last().map_or(place, |last| last.seq);
         let rest = self.ring_after(reached);
-        let complete = rest.is_some() || page.len() < PAGE;
+        let whole = page
+            .first()
+            .map_or(rest.is_some(), |first| first.seq == place.next());
+        // Memory may have moved past the page; of a vault that is no more, the journal is all there is.
+        let complete = rest.is_some() || (head.is_none() && read < PAGE);
         let event = |record| Notice::new(Body::Event(record));
         let events = page
             .into_iter()
@@ -198,7 +205,7 @@ impl VaultActor {
                     Err(error) => self.refuse(subscribe, error),
                 }
             }
-            (false, Attach::Resume(_)) => {
+            (false, Attach::Resume { .. }) => {
                 let gone = matches!(self.standing, Standing::Absent);
                 self.tell(subscribe, if gone { Body::Closed } else { Body::Lost });
             }
@@ -234,7 +241,7 @@ impl VaultActor {
             ticket,
             attach,
         } = &subscribe.subscription;
-        let joins = !matches!(attach, Attach::Resume(_));
+        let joins = !matches!(attach, Attach::Resume { .. });
         if joins {
             let (role, head) = match self.admit(user) {
                 Ok(at) => at,
@@ -256,7 +263,9 @@ impl VaultActor {
             let (sink, listeners) = (&subscribe.sink, &mut self.listeners);
             listeners.tell_one(*subscriber, sink, &event);
             // Who has been removed since hears that, and nothing after it, whatever he is now.
-            if !joins && let Some(end) = end_of(&event, user) {
+            if let Attach::Resume { joined_at, .. } = attach
+                && let Some(end) = end_of(&event, user, *joined_at)
+            {
                 self.tell(subscribe, end);
                 return false;
             }
@@ -308,7 +317,7 @@ impl VaultActor {
                 ticket: *ticket,
                 error,
             }),
-            Attach::Resume(_) => Body::Lost,
+            Attach::Resume { .. } => Body::Lost,
         };
         self.tell(subscribe, body);
     }
@@ -328,6 +337,14 @@ impl VaultActor {
         }
     }
 
+    /// Where the vault stands, while it is there.
+    fn head(&self) -> Option<Seq> {
+        match &self.standing {
+            Standing::Open { vault, .. } => Some(vault.head),
+            Standing::Opening | Standing::Absent | Standing::Failed(_) => None,
+        }
+    }
+
     fn ring_after(&self, place: Seq) -> Option<Vec<Arc<Notice>>> {
         match &self.standing {
             Standing::Open { ring, .. } => Some(ring.after(place)?.cloned().collect()),
@@ -336,11 +353,14 @@ impl VaultActor {
     }
 }
 
-/// How an event ends this user's subscription, if it does.
-fn end_of(event: &Notice, user: &UserId) -> Option<Body> {
+/// How an event ends a subscription of this user that began at a place, if it does.
+fn end_of(event: &Notice, user: &UserId, joined_at: Seq) -> Option<Body> {
     let Body::Event(record) = &event.body else {
         return None;
     };
+    if record.seq <= joined_at {
+        return None;
+    }
     match record.effect() {
         Ok(Effect::Removed(removed)) if removed == *user => Some(Body::Removed),
         Ok(Effect::Deleted) => Some(Body::Closed),

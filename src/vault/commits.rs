@@ -156,9 +156,10 @@ impl VaultActor {
             drop(tenure);
         });
         ctx.spawn(told.into_actor(self).map(|committed, this, ctx| {
-            // Fails only when the thread is being stopped.
-            if let Ok(committed) = committed {
-                this.committed(committed, ctx);
+            match committed {
+                Ok(committed) => this.committed(committed, ctx),
+                // Whoever was to tell it is gone: what became of it is read from the journal.
+                Err(_) => this.start_over(ctx),
             }
         }));
     }
@@ -166,7 +167,15 @@ impl VaultActor {
     fn committed(&mut self, committed: Committed, ctx: &mut Context<Self>) {
         let Committed { written, authors } = committed;
         match written {
-            Ok(records) => self.publish(records, ctx),
+            Ok(records) => {
+                let unknown = |author: &Asked| matches!(author.truth, Err(VaultError::Unknown));
+                let unknown = authors.iter().any(unknown);
+                self.publish(records, ctx);
+                if unknown {
+                    // Of one that was written alone nobody could tell.
+                    return self.look_again(ctx);
+                }
+            }
             Err(error) => {
                 let mutations = authors.len();
                 warn!(vault.id = %self.id, %error, mutations, "a batch was not written");

@@ -52,13 +52,12 @@ story('readers who join at random while eight write through both doors all see o
   }
 });
 
-story('who joins again while still being told what was missed is told all of that first', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
+story('who joins again while still being told what was missed is told all of that first', async (world) => {
+  const ana = world.user('ana');
   const many = 300;
-  for (const _ of range(1, many / 10)) await Promise.all(range(1, 10).map(() => byHttp(ana).create(shared, PAPER)));
+  const shared = await filled(world, ana, many);
 
-  const listener = await socket(ana);
+  const listener = await world.socket(ana);
   listener.tell('vault:join', { vaultId: shared.id, since: 0 });
   listener.tell('vault:join', shared.id);
   assert.equal((await listener.hears('vault:joined')).replayed, many);
@@ -93,6 +92,46 @@ story('who is removed in the middle of a stream hears nothing after his own memb
     assert.deepEqual(events.map(({ seq }) => seq), range(shared.seq + 1, events.at(-1).seq));
     assert.equal(events.at(-1).event, 'member:removed');
     assert.equal(events.at(-1).payload.member.userId, id);
+  }
+});
+
+/** A vault of so many sources. */
+async function filled({ vault }, owner, many) {
+  const shared = await vault(owner);
+  for (const _ of range(1, many / 10)) await Promise.all(range(1, 10).map(() => byHttp(owner).create(shared, PAPER)));
+  return { ...shared, seq: many };
+}
+
+story('who was removed once and is a member again hears what came before and after', async (world) => {
+  const [ana, ben] = [world.user('ana'), world.user('ben')];
+  const shared = await filled(world, ana, 40);
+  const members = `/api/vaults/${shared.id}/members`;
+  const add = async () => (await ana.post(members, { userId: ben.id, role: 'viewer' })).is(201);
+  await add();
+  (await ana.delete(`${members}/${ben.id}`)).is(204);
+  for (const _ of range(1, 40)) await byHttp(ana).create(shared, PAPER);
+  await add();
+
+  const listener = await world.socket(ben);
+  const { seq, replayed } = await listener.join(shared, { since: 0 });
+  assert.equal(replayed, seq);
+  await listener.reaches(shared, seq);
+  assert.deepEqual(listener.eventsOf(shared).map((event) => event.seq), range(1, seq));
+  assert(!listener.names.includes('error'));
+});
+
+story('who is still told what was missed when the vault is deleted hears that, too', async (world) => {
+  const ana = world.user('ana');
+  const shared = await filled(world, ana, 400);
+  const live = await world.socket(ana);
+  await live.join(shared);
+  const behind = await Promise.all(range(1, 6).map(() => world.socket(ana)));
+  for (const listener of behind) listener.tell('vault:join', { vaultId: shared.id, since: 0 });
+  for (const listener of behind) await listener.hears('vault:joined');
+  const { seq } = (await ana.delete(`/api/vaults/${shared.id}`)).is(204);
+  for (const listener of behind) {
+    await listener.hears('vault:deleted');
+    assert.deepEqual(listener.eventsOf(shared).map((event) => event.seq), range(1, seq));
   }
 });
 

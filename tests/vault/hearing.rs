@@ -24,7 +24,15 @@ async fn a_sink_without_room_falls_behind_and_loses_nothing() {
 
     slow.make_room(usize::MAX);
     vault.caught_up(slow.id());
-    slow.attach_again(&vault, "ana", ana, Attach::Resume(Seq(2)));
+    slow.attach_again(
+        &vault,
+        "ana",
+        ana,
+        Attach::Resume {
+            after: Seq(2),
+            joined_at: Seq::ZERO,
+        },
+    );
     vault.posts(1).await;
     assert_eq!(slow.events(10).await, places(2, 11));
 }
@@ -89,7 +97,15 @@ async fn read_on(
                 q += 1;
                 assert_eq!(record.seq.0, q);
             }
-            Body::More => ear.attach_again(vault, "ana", ana, Attach::Resume(Seq(q))),
+            Body::More => ear.attach_again(
+                vault,
+                "ana",
+                ana,
+                Attach::Resume {
+                    after: Seq(q),
+                    joined_at: Seq::ZERO,
+                },
+            ),
             other => panic!("{other:?}"),
         }
     }
@@ -154,7 +170,15 @@ async fn who_was_removed_while_his_sink_was_behind_hears_it_when_it_has_caught_u
     ear.make_room(usize::MAX);
     vault.caught_up(ear.id());
     for q in [Seq(1), Seq(3)] {
-        ear.attach_again(&vault, "ben", ben, Attach::Resume(q));
+        ear.attach_again(
+            &vault,
+            "ben",
+            ben,
+            Attach::Resume {
+                after: q,
+                joined_at: Seq::ZERO,
+            },
+        );
         assert_eq!(ear.events(4 - q.0 as usize).await, places(q.0, 3));
         assert!(matches!(ear.body().await, Body::Removed));
     }
@@ -177,7 +201,15 @@ async fn when_a_vault_is_deleted_everybody_hears_it_also_who_was_behind() {
 
     slow.make_room(usize::MAX);
     vault.caught_up(slow.id());
-    slow.attach_again(&vault, "ana", ana, Attach::Resume(Seq(0)));
+    slow.attach_again(
+        &vault,
+        "ana",
+        ana,
+        Attach::Resume {
+            after: Seq(0),
+            joined_at: Seq::ZERO,
+        },
+    );
     assert_eq!(slow.events(2).await, places(1, 2));
     assert!(matches!(slow.body().await, Body::Closed));
     slow.attach(&vault, "ana", Attach::Join);

@@ -97,7 +97,15 @@ async fn a_vault_whose_actor_died_is_opened_again_and_its_listeners_miss_nothing
         .unwrap();
     assert_eq!(answer.seq, Seq(3));
     ear.fell_behind().await;
-    ear.attach_again(&vault, "ana", ana, Attach::Resume(Seq(2)));
+    ear.attach_again(
+        &vault,
+        "ana",
+        ana,
+        Attach::Resume {
+            after: Seq(2),
+            joined_at: Seq::ZERO,
+        },
+    );
     assert_eq!(ear.events_after(&vault, ana, 2, 1).await, [3]);
     vault.posts(2).await;
     assert_eq!(ear.events_after(&vault, ana, 3, 2).await, places(4, 5));
@@ -119,7 +127,15 @@ async fn a_successor_waits_for_the_transaction_of_the_dead() {
     assert!(matches!(waiting.await, Err(VaultError::Unavailable)));
 
     // The mutation in flight is answered when its transaction has ended, not when its actor has.
-    ear.attach_again(&vault, "ana", ana, Attach::Resume(Seq(0)));
+    ear.attach_again(
+        &vault,
+        "ana",
+        ana,
+        Attach::Resume {
+            after: Seq(0),
+            joined_at: Seq::ZERO,
+        },
+    );
     lock.rollback().await.unwrap();
     assert_eq!(in_flight.await.unwrap().seq, Seq(1));
     vault.posts(1).await;

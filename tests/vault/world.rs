@@ -391,7 +391,15 @@ impl Ear {
                 },
                 Heard::FellBehind(_) => {
                     vault.caught_up(self.id());
-                    self.attach_again(vault, "ana", ana, Attach::Resume(Seq(last)));
+                    self.attach_again(
+                        vault,
+                        "ana",
+                        ana,
+                        Attach::Resume {
+                            after: Seq(last),
+                            joined_at: Seq::ZERO,
+                        },
+                    );
                 }
             }
         }
