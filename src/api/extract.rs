@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::{
     auth::Credentials,
@@ -20,14 +20,7 @@ impl FromRequest for Caller {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let headers = request.headers();
-        let bearer = headers
-            .get(header::AUTHORIZATION)
-            .map(|value| value.as_bytes());
-        let cookies = headers
-            .get_all(header::COOKIE)
-            .map(|value| value.as_bytes());
-        let credentials = Credentials::from_headers(bearer, cookies);
+        let credentials = Credentials::of(request.headers());
         let api = Api::of(request);
         Box::pin(async move {
             let session = api.gate.admit(&credentials).await?;

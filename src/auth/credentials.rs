@@ -8,6 +8,8 @@
 
 use std::collections::HashMap;
 
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+
 /// The session cookies by their names, in the order in which they are looked for.
 const COOKIES: [&str; 4] = [
     "__Secure-authjs.session-token",
@@ -32,6 +34,14 @@ pub enum Source {
 pub struct Credentials(Option<(Source, String)>);
 
 impl Credentials {
+    /// What a request's headers bring.
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self::from_headers(
+            headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+            headers.get_all(COOKIE).map(HeaderValue::as_bytes),
+        )
+    }
+
     /// What the headers bring: `Authorization`, where there is one, and every `Cookie` header.
     pub fn from_headers<'a>(
         authorization: Option<&[u8]>,

@@ -160,7 +160,7 @@ impl Connection {
         if let Some(seat) = self.0.seats.borrow_mut().remove(id) {
             for ack in self.0.context.relay.leave(id, seat) {
                 let problem = Problem::new(Code::Conflict, "Left before the join was done");
-                let error = protocol::Error::new(problem, "vault:join", Some(id.clone()));
+                let error = protocol::Error::new(problem, protocol::JOIN, Some(id.clone()));
                 acknowledge(ack, &error.acknowledgement());
             }
         }
@@ -227,7 +227,7 @@ impl Connection {
     fn fail(&self, problem: Problem, about: About) {
         let About { event, vault, ack } = about;
         let error = protocol::Error::new(problem, &event, vault);
-        emit(&self.0.socket, "error", &error);
+        emit(&self.0.socket, protocol::ERROR, &error);
         if let Some(ack) = ack {
             acknowledge(ack, &error.acknowledgement());
         }

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use actix_web::http::header;
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tracing::debug;
@@ -109,15 +108,7 @@ impl Namespace for Gateway {
 
 /// Who shows up, by the auth payload or by the request that opened the Engine.IO session.
 fn credentials(request: &OpenRequest, auth: &Value) -> Credentials {
-    let headers = request.headers();
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .map(|value| value.as_bytes());
-    let cookies = headers
-        .get_all(header::COOKIE)
-        .map(|value| value.as_bytes());
-    Credentials::from_headers(bearer, cookies)
-        .with_payload(auth.get("token").and_then(Value::as_str))
+    Credentials::of(&request.headers()).with_payload(auth.get("token").and_then(Value::as_str))
 }
 
 /// A connected user, until his session ends.

@@ -20,6 +20,15 @@ use crate::{
 /// The contract's events are all in the default namespace.
 pub const NAMESPACE: &str = "/";
 
+/// The event that asks for a join.
+pub(super) const JOIN: &str = "vault:join";
+
+/// The event that confirms a join.
+pub(super) const JOINED: &str = "vault:joined";
+
+/// The event that tells what went wrong.
+pub(super) const ERROR: &str = "error";
+
 /// What a client asks for.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -52,7 +61,7 @@ impl Request {
     pub(super) fn parse(event: &str, args: &[Value]) -> Result<Self, Problem> {
         let arg = args.first();
         match event {
-            "vault:join" => {
+            JOIN => {
                 let vault = vault_in(arg)?;
                 let attach = attach(arg)?;
                 Ok(Self::Join { vault, attach })

@@ -239,7 +239,11 @@ impl Relay {
             Body::Live => seat.live = true,
             Body::Lost => seat.socket.close(OUT_OF_STEP),
             Body::Removed => {
-                emit(&seat.socket, "error", &protocol::Error::removed(vault));
+                emit(
+                    &seat.socket,
+                    protocol::ERROR,
+                    &protocol::Error::removed(vault),
+                );
                 room.end(id);
             }
             Body::Closed => room.end(id),

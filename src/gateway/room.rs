@@ -22,9 +22,6 @@ use super::protocol::{self, JoinedPayload};
 /// Why a transport is closed: its client comes back and joins again.
 pub(super) const OUT_OF_STEP: CloseReason = CloseReason::Application("out of step");
 
-/// The event that asks for a join.
-const JOIN: &str = "vault:join";
-
 /// The subscriptions of one vault.
 pub(super) struct Room {
     pub vault: VaultHandle,
@@ -81,8 +78,8 @@ impl Room {
             return;
         };
         let problem = Problem::from(refused.error);
-        let error = protocol::Error::new(problem, JOIN, Some(vault.clone()));
-        emit(&seat.socket, "error", &error);
+        let error = protocol::Error::new(problem, protocol::JOIN, Some(vault.clone()));
+        emit(&seat.socket, protocol::ERROR, &error);
         if let Some(ack) = join.ack {
             acknowledge(ack, &error.acknowledgement());
         }
@@ -140,7 +137,7 @@ impl Seat {
         (self.q, self.joined_at) = (Some(joined.after()), joined.seq);
         self.live = joined.replayed.is_none();
         let mut payload = JoinedPayload::new(vault, joined, epoch);
-        emit(&self.socket, "vault:joined", &payload);
+        emit(&self.socket, protocol::JOINED, &payload);
         if let Some(ack) = join.ack {
             payload.ok = Some(true);
             acknowledge(ack, &payload);
