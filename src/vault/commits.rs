@@ -212,7 +212,8 @@ impl VaultActor {
     /// Learns from the journal what became of a commit that nobody could tell of, and publishes what it finds.
     fn look_again(&mut self, ctx: &mut Context<Self>) {
         let Standing::Open { vault, .. } = &self.standing else {
-            return;
+            // The vault is no more, so there is nothing left to learn.
+            return self.go_on(ctx);
         };
         let missed = missed(self.journal.clone(), self.id.clone(), vault.head);
         ctx.spawn(missed.into_actor(self).map(|found, this, ctx| match found {
