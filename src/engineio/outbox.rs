@@ -3,7 +3,7 @@
 //! Whoever has something to say pushes; a single pump, which belongs to the transport, takes frames out: a websocket's
 //! one by one, saying when each has been handed on (until then it counts against the bounds), a poll all at once.
 //! A frame too many cuts the outbox: everything in it is freed at once, for a peer that does not read would keep it
-//! for ever.
+//! for ever. Who has much to say can wait until there is room.
 //!
 //! The outbox never leaves its worker thread, so there is nothing to lock.
 
@@ -14,6 +14,9 @@ use std::{
     rc::Rc,
     task::{Context, Poll, Waker},
 };
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
 use super::{config::Config, error::CloseReason, frame::Frame};
 
@@ -32,6 +35,13 @@ struct Inner {
     events: usize,
     bytes: usize,
     pump: Option<Waker>,
+    patient: Vec<Patient>,
+}
+
+/// Someone who waits until no more frames than this wait for the pump.
+struct Patient {
+    at_most: usize,
+    told: oneshot::Sender<()>,
 }
 
 #[derive(Clone, Copy)]
@@ -78,6 +88,7 @@ impl Outbox {
             events: 0,
             bytes: 0,
             pump: None,
+            patient: Vec::new(),
         };
         Self {
             config,
@@ -109,6 +120,7 @@ impl Outbox {
         let open = matches!(inner.state, State::Open);
         if open {
             inner.state = State::Sealed;
+            inner.tell_patient();
         }
         open
     }
@@ -120,6 +132,7 @@ impl Outbox {
             State::Open | State::Sealed if reason.is_orderly() => {
                 inner.state = State::Finishing(reason);
                 inner.wake();
+                inner.tell_patient();
             }
             State::Open | State::Sealed => inner.cut(reason),
             State::Finishing(_) | State::Cut(_) => {}
@@ -146,7 +159,19 @@ impl Outbox {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.inner.borrow().state, State::Open)
+        self.inner.borrow().is_open()
+    }
+
+    /// Waits until no more than `at_most` frames are left in it, or it takes no more.
+    pub(super) fn drained(&self, at_most: usize) -> impl Future<Output = ()> + use<> {
+        let mut inner = self.inner.borrow_mut();
+        let (told, news) = oneshot::channel();
+        // Who has stopped waiting must not pile up.
+        inner.patient.retain(|one| !one.told.is_closed());
+        inner.patient.push(Patient { at_most, told });
+        inner.tell_patient();
+        // An outbox that is gone tells nobody, but lets go of everybody.
+        news.map(|_drained_or_gone| ())
     }
 
     /// What the pump does next; only one pump may ask.
@@ -180,6 +205,7 @@ impl Outbox {
             return Poll::Pending;
         }
         (inner.events, inner.bytes) = (0, 0);
+        inner.tell_patient();
         Poll::Ready((mem::take(&mut inner.queue), ended))
     }
 
@@ -199,6 +225,7 @@ impl Outbox {
         // A cut has set both to zero while the frame was with the pump.
         inner.events = inner.events.saturating_sub(1);
         inner.bytes = inner.bytes.saturating_sub(bytes);
+        inner.tell_patient();
     }
 }
 
@@ -215,114 +242,25 @@ impl Inner {
         self.events = 0;
         self.bytes = 0;
         self.wake();
+        self.tell_patient();
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Tells who waits for room and has it, or will never have it.
+    fn tell_patient(&mut self) {
+        if self.patient.is_empty() {
+            return;
+        }
+        let (events, open) = (self.events, self.is_open());
+        let ready = |one: &mut Patient| !open || events <= one.at_most;
+        for one in self.patient.extract_if(.., ready) {
+            let _waits_no_more = one.told.send(());
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::task::{noop_waker, noop_waker_ref};
-
-    use super::*;
-
-    fn outbox(events: usize, bytes: usize) -> Outbox {
-        Outbox::new(Rc::new(Config {
-            outbox_events: events,
-            outbox_bytes: bytes,
-            ..Config::default()
-        }))
-    }
-
-    fn next(outbox: &Outbox) -> Option<String> {
-        match outbox.poll_next(&mut Context::from_waker(&noop_waker())) {
-            Poll::Ready(Next::Send(Frame::Text(text))) => Some(text.to_string()),
-            Poll::Ready(Next::Send(Frame::Binary(_))) => Some("binary".into()),
-            Poll::Ready(Next::Farewell(reason)) => Some(format!("farewell: {reason}")),
-            Poll::Ready(Next::Stop(reason)) => Some(format!("stop: {reason}")),
-            Poll::Pending => None,
-        }
-    }
-
-    #[test]
-    fn frames_leave_in_the_order_they_came() {
-        let outbox = outbox(8, 100);
-        outbox.push(Frame::message("a"));
-        outbox.push(Frame::message("b"));
-        assert_eq!(next(&outbox).as_deref(), Some("4a"));
-        assert_eq!(next(&outbox).as_deref(), Some("4b"));
-        assert_eq!(next(&outbox), None);
-    }
-
-    #[test]
-    fn a_frame_counts_until_it_was_handed_on() {
-        let outbox = outbox(2, 100);
-        outbox.push(Frame::message("a"));
-        next(&outbox);
-        assert_eq!(outbox.waiting(), (1, 2));
-        outbox.sent(2);
-        assert_eq!(outbox.waiting(), (0, 0));
-    }
-
-    #[test]
-    fn one_frame_too_many_cuts_it_and_frees_all() {
-        let outbox = outbox(2, 100);
-        assert_eq!(outbox.push(Frame::message("a")), Pushed::Queued);
-        assert_eq!(outbox.push(Frame::message("b")), Pushed::Queued);
-        assert_eq!(outbox.push(Frame::message("c")), Pushed::Overflowed);
-        assert_eq!(outbox.push(Frame::message("d")), Pushed::Dropped);
-        assert_eq!(outbox.waiting(), (0, 0));
-        assert_eq!(next(&outbox).as_deref(), Some("stop: slow"));
-    }
-
-    #[test]
-    fn one_byte_too_many_does_the_same() {
-        let outbox = outbox(8, 3);
-        assert_eq!(outbox.push(Frame::message("a")), Pushed::Queued);
-        assert_eq!(outbox.push(Frame::message("b")), Pushed::Overflowed);
-    }
-
-    #[test]
-    fn an_orderly_end_lets_what_is_queued_leave_first() {
-        let outbox = outbox(8, 100);
-        outbox.push(Frame::message("a"));
-        assert!(outbox.seal());
-        assert!(!outbox.seal());
-        outbox.finish(CloseReason::Shutdown);
-        assert_eq!(outbox.push(Frame::message("late")), Pushed::Dropped);
-        assert_eq!(next(&outbox).as_deref(), Some("4a"));
-        assert_eq!(
-            next(&outbox).as_deref(),
-            Some("farewell: server shutting down")
-        );
-    }
-
-    #[test]
-    fn a_poll_takes_everything_at_once_and_the_end_behind_it() {
-        let outbox = outbox(8, 100);
-        let mut cx = Context::from_waker(noop_waker_ref());
-        assert!(outbox.poll_all(&mut cx).is_pending());
-
-        outbox.push(Frame::message("a"));
-        outbox.push(Frame::message("b"));
-        let Poll::Ready((frames, None)) = outbox.poll_all(&mut cx) else {
-            panic!("two frames wait, and no end");
-        };
-        assert_eq!(frames.len(), 2);
-        assert_eq!(outbox.waiting(), (0, 0));
-
-        outbox.push(Frame::message("c"));
-        outbox.finish(CloseReason::Forced);
-        let Poll::Ready((frames, Some(CloseReason::Forced))) = outbox.poll_all(&mut cx) else {
-            panic!("a frame waits, and the end");
-        };
-        assert_eq!(frames.len(), 1);
-    }
-
-    #[test]
-    fn an_orderly_end_can_still_be_cut_short() {
-        let outbox = outbox(8, 100);
-        outbox.push(Frame::message("a"));
-        outbox.finish(CloseReason::Shutdown);
-        outbox.cut();
-        assert_eq!(next(&outbox).as_deref(), Some("stop: server shutting down"));
-    }
-}
+mod tests;

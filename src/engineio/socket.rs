@@ -82,6 +82,13 @@ impl Socket {
         self.0.outbox.waiting()
     }
 
+    /// Waits until no more than `at_most` frames wait for this socket: the way to send without end and without being
+    /// closed as [slow](CloseReason::Slow). At the end of the session the wait is over as well, so look at
+    /// [`is_open`](Socket::is_open) behind it.
+    pub fn drained(&self, at_most: usize) -> impl Future<Output = ()> + use<> {
+        self.0.outbox.drained(at_most)
+    }
+
     pub(super) fn outbox(&self) -> &Outbox {
         &self.0.outbox
     }

@@ -139,6 +139,25 @@ impl Socket {
         self.0.engine.waiting()
     }
 
+    /// Waits until no more than `at_most` frames wait for this client, in all namespaces: the way to send without end
+    /// and without being closed as [slow](CloseReason::Slow). When the client is gone the wait is over as well, so look
+    /// at [`is_connected`](Socket::is_connected) behind it.
+    ///
+    /// ```
+    /// # use vaultcast::socketio::Socket;
+    /// async fn count(socket: Socket) {
+    ///     for number in 0_u64.. {
+    ///         socket.drained(16).await;
+    ///         if !socket.is_connected() || socket.emit("number", &number).is_err() {
+    ///             return;
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn drained(&self, at_most: usize) -> impl Future<Output = ()> + use<> {
+        self.0.engine.drained(at_most)
+    }
+
     /// Answers the CONNECT, and lets out what waited for that.
     pub(super) fn join(&self) {
         let mut phase = self.0.phase.borrow_mut();

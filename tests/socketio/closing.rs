@@ -132,6 +132,21 @@ async fn a_burst_leaves_whole_and_in_order() {
 }
 
 #[actix_web::test]
+async fn who_waits_for_room_sends_far_more_than_an_outbox_holds() {
+    let theatre = Theatre::open(Config {
+        outbox_events: 16,
+        ..patient()
+    });
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["stream"]"#).await;
+    for number in 0..10_000 {
+        assert_eq!(client.hear().await, format!(r#"42["number",{number}]"#));
+    }
+}
+
+#[actix_web::test]
 async fn a_panic_of_the_application_ends_that_one_connection() {
     let theatre = Theatre::open(patient());
     let mut bystander = theatre.server.socketio().await;

@@ -101,6 +101,15 @@ impl Events for Actor {
                     self.socket.emit("number", &number).unwrap();
                 }
             }
+            "stream" => {
+                let socket = self.socket.clone();
+                actix_web::rt::spawn(async move {
+                    for number in 0..10_000 {
+                        socket.drained(8).await;
+                        socket.emit("number", &number).unwrap();
+                    }
+                });
+            }
             "pages" => {
                 let page = format!("\"{}\"", "x".repeat(16 * 1024));
                 let args = [page.as_str(), r#"{"_placeholder":true,"num":0}"#];
