@@ -23,7 +23,7 @@ use crate::{
 use super::{
     protocol::{self, Done, Request},
     relay::Relay,
-    room::{acknowledge, emit},
+    room::{Listener, acknowledge, emit},
 };
 
 /// How many events of one socket wait for a look-up before more are refused.
@@ -44,6 +44,7 @@ pub(super) struct Connection(Rc<Inner>);
 struct Inner {
     context: Context,
     socket: Socket,
+    listener: Listener,
     by: Principal,
     /// The seats taken; the relay knows which of them still are.
     seats: RefCell<HashMap<VaultId, SubscriberId>>,
@@ -69,6 +70,7 @@ impl Connection {
     pub(super) fn new(context: Context, socket: Socket, by: Principal) -> Self {
         Self(Rc::new(Inner {
             context,
+            listener: Listener::new(socket.clone(), by.id.clone()),
             socket,
             by,
             seats: RefCell::default(),
@@ -145,7 +147,7 @@ impl Connection {
         let seat = context.relay.join(
             context.vaults.open(&id),
             seat,
-            (&self.0.socket, &self.0.by.id),
+            &self.0.listener,
             (attach, about.ack),
         );
         let mut seats = self.0.seats.borrow_mut();

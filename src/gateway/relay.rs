@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     rc::Rc,
     sync::{
         Arc,
@@ -19,25 +19,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::error;
 
 use crate::{
-    domain::{Seq, SubscriberId, UserId, VaultId},
-    socketio::{Ack, Socket},
+    domain::{SubscriberId, VaultId},
+    socketio::Ack,
     vault::{
-        Attach, Audience, Body, Delivery, Full, Refused, Sink, SinkId, Subscription, VaultError,
-        VaultHandle,
+        Attach, Attached, Audience, Body, Delivery, Full, PAGE, Sink, SinkId, Subscription, Then,
+        VaultError, VaultHandle,
     },
 };
 
 use super::{
     protocol,
-    room::{Asked, Join, OUT_OF_STEP, Patience, Room, Seat, emit},
+    room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Room, Seat, Task, Turns, emit},
 };
-
-/// While more frames than this wait for a socket, it is not told more of what it missed.
-const ENOUGH: usize = 16;
-
-/// How long until it is looked again whether they have left: at first, and at most.
-const PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The sockets of one worker thread and what they are subscribed to. A clone is the same relay.
 #[derive(Clone)]
@@ -48,6 +41,8 @@ struct Inner {
     epoch: String,
     /// How long a join may wait for its vault.
     patience: Duration,
+    /// How many pages may be on their way here from one vault.
+    pages: usize,
     rooms: RefCell<HashMap<VaultId, Room>>,
     /// Vaults whose rooms are to be attached again when everything before has been worked off.
     behind: RefCell<HashSet<VaultId>>,
@@ -67,9 +62,12 @@ impl Relay {
                     id,
                     addr: ctx.address(),
                     places: Arc::new(Semaphore::new(capacity)),
+                    capacity,
                 }),
                 epoch: epoch.to_owned(),
                 patience,
+                // Most of the places are for what happens meanwhile.
+                pages: (capacity / 4 / PAGE).max(1),
                 rooms: RefCell::default(),
                 behind: RefCell::default(),
                 tickets: Cell::new(0),
@@ -86,75 +84,96 @@ impl Relay {
         &self,
         vault: VaultHandle,
         seat: Option<SubscriberId>,
-        (socket, user): (&Socket, &UserId),
+        listener: &Listener,
         (attach, ack): (Attach, Option<Ack>),
     ) -> SubscriberId {
-        let ticket = self.0.tickets.get();
-        self.0.tickets.set(ticket + 1);
         let mut rooms = self.0.rooms.borrow_mut();
         let room = rooms.entry(vault.id().clone()).or_insert_with(|| Room {
             vault,
             seats: HashMap::new(),
+            pages: Arc::new(Semaphore::new(self.0.pages)),
         });
-        let subscriber = seat
+        let id = seat
             .filter(|seat| room.seats.contains_key(seat))
             .unwrap_or_else(new_subscriber);
-        let seat = room.seats.entry(subscriber).or_insert_with(|| Seat {
-            socket: socket.clone(),
-            user: user.clone(),
-            q: None,
-            joined_at: Seq::ZERO,
-            live: false,
-            joins: VecDeque::new(),
-            asked: None,
-        });
+        let new = || Seat::new(listener.clone());
+        let seat = room.seats.entry(id).or_insert_with(new);
         seat.joins.push_back(Join {
-            ticket,
             attach,
             ack,
+            patience: None,
         });
-        self.ask_next(&room.vault, (subscriber, seat));
-        subscriber
+        self.attend(room, id);
+        id
     }
 
-    /// Asks the vault for the socket's next join, when it is its turn.
-    fn ask_next(&self, vault: &VaultHandle, (subscriber, seat): (SubscriberId, &mut Seat)) {
-        let Some(Join { ticket, attach, .. }) = seat.next() else {
+    /// Asks the vault for what a seat needs next, when nothing is under way for it: at once, or when it is its turn.
+    fn attend(&self, room: &mut Room, id: SubscriberId) {
+        let Some(seat) = room.seats.get_mut(&id).filter(|seat| seat.errand.is_none()) else {
             return;
         };
-        let (ticket, attach) = (*ticket, attach.clone());
-        seat.asked = Some(Asked {
-            ticket,
-            _patience: self.patience(vault.id().clone(), subscriber, ticket),
-        });
-        self.subscribe(vault, (subscriber, seat), ticket, attach);
+        let Some(attach) = seat.need() else {
+            return;
+        };
+        if attach == Attach::Join {
+            return self.ask((&room.vault, id, seat), attach, None);
+        }
+        if let Some(turns) = seat.listener.try_turns(&room.pages) {
+            return self.ask((&room.vault, id, seat), attach, Some(turns));
+        }
+        let turns = seat.listener.clone().turns(room.pages.clone());
+        let (this, vault) = (self.clone(), room.vault.clone());
+        seat.errand = Some(Errand::Waiting(Task(actix::spawn(async move {
+            let turns = turns.await;
+            let mut rooms = this.0.rooms.borrow_mut();
+            let room = rooms.get_mut(vault.id());
+            if let Some(seat) = room.and_then(|room| room.seats.get_mut(&id)) {
+                seat.errand = None; // this, which has nothing left to wait for
+                if let Some(attach) = seat.need() {
+                    this.ask((&vault, id, seat), attach, turns);
+                }
+            }
+        }))));
     }
 
-    fn subscribe(
+    fn ask(
         &self,
-        vault: &VaultHandle,
-        (subscriber, seat): (SubscriberId, &Seat),
-        ticket: u64,
+        (vault, id, seat): (&VaultHandle, SubscriberId, &mut Seat),
         attach: Attach,
+        turns: Option<Turns>,
     ) {
+        let ticket = self.0.tickets.get();
+        self.0.tickets.set(ticket + 1);
+        let joins = !matches!(attach, Attach::Resume { .. });
+        if joins && let Some(join) = seat.joins.front_mut() {
+            let patience = || self.patience(vault.id().clone(), id);
+            join.patience.get_or_insert_with(patience);
+        }
+        seat.errand = Some(Errand::Asked(Asked {
+            ticket,
+            joins,
+            _turns: turns,
+        }));
         let subscription = Subscription {
-            subscriber,
-            user: seat.user.clone(),
+            subscriber: id,
+            user: seat.listener.user.clone(),
             ticket,
             attach,
         };
         vault.subscribe(subscription, self.0.sink.clone());
     }
 
-    fn patience(&self, vault: VaultId, subscriber: SubscriberId, ticket: u64) -> Patience {
+    fn patience(&self, vault: VaultId, id: SubscriberId) -> Task {
         let this = self.clone();
-        Patience(actix::spawn(async move {
+        Task(actix::spawn(async move {
             tokio::time::sleep(this.0.patience).await;
-            let error = VaultError::Busy;
             let mut rooms = this.0.rooms.borrow_mut();
             if let Some(room) = rooms.get_mut(&vault) {
-                room.refuse(&vault, subscriber, Refused { ticket, error });
-                this.go_on_joining(room, subscriber);
+                if let Some(seat) = room.seats.get_mut(&id) {
+                    seat.give_up();
+                }
+                room.refuse(&vault, id, VaultError::Busy);
+                this.attend(room, id);
                 forget_if_empty(&mut rooms, &vault);
             }
         }))
@@ -190,20 +209,21 @@ impl Relay {
             return; // everybody has left meanwhile
         };
         match (&notice.body, to) {
-            (Body::Event(record), to) => {
+            (Body::Event(record), Audience::Everyone) => {
                 let frame = notice.wire(|_| protocol::event(record));
-                match to {
-                    Audience::Everyone => {
-                        for seat in room.seats.values_mut().filter(|seat| seat.live) {
-                            seat.event(&vault, record, &frame);
-                        }
-                    }
-                    Audience::Only(ids) => {
-                        for id in ids {
-                            if let Some(seat) = room.seats.get_mut(&id) {
-                                seat.event(&vault, record, &frame);
-                            }
-                        }
+                for seat in room.seats.values_mut().filter(|seat| seat.live) {
+                    seat.event(&vault, record, &frame);
+                }
+            }
+            (Body::Attached(attached), Audience::Only(ids)) => {
+                for id in ids {
+                    self.attached(room, id, attached);
+                }
+            }
+            (Body::Removed, Audience::Only(ids)) => {
+                for id in ids {
+                    if room.seats.get(&id).is_some_and(|seat| seat.live) {
+                        self.removed(room, id);
                     }
                 }
             }
@@ -211,71 +231,51 @@ impl Relay {
                 // Who is still told what he missed comes to the end by himself; a join under way is about to be refused.
                 room.seats
                     .retain(|_, seat| !seat.live || seat.keep_joining());
-                for (id, seat) in &mut room.seats {
-                    self.ask_next(&room.vault, (*id, seat));
-                }
-                forget_if_empty(&mut rooms, &vault);
             }
-            (body, Audience::Only(ids)) => {
-                for id in ids {
-                    self.tell(room, &vault, id, body);
-                }
-                forget_if_empty(&mut rooms, &vault);
-            }
-            (body, Audience::Everyone) => {
-                error!(vault.id = %vault, ?body, "a notice for one was sent to everybody");
+            (body, to) => {
+                error!(vault.id = %vault, ?to, ?body, "a notice for others");
             }
         }
+        forget_if_empty(&mut rooms, &vault);
     }
 
-    fn tell(&self, room: &mut Room, vault: &VaultId, id: SubscriberId, body: &Body) {
+    /// The vault has answered what was asked for a seat.
+    fn attached(&self, room: &mut Room, id: SubscriberId, attached: &Attached) {
+        let vault = room.vault.id().clone();
         let Some(seat) = room.seats.get_mut(&id) else {
             return; // it has left meanwhile
         };
-        match body {
-            Body::Joined(joined) => seat.joined(vault, joined, &self.0.epoch),
-            Body::Refused(refused) => room.refuse(vault, id, refused.clone()),
-            Body::More => self.go_on(vault.clone(), id, seat.socket.clone()),
-            Body::Live => seat.live = true,
-            Body::Lost => seat.socket.close(OUT_OF_STEP),
-            Body::Removed => {
-                emit(
-                    &seat.socket,
-                    protocol::ERROR,
-                    &protocol::Error::removed(vault),
-                );
+        if !seat.answered(attached.ticket) {
+            return;
+        }
+        if let Some(joined) = &attached.joined {
+            seat.joined(&vault, joined, &self.0.epoch);
+        }
+        for notice in &attached.events {
+            if let Body::Event(record) = &notice.body {
+                seat.event(&vault, record, &notice.wire(|_| protocol::event(record)));
+            }
+        }
+        match &attached.then {
+            Then::Live => seat.live = true,
+            Then::More => seat.live = false,
+            Then::Removed => self.removed(room, id),
+            Then::Closed => room.end(id),
+            Then::Lost => {
+                seat.listener.socket.close(OUT_OF_STEP);
                 room.end(id);
             }
-            Body::Closed => room.end(id),
-            Body::Event(_) => {}
+            Then::Refused(error) => room.refuse(&vault, id, error.clone()),
         }
-        self.go_on_joining(room, id);
+        self.attend(room, id);
     }
 
-    /// After whatever was told to a socket, its next join may have its turn.
-    fn go_on_joining(&self, room: &mut Room, id: SubscriberId) {
-        if let Some(seat) = room.seats.get_mut(&id) {
-            self.ask_next(&room.vault, (id, seat));
+    fn removed(&self, room: &mut Room, id: SubscriberId) {
+        if let Some(seat) = room.seats.get(&id) {
+            let error = protocol::Error::removed(room.vault.id());
+            emit(&seat.listener.socket, protocol::ERROR, &error);
         }
-    }
-
-    /// Asks for more of what a socket missed when it has room for it.
-    fn go_on(&self, vault: VaultId, id: SubscriberId, socket: Socket) {
-        let this = self.clone();
-        actix::spawn(async move {
-            let mut pause = PAUSE;
-            while socket.is_connected() && socket.waiting().0 > ENOUGH {
-                tokio::time::sleep(pause).await;
-                pause = LONGEST_PAUSE.min(2 * pause);
-            }
-            let rooms = this.0.rooms.borrow();
-            if let Some(room) = rooms.get(&vault)
-                && let Some(seat) = room.seats.get(&id)
-                && let Some(attach) = seat.resume()
-            {
-                this.subscribe(&room.vault, (id, seat), 0, attach);
-            }
-        });
+        room.end(id);
     }
 
     /// This relay was left out for a while, or the vault's actor died: everybody in the room is attached again where
@@ -287,14 +287,14 @@ impl Relay {
         let Some(room) = rooms.get_mut(vault.id()) else {
             return;
         };
-        for (id, seat) in &mut room.seats {
+        for seat in room.seats.values_mut() {
             seat.live = false;
-            if let Some(attach) = seat.resume() {
-                self.subscribe(vault, (*id, seat), 0, attach);
-            }
-            // What it was asked for may be lost: it is asked again.
-            seat.asked = None;
-            self.ask_next(vault, (*id, seat));
+            // Who waits for his turn keeps his place.
+            seat.forget_question();
+        }
+        let everybody: Vec<_> = room.seats.keys().copied().collect();
+        for id in everybody {
+            self.attend(room, id);
         }
     }
 }
@@ -317,7 +317,7 @@ impl Actor for RelayActor {
     type Context = Context<Self>;
 }
 
-/// A notice, with its place in the relay's queue.
+/// A notice, with its places in the relay's queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Deliver(
@@ -328,7 +328,7 @@ struct Deliver(
 impl Handler<Deliver> for RelayActor {
     type Result = ();
 
-    fn handle(&mut self, Deliver(delivery, _place): Deliver, _: &mut Self::Context) {
+    fn handle(&mut self, Deliver(delivery, _places): Deliver, _: &mut Self::Context) {
         self.0.deliver(delivery);
     }
 }
@@ -358,6 +358,7 @@ struct RelaySink {
     id: SinkId,
     addr: Addr<RelayActor>,
     places: Arc<Semaphore>,
+    capacity: usize,
 }
 
 impl Sink for RelaySink {
@@ -367,8 +368,11 @@ impl Sink for RelaySink {
 
     #[allow(clippy::disallowed_methods, reason = "bounded by places")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Full)?;
-        self.addr.do_send(Deliver(delivery, place));
+        let weight = delivery.weight().min(self.capacity);
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let places = self.places.clone().try_acquire_many_owned(weight);
+        let places = places.map_err(|_| Full)?;
+        self.addr.do_send(Deliver(delivery, places));
         Ok(())
     }
 

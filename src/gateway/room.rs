@@ -1,11 +1,21 @@
-//! Who of a worker thread's sockets sits in which vault, and what each has heard.
+//! Who of a worker thread's sockets sits in which vault, what each has heard, and what he needs next.
 //!
 //! For each subscription a seat keeps `q`, the last event that went into the socket's outbox: what is not after `q`
 //! is dropped, and a gap, which must never happen, closes the transport.
+//!
+//! A vault is asked for one thing at a time for each seat. What it answers may be a page of what the socket missed, so a
+//! question takes its [`Turns`] first: one socket is told one page at a time, when it has read what it was told before,
+//! and a room no more pages at once than the relay has places for.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 use tracing::error;
 
 use crate::{
@@ -14,7 +24,7 @@ use crate::{
     journal::Record,
     problem::Problem,
     socketio::{Ack, Frame, Socket},
-    vault::{Attach, Joined, Refused, VaultHandle},
+    vault::{Attach, Joined, VaultError, VaultHandle},
 };
 
 use super::protocol::{self, JoinedPayload};
@@ -22,16 +32,20 @@ use super::protocol::{self, JoinedPayload};
 /// Why a transport is closed: its client comes back and joins again.
 pub(super) const OUT_OF_STEP: CloseReason = CloseReason::Application("out of step");
 
+/// While more frames than this wait for a socket, it is not told more of what it missed.
+const ENOUGH: usize = 16;
+
 /// The subscriptions of one vault.
 pub(super) struct Room {
     pub vault: VaultHandle,
     pub seats: HashMap<SubscriberId, Seat>,
+    /// One for each page that may be on its way to this relay.
+    pub pages: Arc<Semaphore>,
 }
 
 /// One socket's subscription of one vault.
 pub(super) struct Seat {
-    pub socket: Socket,
-    pub user: UserId,
+    pub listener: Listener,
     /// The last event that went to the socket; none before it has joined.
     pub q: Option<Seq>,
     /// Where the vault stood when it joined.
@@ -40,46 +54,100 @@ pub(super) struct Seat {
     pub live: bool,
     /// Joins that the vault has not answered yet, oldest first.
     pub joins: VecDeque<Join>,
-    /// Which of them the vault was asked for. One at a time, and none while the socket is still told what it missed: a
-    /// join takes its place behind whatever is owed to the socket.
-    pub asked: Option<Asked>,
+    pub errand: Option<Errand>,
 }
 
-/// A join that the vault was asked for.
-pub(super) struct Asked {
-    pub ticket: u64,
-    pub _patience: Patience,
+/// Who sits there. A clone is the same.
+#[derive(Clone)]
+pub(super) struct Listener {
+    pub socket: Socket,
+    pub user: UserId,
+    /// Held while a page is on its way to the socket, from whichever vault.
+    page: Arc<Semaphore>,
 }
 
 /// A join under way.
 pub(super) struct Join {
-    pub ticket: u64,
     pub attach: Attach,
     pub ack: Option<Ack>,
+    /// Gives it up when it has waited too long for its vault; from when the vault was first asked.
+    pub patience: Option<Task>,
 }
 
-/// Gives a join up when it has waited too long, unless it is dropped before.
-pub(super) struct Patience(pub JoinHandle<()>);
+/// What is being done for a seat.
+pub(super) enum Errand {
+    /// It waits for its turns.
+    Waiting(#[allow(dead_code, reason = "runs while it is held")] Task),
+    /// The vault was asked.
+    Asked(Asked),
+}
 
-impl Drop for Patience {
+/// A question to a vault.
+pub(super) struct Asked {
+    /// Comes back in the answer; any other answer is to a question that is void.
+    pub ticket: u64,
+    /// Whether it is the oldest join.
+    pub joins: bool,
+    /// Given back with the answer.
+    pub _turns: Option<Turns>,
+}
+
+/// The right to ask for what may be a page.
+pub(super) struct Turns {
+    _listener: OwnedSemaphorePermit,
+    _room: OwnedSemaphorePermit,
+}
+
+/// Something that goes on beside, unless this is dropped before.
+pub(super) struct Task(pub JoinHandle<()>);
+
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
+impl Listener {
+    pub(super) fn new(socket: Socket, user: UserId) -> Self {
+        let page = Arc::new(Semaphore::new(1));
+        Self { socket, user, page }
+    }
+
+    /// The turns, if they can be had at once.
+    pub(super) fn try_turns(&self, room: &Arc<Semaphore>) -> Option<Turns> {
+        let has_room = self.socket.waiting().0 <= ENOUGH;
+        let listener = has_room.then(|| self.page.clone().try_acquire_owned().ok())??;
+        let room = room.clone().try_acquire_owned().ok()?;
+        Some(Turns {
+            _listener: listener,
+            _room: room,
+        })
+    }
+
+    /// Waits for the turns.
+    pub(super) async fn turns(self, room: Arc<Semaphore>) -> Option<Turns> {
+        let listener = self.page.acquire_owned().await.ok()?;
+        self.socket.drained(ENOUGH).await;
+        let room = room.acquire_owned().await.ok()?;
+        Some(Turns {
+            _listener: listener,
+            _room: room,
+        })
+    }
+}
+
 impl Room {
-    /// A join came to nothing: tells so, and frees the seat of who was not in before.
-    pub(super) fn refuse(&mut self, vault: &VaultId, id: SubscriberId, refused: Refused) {
+    /// The oldest join came to nothing: tells so, and frees the seat of who was not in before.
+    pub(super) fn refuse(&mut self, vault: &VaultId, id: SubscriberId, error: VaultError) {
         let Some(seat) = self.seats.get_mut(&id) else {
             return;
         };
-        // It may have been answered before, or given up.
-        let Some(join) = seat.take(refused.ticket) else {
+        let Some(join) = seat.joins.pop_front() else {
             return;
         };
-        let problem = Problem::from(refused.error);
+        let problem = Problem::from(error);
         let error = protocol::Error::new(problem, protocol::JOIN, Some(vault.clone()));
-        emit(&seat.socket, protocol::ERROR, &error);
+        emit(&seat.listener.socket, protocol::ERROR, &error);
         if let Some(ack) = join.ack {
             acknowledge(ack, &error.acknowledgement());
         }
@@ -102,42 +170,61 @@ impl Room {
 }
 
 impl Seat {
+    pub(super) fn new(listener: Listener) -> Self {
+        Self {
+            listener,
+            q: None,
+            joined_at: Seq::ZERO,
+            live: false,
+            joins: VecDeque::new(),
+            errand: None,
+        }
+    }
+
     /// Ends the subscription but for joins that are under way; whether there are any.
     pub(super) fn keep_joining(&mut self) -> bool {
         (self.q, self.live) = (None, false);
         !self.joins.is_empty()
     }
 
-    /// How it is attached again, when it is in.
-    pub(super) fn resume(&self) -> Option<Attach> {
-        let (after, joined_at) = (self.q?, self.joined_at);
-        Some(Attach::Resume { after, joined_at })
+    /// What the vault is to be asked for. First what is still owed to the socket, for a join takes its place behind that.
+    pub(super) fn need(&self) -> Option<Attach> {
+        let joined_at = self.joined_at;
+        match self.q {
+            Some(after) if !self.live => Some(Attach::Resume { after, joined_at }),
+            Some(_) | None => self.joins.front().map(|join| join.attach.clone()),
+        }
     }
 
-    /// The join that the vault is to be asked for now, if there is one.
-    pub(super) fn next(&self) -> Option<&Join> {
-        let settled = self.live || self.q.is_none();
-        self.joins
-            .front()
-            .filter(|_| settled && self.asked.is_none())
+    /// Whether the vault was asked under this ticket and has not answered. It has now.
+    pub(super) fn answered(&mut self, ticket: u64) -> bool {
+        let asked =
+            |errand: &mut Errand| matches!(errand, Errand::Asked(asked) if asked.ticket == ticket);
+        self.errand.take_if(asked).is_some()
     }
 
-    /// The join of this ticket, which is answered now.
-    pub(super) fn take(&mut self, ticket: u64) -> Option<Join> {
-        self.asked.take_if(|asked| asked.ticket == ticket);
-        let place = self.joins.iter().position(|join| join.ticket == ticket)?;
-        self.joins.remove(place)
+    /// Whatever the vault was asked for, its answer will not come or does not count.
+    pub(super) fn forget_question(&mut self) {
+        self.errand
+            .take_if(|errand| matches!(errand, Errand::Asked(_)));
+    }
+
+    /// The oldest join has waited too long; how it ends is for its room to say. The vault may have taken it for all
+    /// that: whoever was in before is attached again.
+    pub(super) fn give_up(&mut self) {
+        let joins = |errand: &mut Errand| matches!(errand, Errand::Asked(asked) if asked.joins);
+        if self.errand.take_if(joins).is_some() {
+            self.live = false;
+        }
     }
 
     pub(super) fn joined(&mut self, vault: &VaultId, joined: &Joined, epoch: &str) {
-        // One that was asked for twice, because the vault's actor had died, is answered once.
-        let Some(join) = self.take(joined.ticket) else {
+        let Some(join) = self.joins.pop_front() else {
             return;
         };
         (self.q, self.joined_at) = (Some(joined.after()), joined.seq);
-        self.live = joined.replayed.is_none();
         let mut payload = JoinedPayload::new(vault, joined, epoch);
-        emit(&self.socket, protocol::JOINED, &payload);
+        emit(&self.listener.socket, protocol::JOINED, &payload);
         if let Some(ack) = join.ack {
             payload.ok = Some(true);
             acknowledge(ack, &payload);
@@ -147,12 +234,12 @@ impl Seat {
     pub(super) fn event(&mut self, vault: &VaultId, record: &Record, frame: &Frame) {
         match self.q {
             Some(q) if record.seq == q.next() => {
-                self.socket.push(frame);
+                self.listener.socket.push(frame);
                 self.q = Some(record.seq);
             }
             Some(q) if record.seq > q => {
                 error!(vault.id = %vault, event.seq = record.seq.0, after = q.0, "a gap before an event");
-                self.socket.close(OUT_OF_STEP);
+                self.listener.socket.close(OUT_OF_STEP);
                 (self.q, self.live) = (None, false); // once is enough
             }
             // It has it already, or it has not joined yet.

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     VaultError, VaultHandle, VaultOptions,
-    attach::Waiting,
+    attach::Reading,
     commits::Queue,
     directory::{Directory, Entrance},
     listeners::Listeners,
@@ -51,8 +51,8 @@ pub(super) struct VaultActor {
     pub(super) standing: Standing,
     pub(super) queue: Queue,
     pub(super) listeners: Listeners,
-    /// Subscribers for whom a page of the journal is being read, and what they asked for meanwhile.
-    pub(super) reading: HashMap<SubscriberId, Waiting>,
+    /// Subscribers for whom a page of the journal is being read.
+    pub(super) reading: HashMap<SubscriberId, Reading>,
     /// Somebody came since it was last looked whether anybody does.
     pub(super) used: bool,
 }

@@ -3,10 +3,10 @@
 //! counted in.
 //!
 //! What he missed comes from the ring of the last events; what is older is read from the journal; a page at a time
-//! either way. After each page but the last he is told that there is [more](Body::More), and asks for it when he has room: what
-//! happens meanwhile waits in the journal, not in memory.
+//! either way. While there is [more](Then::More), he asks for it when he has room: what happens meanwhile waits in the
+//! journal, not in memory.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,18 +20,15 @@ use crate::{
 use super::{
     VaultError, VaultHandle,
     actor::{Standing, VaultActor},
-    notice::{Body, Joined, Notice, Refused, Sink, SinkId},
+    notice::{Attached, Body, Joined, Notice, PAGE, Sink, SinkId, Then},
 };
-
-/// How many events a subscriber is told of what he missed before he asks for more: no more than a small outbox holds.
-const PAGE: usize = 32;
 
 /// Who wants to hear a vault, and from where on.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     pub subscriber: SubscriberId,
     pub user: UserId,
-    /// Comes back in the answer to a join, so that each finds its own.
+    /// Comes back in the answer, so that each finds its own.
     pub ticket: u64,
     pub attach: Attach,
 }
@@ -59,8 +56,11 @@ pub(super) struct Subscribe {
     _visit: Option<OwnedSemaphorePermit>,
 }
 
-/// What a subscriber asked for while a page was read for him, in order.
-pub(super) type Waiting = VecDeque<Subscribe>;
+/// For which subscription a page of the journal is being read. Another one of the same subscriber takes its place.
+pub(super) struct Reading {
+    ticket: u64,
+    sink: SinkId,
+}
 
 impl Subscribe {
     pub(super) fn new(
@@ -97,25 +97,23 @@ impl Handler<Subscribe> for VaultActor {
 
     fn handle(&mut self, subscribe: Subscribe, ctx: &mut Self::Context) {
         self.used = true;
-        self.take(subscribe, ctx);
+        self.attach(subscribe, ctx);
         self.end_if_closed(ctx);
     }
 }
 
 impl VaultActor {
-    /// Attaches, or waits for the page that is being read for the same subscriber.
-    fn take(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
-        match self.reading.get_mut(&subscribe.subscription.subscriber) {
-            Some(waiting) => waiting.push_back(subscribe),
-            None => self.attach(subscribe, ctx),
-        }
-    }
-
     fn attach(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
+        let Subscription {
+            subscriber,
+            user,
+            attach,
+            ..
+        } = &subscribe.subscription;
+        self.reading.remove(subscriber);
         if self.listeners.is_behind(subscribe.sink.id()) {
             return subscribe.done(); // it attaches everybody again when it has caught up
         }
-        let Subscription { user, attach, .. } = &subscribe.subscription;
         let since = match attach {
             Attach::Join => None,
             Attach::JoinSince { seq, epoch } => {
@@ -129,28 +127,28 @@ impl VaultActor {
             }
         };
         match (self.admit(user), since) {
-            (Err(error), _) => self.refuse(&subscribe, error),
-            (Ok((_, head)), Some(seq)) if seq <= head => {
-                return self.tell_after(subscribe, seq, ctx);
-            }
-            (Ok(at), _) => self.join_anew(&subscribe, at),
+            (Err(error), _) => self.refuse(subscribe, error),
+            (Ok((_, head)), Some(seq)) if seq <= head => self.tell_after(subscribe, seq, ctx),
+            (Ok(at), _) => self.join_anew(subscribe, at),
         }
-        subscribe.done();
     }
 
     /// Tells what follows a place, from memory or from the journal.
     fn tell_after(&mut self, subscribe: Subscribe, place: Seq, ctx: &mut Context<Self>) {
         if let Some(missed) = self.ring_after(place) {
-            self.tell_page(&subscribe, place, missed, true);
-            return subscribe.done();
+            return self.tell_page(subscribe, place, missed, true);
         }
-        let subscriber = subscribe.subscription.subscriber;
         // Until the page is told, a subscription that there is goes on.
-        self.reading.insert(subscriber, Waiting::new());
+        let reading = Reading {
+            ticket: subscribe.subscription.ticket,
+            sink: subscribe.sink.id(),
+        };
+        self.reading
+            .insert(subscribe.subscription.subscriber, reading);
         let (journal, id) = (self.journal.clone(), self.id.clone());
         let read = async move { journal.after(&id, place, PAGE).await };
         ctx.spawn(read.into_actor(self).map(move |page, this, ctx| {
-            this.page_read(subscribe, place, page, ctx);
+            this.page_read(subscribe, place, page);
             this.end_if_closed(ctx);
         }));
     }
@@ -160,26 +158,26 @@ impl VaultActor {
         subscribe: Subscribe,
         place: Seq,
         page: Result<Vec<Record>, JournalError>,
-        ctx: &mut Context<Self>,
     ) {
-        let Some(waiting) = self.reading.remove(&subscribe.subscription.subscriber) else {
-            return subscribe.done(); // he has left meanwhile
-        };
+        let Subscription {
+            subscriber, ticket, ..
+        } = subscribe.subscription;
+        let awaited = |reading: &Reading| reading.ticket == ticket;
+        if !self.reading.get(&subscriber).is_some_and(awaited) {
+            return subscribe.done(); // he has left meanwhile, or asked anew
+        }
+        self.reading.remove(&subscriber);
         match page {
-            Ok(page) => self.page(&subscribe, place, page),
+            Ok(page) => self.page(subscribe, place, page),
             Err(error) => {
                 warn!(vault.id = %self.id, %error, "a subscriber's page could not be read");
-                self.refuse(&subscribe, error.into());
+                self.refuse(subscribe, error.into());
             }
-        }
-        subscribe.done();
-        for next in waiting {
-            self.take(next, ctx);
         }
     }
 
     /// Tells what was read and, if memory goes on from there, what follows it.
-    fn page(&mut self, subscribe: &Subscribe, place: Seq, page: Vec<Record>) {
+    fn page(&mut self, subscribe: Subscribe, place: Seq, page: Vec<Record>) {
         // What is on disk and not yet published is told when it is.
         let (read, head) = (page.len(), self.head());
         let known = |record: &Record| head.is_none_or(|head| record.seq <= head);
@@ -207,125 +205,103 @@ impl VaultActor {
             }
             (false, Attach::Resume { .. }) => {
                 let gone = matches!(self.standing, Standing::Absent);
-                self.tell(subscribe, if gone { Body::Closed } else { Body::Lost });
+                let then = if gone { Then::Closed } else { Then::Lost };
+                self.answer(subscribe, None, Vec::new(), then);
             }
         }
     }
 
-    /// Tells a page of these events after a place, and that there is more, or counts him in when that is all.
+    /// Tells a page of these events after a place; says that there is more, or counts him in when that is all.
     fn tell_page(
         &mut self,
-        subscribe: &Subscribe,
+        subscribe: Subscribe,
         place: Seq,
         mut events: Vec<Arc<Notice>>,
         complete: bool,
     ) {
         let more = !complete || events.len() > PAGE;
         events.truncate(PAGE);
-        // What happens until he asks, he is told when he does.
-        self.listeners.remove(subscribe.subscription.subscriber);
-        if self.replay(subscribe, place, events) {
-            if more {
-                self.tell(subscribe, Body::More);
-            } else {
-                self.count_in(subscribe);
-            }
-        }
-    }
-
-    /// Tells a subscriber these events after a place, and first that he is in if he joins; whether he is to hear more.
-    fn replay(&mut self, subscribe: &Subscribe, place: Seq, events: Vec<Arc<Notice>>) -> bool {
-        let Subscription {
-            subscriber,
-            user,
-            ticket,
-            attach,
-        } = &subscribe.subscription;
-        let joins = !matches!(attach, Attach::Resume { .. });
-        if joins {
-            let (role, head) = match self.admit(user) {
-                Ok(at) => at,
-                Err(error) => {
-                    self.refuse(subscribe, error);
-                    return false;
-                }
-            };
-            let joined = Joined {
-                ticket: *ticket,
-                role,
-                seq: head,
-                replayed: Some(head.0 - place.0),
-                resync: false,
-            };
-            self.tell(subscribe, Body::Joined(joined));
-        }
-        for event in events {
-            let (sink, listeners) = (&subscribe.sink, &mut self.listeners);
-            listeners.tell_one(*subscriber, sink, &event);
+        let Subscription { user, attach, .. } = &subscribe.subscription;
+        let at = self.admit(user);
+        let (joined, end) = match (attach, &at) {
             // Who has been removed since hears that, and nothing after it, whatever he is now.
-            if let Attach::Resume { joined_at, .. } = attach
-                && let Some(end) = end_of(&event, user, *joined_at)
-            {
-                self.tell(subscribe, end);
-                return false;
+            (Attach::Resume { joined_at, .. }, _) => {
+                (None, cut_at_end(&mut events, user, *joined_at))
             }
-        }
-        true
-    }
-
-    /// Counts in who has heard everything so far, if he may hear what comes.
-    fn count_in(&mut self, subscribe: &Subscribe) {
-        let Subscription {
-            subscriber, user, ..
-        } = &subscribe.subscription;
-        match self.admit(user) {
-            Ok(_) => {
-                self.tell(subscribe, Body::Live);
-                self.listeners
-                    .insert(*subscriber, user.clone(), &subscribe.sink);
+            (_, Ok((role, head))) => {
+                let joined = Joined {
+                    role: *role,
+                    seq: *head,
+                    replayed: Some(head.0 - place.0),
+                    resync: false,
+                };
+                (Some(joined), None)
             }
-            Err(VaultError::Refused(_)) => self.tell(subscribe, Body::Removed),
-            Err(error) => self.refuse(subscribe, error),
-        }
+            (_, Err(error)) => {
+                let error = error.clone();
+                return self.refuse(subscribe, error);
+            }
+        };
+        let then = match (end, at) {
+            (Some(end), _) => end,
+            (None, _) if more => Then::More,
+            (None, Ok(_)) => Then::Live,
+            (None, Err(VaultError::Refused(_))) => Then::Removed,
+            (None, Err(_)) => Then::Lost,
+        };
+        self.answer(subscribe, joined, events, then);
     }
 
     /// Counts somebody in from now on; if he named an event, it is not one that he could go on from.
-    fn join_anew(&mut self, subscribe: &Subscribe, (role, head): (Role, Seq)) {
+    fn join_anew(&mut self, subscribe: Subscribe, (role, head): (Role, Seq)) {
+        let joined = Joined {
+            role,
+            seq: head,
+            replayed: None,
+            resync: subscribe.subscription.attach != Attach::Join,
+        };
+        self.answer(subscribe, Some(joined), Vec::new(), Then::Live);
+    }
+
+    /// Says why somebody is not attached.
+    fn refuse(&mut self, subscribe: Subscribe, error: VaultError) {
+        let then = match &subscribe.subscription.attach {
+            Attach::Join | Attach::JoinSince { .. } => Then::Refused(error),
+            Attach::Resume { .. } => Then::Lost,
+        };
+        self.answer(subscribe, None, Vec::new(), then);
+    }
+
+    fn answer(
+        &mut self,
+        subscribe: Subscribe,
+        joined: Option<Joined>,
+        events: Vec<Arc<Notice>>,
+        then: Then,
+    ) {
         let Subscription {
             subscriber,
             user,
             ticket,
-            attach,
+            ..
         } = &subscribe.subscription;
-        let joined = Joined {
+        let live = matches!(then, Then::Live);
+        if !matches!(then, Then::Refused(_)) {
+            // What happens until he asks again, he is told when he does.
+            self.listeners.remove(*subscriber);
+        }
+        let attached = Attached {
             ticket: *ticket,
-            role,
-            seq: head,
-            replayed: None,
-            resync: *attach != Attach::Join,
+            joined,
+            events,
+            then,
         };
-        self.tell(subscribe, Body::Joined(joined));
-        self.listeners
-            .insert(*subscriber, user.clone(), &subscribe.sink);
-    }
-
-    /// Says why somebody is not attached.
-    fn refuse(&mut self, subscribe: &Subscribe, error: VaultError) {
-        let Subscription { ticket, attach, .. } = &subscribe.subscription;
-        let body = match attach {
-            Attach::Join | Attach::JoinSince { .. } => Body::Refused(Refused {
-                ticket: *ticket,
-                error,
-            }),
-            Attach::Resume { .. } => Body::Lost,
-        };
-        self.tell(subscribe, body);
-    }
-
-    fn tell(&mut self, subscribe: &Subscribe, body: Body) {
-        let subscriber = subscribe.subscription.subscriber;
-        self.listeners
-            .tell_one(subscriber, &subscribe.sink, &Notice::new(body));
+        let (sink, notice) = (&subscribe.sink, Notice::new(Body::Attached(attached)));
+        self.listeners.tell_one(*subscriber, sink, &notice);
+        if live {
+            self.listeners.insert(*subscriber, user.clone(), sink);
+        }
+        subscribe.done();
     }
 
     /// The user's role and the vault's head, if he may hear it.
@@ -345,16 +321,28 @@ impl VaultActor {
         }
     }
 
+    /// What memory has after a place: enough of it to see whether there is more than a page.
     fn ring_after(&self, place: Seq) -> Option<Vec<Arc<Notice>>> {
         match &self.standing {
-            Standing::Open { ring, .. } => Some(ring.after(place)?.cloned().collect()),
+            Standing::Open { ring, .. } => {
+                Some(ring.after(place)?.take(PAGE + 1).cloned().collect())
+            }
             Standing::Opening | Standing::Absent | Standing::Failed(_) => None,
         }
     }
 }
 
+/// Leaves away what follows the event that ended a subscription of this user, and says how it ended, if it did.
+fn cut_at_end(events: &mut Vec<Arc<Notice>>, user: &UserId, joined_at: Seq) -> Option<Then> {
+    let ends = |event: &Arc<Notice>| end_of(event, user, joined_at);
+    let (place, end) =
+        (events.iter().enumerate()).find_map(|(n, event)| Some((n, ends(event)?)))?;
+    events.truncate(place + 1);
+    Some(end)
+}
+
 /// How an event ends a subscription of this user that began at a place, if it does.
-fn end_of(event: &Notice, user: &UserId, joined_at: Seq) -> Option<Body> {
+fn end_of(event: &Notice, user: &UserId, joined_at: Seq) -> Option<Then> {
     let Body::Event(record) = &event.body else {
         return None;
     };
@@ -362,8 +350,8 @@ fn end_of(event: &Notice, user: &UserId, joined_at: Seq) -> Option<Body> {
         return None;
     }
     match record.effect() {
-        Ok(Effect::Removed(removed)) if removed == *user => Some(Body::Removed),
-        Ok(Effect::Deleted) => Some(Body::Closed),
+        Ok(Effect::Removed(removed)) if removed == *user => Some(Then::Removed),
+        Ok(Effect::Deleted) => Some(Then::Closed),
         Ok(_) | Err(_) => None,
     }
 }
@@ -379,9 +367,7 @@ impl Handler<Leave> for VaultActor {
     fn handle(&mut self, Leave(subscriber): Leave, _: &mut Self::Context) {
         self.used = true;
         self.listeners.remove(subscriber);
-        for waiting in self.reading.remove(&subscriber).unwrap_or_default() {
-            waiting.done();
-        }
+        self.reading.remove(&subscriber);
     }
 }
 
@@ -395,6 +381,7 @@ impl Handler<CaughtUp> for VaultActor {
 
     fn handle(&mut self, CaughtUp(sink): CaughtUp, _: &mut Self::Context) {
         self.used = true;
+        self.reading.retain(|_, reading| reading.sink != sink);
         self.listeners.caught_up(sink);
     }
 }

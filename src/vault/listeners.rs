@@ -7,6 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tracing::warn;
@@ -18,6 +19,9 @@ use super::{
     notice::{Audience, Body, Delivery, Notice, Sink, SinkId},
 };
 
+/// A sink that falls behind does so again and again until whatever holds it up is over.
+const SAID_ONCE_IN: Duration = Duration::from_secs(60);
+
 /// The subscribers of one vault.
 pub(super) struct Listeners {
     vault: VaultHandle,
@@ -25,6 +29,8 @@ pub(super) struct Listeners {
     sinks: HashMap<SinkId, Arc<dyn Sink>>,
     /// Sinks that had no room; they are sent nothing until they have caught up.
     behind: HashSet<SinkId>,
+    /// When it was last said that one fell behind.
+    said: Option<Instant>,
 }
 
 impl Listeners {
@@ -35,6 +41,7 @@ impl Listeners {
             subscribers: Subscribers::default(),
             sinks: HashMap::new(),
             behind: HashSet::new(),
+            said: None,
         }
     }
 
@@ -61,9 +68,10 @@ impl Listeners {
         self.subscribers.remove(id);
     }
 
-    /// The sink has room again.
+    /// The sink has room again, and nobody whom it serves is counted in.
     pub(super) fn caught_up(&mut self, sink: SinkId) {
         self.behind.remove(&sink);
+        self.subscribers.remove_sink(sink);
     }
 
     /// Tells everybody.
@@ -118,7 +126,12 @@ impl Listeners {
             notice: notice.clone(),
         };
         if sink.deliver(delivery).is_err() {
-            warn!(vault.id = %self.vault.id(), sink = id.0, "a sink fell behind");
+            let now = Instant::now();
+            let said = self.said.is_some_and(|said| now - said < SAID_ONCE_IN);
+            if !said {
+                warn!(vault.id = %self.vault.id(), sink = id.0, "a sink fell behind; its subscribers are told later");
+                self.said = Some(now);
+            }
             self.behind.insert(id);
             self.subscribers.remove_sink(id);
             sink.fell_behind(self.vault.clone());

@@ -29,7 +29,9 @@ mod ring;
 
 pub use attach::{Attach, Subscription};
 pub use error::VaultError;
-pub use notice::{Audience, Body, Delivery, Full, Joined, Notice, Refused, Sink, SinkId};
+pub use notice::{
+    Attached, Audience, Body, Delivery, Full, Joined, Notice, PAGE, Sink, SinkId, Then,
+};
 
 use attach::{CaughtUp, Leave, Subscribe};
 use commits::Submit;
@@ -132,8 +134,8 @@ impl VaultHandle {
         }
     }
 
-    /// Attaches a subscriber, or attaches him anew. What he hears comes through the sink: first whether he is in.
-    /// Should the vault's actor end before it was handled, the sink is told that it
+    /// Attaches a subscriber, or attaches him anew. What he hears comes through the sink: first
+    /// [what came of it](Attached), unless he is attached once more before, which takes its place. Should the vault's actor end before it was handled, the sink is told that it
     /// [fell behind](Sink::fell_behind).
     pub fn subscribe(&self, subscription: Subscription, sink: Arc<dyn Sink>) {
         let (vault, visit) = self.directory.visit(&self.id);
@@ -147,7 +149,8 @@ impl VaultHandle {
         }
     }
 
-    /// Says that a sink that had fallen behind has room again; it attaches its subscribers right after.
+    /// Says that a sink that had fallen behind has room again; it attaches its subscribers right after. None of its
+    /// earlier subscriptions is answered from here on.
     pub fn caught_up(&self, sink: SinkId) {
         if let Some(vault) = self.directory.get(&self.id) {
             vault.tell(CaughtUp(sink));

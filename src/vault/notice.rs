@@ -13,6 +13,9 @@ use crate::{
 
 use super::{VaultError, VaultHandle};
 
+/// How many events a subscriber is told of what he missed before he asks for more: no more than a small outbox holds.
+pub const PAGE: usize = 32;
+
 /// Something that subscribers hear. Shared by all of them, and put into its wire form at most once, by
 /// whoever needs it first: the vault never learns what the wire looks like.
 pub struct Notice {
@@ -26,28 +29,47 @@ pub struct Notice {
 pub enum Body {
     /// Something happened.
     Event(Record),
-    /// The subscriber is in: he hears every event after `seq`, and before them the `replayed` ones up to it.
-    Joined(Joined),
-    /// A join came to nothing.
-    Refused(Refused),
-    /// There is more to hear than was told: the subscriber is attached again, after the last event that he got, when
-    /// he asks for it.
-    More,
-    /// The subscriber has heard what he missed and is counted in: from here on he hears what everybody hears.
-    Live,
-    /// What the subscriber missed cannot be told any longer.
-    Lost,
+    /// The whole answer to one [`Subscription`](super::Subscription).
+    Attached(Attached),
     /// The subscriber's user is no longer a member; this subscription has ended.
     Removed,
     /// The vault is no more; every subscription has ended.
     Closed,
 }
 
+/// What came of a subscription: whether he is in, what he missed, and how it goes on. It is one notice, so that it
+/// arrives whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// That of the subscription.
+    pub ticket: u64,
+    /// He is in: comes first, where he joins.
+    pub joined: Option<Joined>,
+    /// What he missed, oldest first: never more than a [`PAGE`].
+    pub events: Vec<Arc<Notice>>,
+    pub then: Then,
+}
+
+/// How it goes on with somebody who was attached.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// He has heard what he missed and is counted in: from here on he hears what everybody hears.
+    Live,
+    /// He missed more than this: he is attached again, after the last event that he got, when he asks for it.
+    More,
+    /// He is no longer a member; his subscription has ended.
+    Removed,
+    /// The vault is no more; his subscription has ended.
+    Closed,
+    /// What he missed cannot be told any longer.
+    Lost,
+    /// He is not let in, and a subscription that he has stays as it is.
+    Refused(VaultError),
+}
+
 /// That somebody joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
-    /// That of the join.
-    pub ticket: u64,
     pub role: Role,
     /// Where the vault stands.
     pub seq: Seq,
@@ -55,15 +77,6 @@ pub struct Joined {
     pub replayed: Option<u64>,
     /// Some were asked for that cannot be told: whoever asked lists the sources anew.
     pub resync: bool,
-}
-
-/// That somebody is not let in.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// That of the join.
-    pub ticket: u64,
-    /// Why.
-    pub error: VaultError,
 }
 
 impl Joined {
@@ -115,6 +128,16 @@ pub struct Delivery {
     pub notice: Arc<Notice>,
 }
 
+impl Delivery {
+    /// How much room it takes: that of the events in it, and of what is said beside them.
+    pub fn weight(&self) -> usize {
+        match &self.notice.body {
+            Body::Attached(attached) => 1 + attached.events.len(),
+            Body::Event(_) | Body::Removed | Body::Closed => 1,
+        }
+    }
+}
+
 /// A sink has no room for another notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -125,7 +148,8 @@ pub trait Sink: Send + Sync {
     /// Names the sink among all.
     fn id(&self) -> SinkId;
 
-    /// Takes a notice, behind all it has taken before.
+    /// Takes a notice, behind all it has taken before. One that holds nothing takes any, whatever its
+    /// [weight](Delivery::weight).
     ///
     /// # Errors
     /// `Full` when it has no room; the vault then calls [`fell_behind`](Self::fell_behind) and sends no more.
@@ -133,8 +157,9 @@ pub trait Sink: Send + Sync {
 
     /// Says that the sink's subscribers of this vault were left out from here on, or that this vault's actor has died.
     /// Always taken, behind all that was taken before. The sink then calls
-    /// [`caught_up`](VaultHandle::caught_up) and attaches its subscribers again: each after the last event that he
-    /// got, and those whose joins were not answered yet with their joins.
+    /// [`caught_up`](VaultHandle::caught_up), which makes every subscription that was not answered void, and attaches its
+    /// subscribers again: each after the last event that he got, and those whose joins were not answered yet with
+    /// their joins.
     fn fell_behind(&self, vault: VaultHandle);
 }
 

@@ -1,5 +1,6 @@
 // What the stories stand on. `story` runs a test once per transport against the one service of its test file, gives it
-// people, vaults and sockets of its own, shows what the service said when it fails, and clears away its sockets.
+// people, vaults and sockets of its own, shows what the service said when it fails, and clears away its sockets. A file
+// whose service needs settings of its own has `const story = storiesOn({ … })`.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -14,33 +15,35 @@ const TRANSPORTS = [
   { name: 'websocket', options: { transports: ['websocket'] } },
 ];
 
-let starting;
 let stories = 0;
 
-const theService = () => (starting ??= Service.start());
-
-after(async () => {
-  const service = await starting?.catch(() => undefined);
-  await service?.dispose();
-});
-
-export function story(sentence, tell) {
-  for (const transport of TRANSPORTS) {
-    test(`${sentence} (${transport.name})`, { timeout: 60_000 }, async () => {
-      const service = await theService();
-      const before = service.output.length;
-      const world = new World(service, transport.options, ++stories);
-      try {
-        await tell(world);
-      } catch (error) {
-        console.error(`--- what the service said during "${sentence}"\n${service.output.slice(before)}---`);
-        throw error;
-      } finally {
-        world.close();
-      }
-    });
-  }
+/** Stories on one service with these settings, which starts with the first of them. */
+export function storiesOn(settings) {
+  let starting;
+  after(async () => {
+    const service = await starting?.catch(() => undefined);
+    await service?.dispose();
+  });
+  return (sentence, tell) => {
+    for (const transport of TRANSPORTS) {
+      test(`${sentence} (${transport.name})`, { timeout: 60_000 }, async () => {
+        const service = await (starting ??= Service.start('serve', settings));
+        const before = service.output.length;
+        const world = new World(service, transport.options, ++stories);
+        try {
+          await tell(world);
+        } catch (error) {
+          console.error(`--- what the service said during "${sentence}"\n${service.output.slice(before)}---`);
+          throw error;
+        } finally {
+          world.close();
+        }
+      });
+    }
+  };
 }
+
+export const story = storiesOn({});
 
 /** The people, vaults and sockets of one story. Its helpers may be taken out by name. */
 class World {

@@ -4,10 +4,13 @@ use std::process::Command as Program;
 
 use vaultcast::{
     domain::{Seq, Timestamp, idempotency::IdempotencyKey},
-    vault::{Attach, Body},
+    vault::Attach,
 };
 
-use crate::world::{Asked, Ear, OPTIONS, World, asks, post, process};
+use crate::{
+    ear::Ear,
+    world::{Asked, OPTIONS, World, asks, post, process},
+};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -39,9 +42,7 @@ async fn after_a_renewed_epoch_who_trusts_the_old_one_lists_anew() {
             "ana",
             Attach::JoinSince { seq, epoch },
         );
-        let Body::Joined(joined) = ear.body().await else {
-            panic!("not in");
-        };
+        let joined = ear.joined().await;
         assert_eq!(joined.resync, resync);
     }
 }

@@ -18,7 +18,10 @@ use vaultcast::{
     vault::VaultError,
 };
 
-use crate::world::{Asked, Ear, OPTIONS, World, asks, new_vault, places, post, process, until};
+use crate::{
+    ear::Ear,
+    world::{Asked, OPTIONS, World, asks, new_vault, places, post, process, until},
+};
 
 /// Longer than a database is waited for, twice.
 const BOUND: Duration = Duration::from_secs(14);

@@ -2,10 +2,13 @@
 
 use vaultcast::{
     domain::{Command, Role, Seq},
-    vault::{Attach, Body, VaultHandle},
+    vault::{Attach, VaultError, VaultHandle},
 };
 
-use crate::world::{Asked, Ear, World, add, asks, places, post, remove};
+use crate::{
+    ear::{Ear, Told},
+    world::{Asked, World, add, asks, places, post, remove},
+};
 
 #[actix_web::test]
 async fn a_sink_without_room_falls_behind_and_loses_nothing() {
@@ -24,15 +27,7 @@ async fn a_sink_without_room_falls_behind_and_loses_nothing() {
 
     slow.make_room(usize::MAX);
     vault.caught_up(slow.id());
-    slow.attach_again(
-        &vault,
-        "ana",
-        ana,
-        Attach::Resume {
-            after: Seq(2),
-            joined_at: Seq::ZERO,
-        },
-    );
+    slow.resume(&vault, "ana", ana, 2);
     vault.posts(1).await;
     assert_eq!(slow.events(10).await, places(2, 11));
 }
@@ -68,9 +63,7 @@ async fn who_was_far_behind_reads_the_journal_page_by_page() {
         epoch: Some(world.journal().epoch().to_owned()),
     };
     let ana = ear.attach(&vault, "ana", since);
-    let Body::Joined(joined) = ear.body().await else {
-        panic!("not in");
-    };
+    let joined = ear.joined().await;
     assert_eq!((joined.seq, joined.replayed), (Seq(1500), Some(1490)));
     let mut q = read_on(&mut ear, &vault, ana, 10).await;
     assert_eq!(q, 1500);
@@ -90,22 +83,14 @@ async fn read_on(
 ) -> u64 {
     let head = 1500;
     while q < head {
-        match ear.body().await {
+        match ear.told().await {
             // What it knows already is told again after a resumption, and not counted.
-            Body::Event(record) if record.seq.0 <= q => {}
-            Body::Event(record) => {
+            Told::Event(record) if record.seq.0 <= q => {}
+            Told::Event(record) => {
                 q += 1;
                 assert_eq!(record.seq.0, q);
             }
-            Body::More => ear.attach_again(
-                vault,
-                "ana",
-                ana,
-                Attach::Resume {
-                    after: Seq(q),
-                    joined_at: Seq::ZERO,
-                },
-            ),
+            Told::More => ear.resume(vault, "ana", ana, q),
             other => panic!("{other:?}"),
         }
     }
@@ -121,17 +106,13 @@ async fn who_names_another_history_or_the_future_lists_anew() {
     for (seq, epoch) in [(1, Some("another".to_owned())), (3, None)] {
         let seq = Seq(seq);
         ear.attach(&vault, "ana", Attach::JoinSince { seq, epoch });
-        let Body::Joined(joined) = ear.body().await else {
-            panic!("not in");
-        };
+        let joined = ear.joined().await;
         assert!(joined.resync);
         assert_eq!(joined.replayed, None);
     }
     let seq = Seq(1);
     ear.attach(&vault, "ana", Attach::JoinSince { seq, epoch: None });
-    let Body::Joined(joined) = ear.body().await else {
-        panic!("not in");
-    };
+    let joined = ear.joined().await;
     assert_eq!((joined.resync, joined.replayed), (false, Some(1)));
     assert_eq!(ear.event().await, 2);
 }
@@ -148,11 +129,14 @@ async fn who_is_removed_hears_that_and_nothing_after_it() {
     vault.done("ana", remove("ben")).await;
     vault.posts(1).await;
     assert_eq!(bens.event().await, 2);
-    assert!(matches!(bens.body().await, Body::Removed));
+    assert!(matches!(bens.told().await, Told::Removed));
     assert_eq!(anas.events(2).await, places(2, 3));
     assert!(bens.is_silent());
     bens.attach(&vault, "ben", Attach::Join);
-    assert!(matches!(bens.body().await, Body::Refused(_)));
+    assert!(matches!(
+        bens.told().await,
+        Told::Refused(VaultError::Refused(_))
+    ));
 }
 
 #[actix_web::test]
@@ -169,18 +153,10 @@ async fn who_was_removed_while_his_sink_was_behind_hears_it_when_it_has_caught_u
     vault.done("ana", add("ben", Role::Viewer)).await;
     ear.make_room(usize::MAX);
     vault.caught_up(ear.id());
-    for q in [Seq(1), Seq(3)] {
-        ear.attach_again(
-            &vault,
-            "ben",
-            ben,
-            Attach::Resume {
-                after: q,
-                joined_at: Seq::ZERO,
-            },
-        );
-        assert_eq!(ear.events(4 - q.0 as usize).await, places(q.0, 3));
-        assert!(matches!(ear.body().await, Body::Removed));
+    for q in [1, 3] {
+        ear.resume(&vault, "ben", ben, q);
+        assert_eq!(ear.events(4 - q as usize).await, places(q, 3));
+        assert!(matches!(ear.told().await, Told::Removed));
     }
     vault.posts(1).await;
     ear.join(&vault, "ana").await; // silent until then
@@ -197,23 +173,18 @@ async fn when_a_vault_is_deleted_everybody_hears_it_also_who_was_behind() {
     slow.fell_behind().await;
     vault.done("ana", Command::Delete).await;
     assert_eq!(ear.events(2).await, places(1, 2));
-    assert!(matches!(ear.body().await, Body::Closed));
+    assert!(matches!(ear.told().await, Told::Closed));
 
     slow.make_room(usize::MAX);
     vault.caught_up(slow.id());
-    slow.attach_again(
-        &vault,
-        "ana",
-        ana,
-        Attach::Resume {
-            after: Seq(0),
-            joined_at: Seq::ZERO,
-        },
-    );
+    slow.resume(&vault, "ana", ana, 0);
     assert_eq!(slow.events(2).await, places(1, 2));
-    assert!(matches!(slow.body().await, Body::Closed));
+    assert!(matches!(slow.told().await, Told::Closed));
     slow.attach(&vault, "ana", Attach::Join);
-    assert!(matches!(slow.body().await, Body::Refused(_)));
+    assert!(matches!(
+        slow.told().await,
+        Told::Refused(VaultError::Refused(_))
+    ));
 }
 
 #[actix_web::test]

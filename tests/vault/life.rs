@@ -5,10 +5,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use vaultcast::{
     domain::{Seq, VaultId},
-    vault::{Attach, Body, VaultError, VaultOptions},
+    vault::{Attach, VaultError, VaultOptions},
 };
 
-use crate::world::{Asked, Ear, Heard, OPTIONS, World, asks, places, post, until};
+use crate::{
+    ear::{Ear, Heard, Told},
+    world::{Asked, OPTIONS, World, asks, places, post, until},
+};
 
 const RESTLESS: VaultOptions = VaultOptions {
     idle: Duration::from_millis(1),
@@ -75,7 +78,10 @@ async fn a_vault_that_never_was_leaves_no_actor_behind() {
     ));
     let mut ear = Ear::new();
     ear.attach(&nowhere, "ana", Attach::Join);
-    assert!(matches!(ear.body().await, Body::Refused(_)));
+    assert!(matches!(
+        ear.told().await,
+        Told::Refused(VaultError::Refused(_))
+    ));
     until("it is forgotten", async || world.vaults.alive() == 0).await;
 }
 
@@ -97,15 +103,7 @@ async fn a_vault_whose_actor_died_is_opened_again_and_its_listeners_miss_nothing
         .unwrap();
     assert_eq!(answer.seq, Seq(3));
     ear.fell_behind().await;
-    ear.attach_again(
-        &vault,
-        "ana",
-        ana,
-        Attach::Resume {
-            after: Seq(2),
-            joined_at: Seq::ZERO,
-        },
-    );
+    ear.resume(&vault, "ana", ana, 2);
     assert_eq!(ear.events_after(&vault, ana, 2, 1).await, [3]);
     vault.posts(2).await;
     assert_eq!(ear.events_after(&vault, ana, 3, 2).await, places(4, 5));
@@ -127,15 +125,7 @@ async fn a_successor_waits_for_the_transaction_of_the_dead() {
     assert!(matches!(waiting.await, Err(VaultError::Unavailable)));
 
     // The mutation in flight is answered when its transaction has ended, not when its actor has.
-    ear.attach_again(
-        &vault,
-        "ana",
-        ana,
-        Attach::Resume {
-            after: Seq(0),
-            joined_at: Seq::ZERO,
-        },
-    );
+    ear.resume(&vault, "ana", ana, 0);
     lock.rollback().await.unwrap();
     assert_eq!(in_flight.await.unwrap().seq, Seq(1));
     vault.posts(1).await;
@@ -160,8 +150,8 @@ async fn who_was_about_to_join_a_vault_that_died_is_told_to_ask_again() {
     loop {
         match ear.next().await {
             Heard::FellBehind(_) => {}
-            Heard::Notice(joined) => {
-                assert!(matches!(joined.notice.body, Body::Joined(_)));
+            Heard::Told(_, told) => {
+                assert!(matches!(told, Told::Joined(_)));
                 return;
             }
         }

@@ -9,7 +9,10 @@ use vaultcast::{
     vault::VaultError,
 };
 
-use crate::world::{Asked, Ear, World, add, asks, change, new_vault, places, post, user};
+use crate::{
+    ear::Ear,
+    world::{Asked, World, add, asks, change, new_vault, places, post, user},
+};
 
 const WRITERS: usize = 64;
 

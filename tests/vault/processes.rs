@@ -7,7 +7,10 @@ use vaultcast::{
     vault::VaultError,
 };
 
-use crate::world::{Asked, Ear, World, add, asks, change, person, places, post, remove};
+use crate::{
+    ear::Ear,
+    world::{Asked, World, add, asks, change, person, places, post, remove},
+};
 
 const WRITERS: usize = 16;
 const POSTS: usize = 10;

@@ -3,7 +3,10 @@
 use futures_util::future::join_all;
 use vaultcast::vault::{VaultError, VaultOptions};
 
-use crate::world::{Asked, Ear, OPTIONS, World, asks, places, post, until};
+use crate::{
+    ear::Ear,
+    world::{Asked, OPTIONS, World, asks, places, post, until},
+};
 
 #[actix_web::test]
 async fn a_full_queue_is_busy_and_who_goes_away_frees_no_place() {
