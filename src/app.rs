@@ -19,12 +19,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, ApiError},
     auth::{Auth, Gate, Secrets},
     cli::Migrate,
     config::{Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
-    engineio::{self, CloseReason, Sessions},
+    engineio::{self, CloseReason, OpenRequest, Pass, Sessions},
     gateway::{self, Gateway, GatewayOptions},
     journal::{Database, DatabaseOptions, Journal, JournalError},
     limits::Limits,
@@ -125,7 +125,7 @@ impl Service {
         let gate = Gate::new(auth, journal);
         let draining = Arc::new(AtomicBool::new(false));
         let sessions = Sessions::default();
-        let limits = Limits::new(config.limits.mutations_per_second);
+        let limits = Limits::new(&config.limits);
         actix_web::rt::spawn(limits.clone().forget_the_idle());
         let proxies = Proxies::new(&config.server.trusted_proxies);
         let api = Api {
@@ -144,14 +144,19 @@ impl Service {
             limits,
             draining: draining.clone(),
         };
+        let door = Door {
+            draining: draining.clone(),
+            limits: options.limits.clone(),
+            proxies: api.proxies.clone(),
+        };
         let (engine, directory) = (engineio_config(config), sessions.clone());
         let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
         let server = HttpServer::new(move || {
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
-            let draining = options.draining.clone();
+            let door = door.clone();
             let socketio = SocketIo::new()
                 .namespace(gateway::NAMESPACE, gateway)
-                .admit(move |_| refuse_while(&draining));
+                .admit(move |request| door.admit(request));
             let sockets =
                 engineio::Server::new(engine.clone(), directory.clone(), Rc::new(socketio));
             let mut app = App::new()
@@ -299,12 +304,25 @@ fn engineio_config(config: &Config) -> engineio::Config {
     }
 }
 
-/// While the service drains, nobody opens a session.
-fn refuse_while(draining: &AtomicBool) -> Result<(), actix_web::Error> {
-    if draining.load(Ordering::Acquire) {
-        return Err(api::ApiError::from(VaultError::Unavailable).into());
+/// Who may open a session.
+#[derive(Clone)]
+struct Door {
+    draining: Arc<AtomicBool>,
+    limits: Limits,
+    proxies: Proxies,
+}
+
+impl Door {
+    /// Nobody while the service drains, and not more than there may be.
+    fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(ApiError::from(VaultError::Unavailable).into());
+        }
+        let peer = request.peer.map(|peer| peer.ip());
+        let client = peer.map(|peer| self.proxies.client(peer, &request.headers()));
+        let places = self.limits.socket(client).map_err(ApiError::from)?;
+        Ok(Box::new(places))
     }
-    Ok(())
 }
 
 /// Runs a server beside everything else; its end is reported by whoever stops it.

@@ -5,7 +5,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    auth::AuthError, domain::Refusal, journal::JournalError, limits::RateLimited, vault::VaultError,
+    auth::AuthError,
+    domain::Refusal,
+    journal::JournalError,
+    limits::{LimitExceeded, RateLimited},
+    vault::VaultError,
 };
 
 /// A stable code that clients can act on.
@@ -30,6 +34,7 @@ pub enum Code {
     JournalTrimmed,
     PreconditionFailed,
     RateLimited,
+    LimitExceeded,
     VaultBusy,
     Unavailable,
     Internal,
@@ -150,8 +155,14 @@ impl From<AuthError> for Problem {
 }
 
 impl From<RateLimited> for Problem {
-    fn from(_: RateLimited) -> Self {
-        Self::new(Code::RateLimited, "Too many changes, try again in a second")
+    fn from(error: RateLimited) -> Self {
+        Self::new(Code::RateLimited, error.to_string())
+    }
+}
+
+impl From<LimitExceeded> for Problem {
+    fn from(error: LimitExceeded) -> Self {
+        Self::new(Code::LimitExceeded, error.to_string())
     }
 }
 

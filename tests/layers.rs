@@ -20,7 +20,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("auth", &["config", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
-    ("limits", &["domain"]),
+    ("limits", &["config", "domain"]),
     // A Socket.IO server that knows no vault.
     ("engineio", &[]),
     ("socketio", &["engineio"]),

@@ -10,7 +10,7 @@ use actix_web::{
 use crate::{
     auth::AuthError,
     journal::JournalError,
-    limits::RateLimited,
+    limits::{LimitExceeded, RateLimited},
     problem::{Code, Problem},
     vault::VaultError,
 };
@@ -45,7 +45,7 @@ impl ResponseError for ApiError {
             Code::Conflict | Code::LastOwner | Code::IdempotencyMismatch => StatusCode::CONFLICT,
             Code::JournalTrimmed => StatusCode::GONE,
             Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Code::RateLimited | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
             Code::VaultBusy | Code::AuthenticationFailed | Code::Unavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -77,6 +77,12 @@ impl From<Problem> for ApiError {
 
 impl From<RateLimited> for ApiError {
     fn from(error: RateLimited) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<LimitExceeded> for ApiError {
+    fn from(error: LimitExceeded) -> Self {
         Self(error.into())
     }
 }

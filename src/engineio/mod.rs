@@ -93,7 +93,7 @@ mod socket;
 mod ticker;
 mod transport;
 
-use std::{rc::Rc, time::Instant};
+use std::{any::Any, rc::Rc, time::Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -114,12 +114,16 @@ use self::{
     transport::{WebSocket, polling},
 };
 
+/// Whatever an application wants to have as long as a session is there.
+pub type Pass = Box<dyn Any>;
+
 /// What sits on Engine.IO. There is one on each worker thread.
 pub trait Application {
-    /// Whether a request may open a session. The error is the answer: [`HandshakeError::Forbidden`] or one's own.
-    fn admit(&self, request: &OpenRequest) -> Result<(), actix_web::Error> {
+    /// Whether a request may open a session. The error is the answer: [`HandshakeError::Forbidden`] or one's own. The
+    /// pass is dropped when the session is over, so that one can count them.
+    fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
         let _ = request;
-        Ok(())
+        Ok(Box::new(()))
     }
 
     /// A session has opened. What is pushed here already leaves right after the handshake.
@@ -209,16 +213,16 @@ async fn open(
     body: web::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
     let opening = OpenRequest::of(&request);
-    served.application.admit(&opening)?;
+    let pass = served.application.admit(&opening)?;
     match transport {
         TransportType::Polling => {
-            let session = Session::start_polling(served, opening);
+            let session = Session::start_polling(served, (opening, pass));
             Ok(polling::poll(session).await?)
         }
         TransportType::Websocket => {
             let limit = served.config.max_payload;
             let (response, websocket) = WebSocket::accept(&request, body, limit).await?;
-            Session::start_websocket(served, opening, websocket);
+            Session::start_websocket(served, (opening, pass), websocket);
             Ok(response)
         }
     }

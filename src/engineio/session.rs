@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageRe
 use engineioxide_core::{OpenPacket, Packet, Sid, TransportType};
 
 use super::{
-    Connection, Served,
+    Connection, Pass, Served,
     carrier::Carrier,
     config::Config,
     error::{CloseReason, HandshakeError},
@@ -36,26 +36,32 @@ pub(super) struct Session {
     alarm: Option<Instant>,
     /// Its place among the open sessions.
     _place: Place,
+    /// What the application admitted it with.
+    _pass: Pass,
 }
 
 impl Session {
     /// Starts a session that polls; its first poll brings the handshake.
-    pub(super) fn start_polling(served: &Served, request: OpenRequest) -> Addr<Self> {
+    pub(super) fn start_polling(served: &Served, admitted: (OpenRequest, Pass)) -> Addr<Self> {
         let polling = |_, session| Carrier::polling(session);
-        Self::start(served, request, TransportType::Polling, polling)
+        Self::start(served, admitted, TransportType::Polling, polling)
     }
 
     /// Starts the session of a websocket that was just accepted.
-    pub(super) fn start_websocket(served: &Served, request: OpenRequest, websocket: WebSocket) {
+    pub(super) fn start_websocket(
+        served: &Served,
+        admitted: (OpenRequest, Pass),
+        websocket: WebSocket,
+    ) {
         let carried = |socket, session| Carrier::WebSocket {
             _reader: websocket.attach(socket, session),
         };
-        Self::start(served, request, TransportType::Websocket, carried);
+        Self::start(served, admitted, TransportType::Websocket, carried);
     }
 
     fn start(
         served: &Served,
-        request: OpenRequest,
+        (request, pass): (OpenRequest, Pass),
         transport: TransportType,
         carry: impl FnOnce(Socket, Addr<Self>) -> Carrier,
     ) -> Addr<Self> {
@@ -74,6 +80,7 @@ impl Session {
                 ticker: served.ticker.clone(),
                 alarm: None,
                 _place: served.sessions.enter(sid, address),
+                _pass: pass,
             };
             session.set_alarm();
             session

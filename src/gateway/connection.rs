@@ -8,13 +8,15 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
     rc::Rc,
+    time::Instant,
 };
 
 use tracing::{debug, error};
 
 use crate::{
     domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
-    limits::Limits,
+    engineio::CloseReason,
+    limits::{Haste, Hurry, LimitExceeded, Limits, RateLimited},
     problem::{Code, Problem},
     socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket},
     vault::{Attach, VaultError, Vaults},
@@ -28,6 +30,9 @@ use super::{
 
 /// How many events of one socket wait for a look-up before more are refused.
 const WAITING: usize = 1024;
+
+/// Why a transport is closed: its client did not stop sending too much.
+const HASTY: CloseReason = CloseReason::Application("rate limited");
 
 /// What every connection of a worker thread uses.
 #[derive(Clone)]
@@ -49,6 +54,7 @@ struct Inner {
     /// The seats taken; the relay knows which of them still are.
     seats: RefCell<HashMap<VaultId, SubscriberId>>,
     waiting: RefCell<VecDeque<Asked>>,
+    haste: RefCell<Haste>,
     /// Somebody is working off what waits.
     looking_up: Cell<bool>,
 }
@@ -69,8 +75,9 @@ struct About {
 impl Connection {
     pub(super) fn new(context: Context, socket: Socket, by: Principal) -> Self {
         Self(Rc::new(Inner {
-            context,
+            haste: RefCell::new(context.limits.haste()),
             listener: Listener::new(socket.clone(), by.id.clone()),
+            context,
             socket,
             by,
             seats: RefCell::default(),
@@ -144,6 +151,9 @@ impl Connection {
     fn join(&self, id: VaultId, attach: Attach, about: About) {
         let context = &self.0.context;
         let seat = self.0.seats.borrow().get(&id).copied();
+        if let Err(error) = self.may_take(seat.is_none()) {
+            return self.fail(error.into(), about);
+        }
         let seat = context.relay.join(
             context.vaults.open(&id),
             seat,
@@ -156,6 +166,17 @@ impl Connection {
             // Joins that were refused and subscriptions that have ended leave nothing behind.
             seats.retain(|id, seat| context.relay.has(id, *seat));
         }
+    }
+
+    /// Whether the socket may have another seat, where it wants one.
+    fn may_take(&self, another: bool) -> Result<(), LimitExceeded> {
+        let (limits, mut seats) = (&self.0.context.limits, self.0.seats.borrow_mut());
+        if !another || limits.join(seats.len()).is_ok() {
+            return Ok(());
+        }
+        // Some of them may have been given up by their vaults.
+        seats.retain(|id, seat| self.0.context.relay.has(id, *seat));
+        limits.join(seats.len())
     }
 
     fn leave(&self, id: &VaultId, about: About) {
@@ -243,6 +264,14 @@ impl Events for Connection {
             event: event.name,
             ack: event.ack,
         };
+        let hurry = self.0.haste.borrow_mut().event(Instant::now());
+        if hurry != Hurry::None {
+            self.fail(RateLimited::Events.into(), about);
+            if hurry == Hurry::Lasting {
+                self.0.socket.close(HASTY);
+            }
+            return;
+        }
         let parsed = Request::parse(&about.event, &event.args);
         match parsed.and_then(|request| self.within_limits(request)) {
             Ok(request) => self.take(Asked { request, about }),

@@ -19,7 +19,7 @@ use tracing::debug;
 use crate::{
     auth::{Credentials, Gate},
     engineio::{CloseReason, OpenRequest},
-    limits::Limits,
+    limits::{Limits, Place},
     problem::Problem,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
     vault::Vaults,
@@ -46,7 +46,7 @@ pub struct GatewayOptions {
     pub relay_mailbox: usize,
     /// How long a join may wait for its vault (`actors.join_timeout`).
     pub join_timeout: Duration,
-    /// How much one user may change.
+    /// How much users and sockets may do.
     pub limits: Limits,
     /// Set when the service stops: a CONNECT has its transport closed from then on.
     pub draining: Arc<AtomicBool>,
@@ -96,11 +96,21 @@ impl Namespace for Gateway {
                 debug!(reason = %problem.message, "a CONNECT was refused");
                 Refusal::message(problem.message)
             })?;
+            let place = context.limits.socket_of(&session.principal.id);
+            let place = place.map_err(|error| {
+                debug!(user.id = %session.principal.id, %error, "a CONNECT was refused");
+                let problem = Problem::from(error);
+                Refusal::ConnectError {
+                    message: "LIMIT_EXCEEDED".to_owned(),
+                    data: serde_json::to_value(problem).ok(),
+                }
+            })?;
             let end = Alarm::at(session.expires_at, socket.clone());
             let connection = Connection::new(context, socket, session.principal);
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
+                _place: place,
             }) as Box<dyn Events>)
         })
     }
@@ -115,6 +125,7 @@ fn credentials(request: &OpenRequest, auth: &Value) -> Credentials {
 struct Admitted {
     connection: Connection,
     _end: Alarm,
+    _place: Place,
 }
 
 impl Events for Admitted {

@@ -96,7 +96,7 @@ pub use self::{
     frame::Frame,
     socket::{Ack, Socket},
 };
-use crate::engineio::{self, Application, Connection, OpenRequest};
+use crate::engineio::{self, Application, Connection, OpenRequest, Pass};
 
 /// Decides who connects to a namespace. There is one on each worker thread.
 pub trait Namespace {
@@ -143,7 +143,7 @@ pub struct SocketIo {
     admit: Option<Box<Admit>>,
 }
 
-type Admit = dyn Fn(&OpenRequest) -> Result<(), actix_web::Error>;
+type Admit = dyn Fn(&OpenRequest) -> Result<Pass, actix_web::Error>;
 
 impl SocketIo {
     /// A server without namespaces.
@@ -161,7 +161,7 @@ impl SocketIo {
     /// Decides which requests may open a session; without it, all may. See [`Application::admit`].
     pub fn admit(
         mut self,
-        admit: impl Fn(&OpenRequest) -> Result<(), actix_web::Error> + 'static,
+        admit: impl Fn(&OpenRequest) -> Result<Pass, actix_web::Error> + 'static,
     ) -> Self {
         self.admit = Some(Box::new(admit));
         self
@@ -169,8 +169,11 @@ impl SocketIo {
 }
 
 impl Application for SocketIo {
-    fn admit(&self, request: &OpenRequest) -> Result<(), actix_web::Error> {
-        self.admit.as_ref().map_or(Ok(()), |admit| admit(request))
+    fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
+        match &self.admit {
+            Some(admit) => admit(request),
+            None => Ok(Box::new(())),
+        }
     }
 
     fn open(&self, socket: engineio::Socket, request: OpenRequest) -> Box<dyn Connection> {
