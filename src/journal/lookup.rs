@@ -21,8 +21,7 @@ pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Opt
     let Some(row) = vault::Entity::find_by_id(id.as_str()).one(db).await? else {
         return Ok(None);
     };
-    let head = head::Entity::find_by_id(id.as_str())
-        .one(db)
+    let head = head(db, id)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
     let members = member::Entity::find()
@@ -41,11 +40,17 @@ pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Opt
     Ok(Some(Vault {
         id: id.clone(),
         name: row.name.into(),
-        head: Seq::from_row(head.head),
+        head,
         members: members.into(),
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
     }))
+}
+
+/// Where a vault stands.
+pub(super) async fn head(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Seq>, DbErr> {
+    let row = head::Entity::find_by_id(id.as_str()).one(db).await?;
+    Ok(row.map(|row| Seq::from_row(row.head)))
 }
 
 /// At most `limit` records after a place, oldest first.

@@ -96,6 +96,16 @@ impl Journal {
         .await
     }
 
+    /// Where the vault stands; `None` when it never was, or nothing of it is left.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn head(&self, id: &VaultId) -> Result<Option<Seq>, JournalError> {
+        let id = id.clone();
+        self.read(|db| async move { lookup::head(&db, &id).await })
+            .await
+    }
+
     /// At most `limit` records after a place, oldest first.
     ///
     /// # Errors

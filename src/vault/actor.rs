@@ -4,23 +4,24 @@
 //! there is no vault, or when nobody has used it for a while; and it may die at any time, for all that it knows is in
 //! the journal. Its sinks are told then, and attach their subscribers to its successor.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, error};
 
 use crate::{
-    domain::{Refusal, SubscriberId, Vault, VaultId},
+    domain::{Refusal, Vault, VaultId},
     journal::{Journal, JournalError},
 };
 
 use super::{
     VaultError, VaultHandle, VaultOptions,
-    attach::Reading,
+    abreast::Joining,
     commits::Queue,
     directory::{Directory, Entrance},
     listeners::Listeners,
+    reading::Readings,
     ring::Ring,
 };
 
@@ -51,8 +52,10 @@ pub(super) struct VaultActor {
     pub(super) standing: Standing,
     pub(super) queue: Queue,
     pub(super) listeners: Listeners,
-    /// Subscribers for whom a page of the journal is being read.
-    pub(super) reading: HashMap<SubscriberId, Reading>,
+    /// Who joins when it is known where the journal stands.
+    pub(super) joining: Joining,
+    /// Subscribers for whom the journal is being read.
+    pub(super) reading: Readings,
     /// Somebody came since it was last looked whether anybody does.
     pub(super) used: bool,
 }
@@ -104,7 +107,8 @@ impl VaultActor {
             standing: Standing::Opening,
             queue: Queue::default(),
             listeners: Listeners::of(handle),
-            reading: HashMap::new(),
+            joining: Joining::default(),
+            reading: Readings::default(),
             used: true,
         }
     }

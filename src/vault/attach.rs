@@ -49,17 +49,11 @@ pub enum Attach {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Subscribe {
-    subscription: Subscription,
-    sink: Arc<dyn Sink>,
+    pub(super) subscription: Subscription,
+    pub(super) sink: Arc<dyn Sink>,
     vault: VaultHandle,
     handled: bool,
     _visit: Option<OwnedSemaphorePermit>,
-}
-
-/// For which subscription a page of the journal is being read. Another one of the same subscriber takes its place.
-pub(super) struct Reading {
-    ticket: u64,
-    sink: SinkId,
 }
 
 impl Subscribe {
@@ -78,7 +72,7 @@ impl Subscribe {
         }
     }
 
-    fn done(mut self) {
+    pub(super) fn done(mut self) {
         self.handled = true;
     }
 }
@@ -97,20 +91,24 @@ impl Handler<Subscribe> for VaultActor {
 
     fn handle(&mut self, subscribe: Subscribe, ctx: &mut Self::Context) {
         self.used = true;
+        let joins = !matches!(subscribe.subscription.attach, Attach::Resume { .. });
+        if joins && self.closed().is_none() {
+            return self.join_abreast(subscribe, ctx);
+        }
         self.attach(subscribe, ctx);
         self.end_if_closed(ctx);
     }
 }
 
 impl VaultActor {
-    fn attach(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
+    pub(super) fn attach(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
         let Subscription {
             subscriber,
             user,
             attach,
             ..
         } = &subscribe.subscription;
-        self.reading.remove(subscriber);
+        self.reading.forget(*subscriber);
         if self.listeners.is_behind(subscribe.sink.id()) {
             return subscribe.done(); // it attaches everybody again when it has caught up
         }
@@ -139,12 +137,7 @@ impl VaultActor {
             return self.tell_page(subscribe, place, missed, true);
         }
         // Until the page is told, a subscription that there is goes on.
-        let reading = Reading {
-            ticket: subscribe.subscription.ticket,
-            sink: subscribe.sink.id(),
-        };
-        self.reading
-            .insert(subscribe.subscription.subscriber, reading);
+        self.reading.begin(&subscribe);
         let (journal, id) = (self.journal.clone(), self.id.clone());
         let read = async move { journal.after(&id, place, PAGE).await };
         ctx.spawn(read.into_actor(self).map(move |page, this, ctx| {
@@ -159,14 +152,9 @@ impl VaultActor {
         place: Seq,
         page: Result<Vec<Record>, JournalError>,
     ) {
-        let Subscription {
-            subscriber, ticket, ..
-        } = subscribe.subscription;
-        let awaited = |reading: &Reading| reading.ticket == ticket;
-        if !self.reading.get(&subscriber).is_some_and(awaited) {
+        if !self.reading.end(&subscribe) {
             return subscribe.done(); // he has left meanwhile, or asked anew
         }
-        self.reading.remove(&subscriber);
         match page {
             Ok(page) => self.page(subscribe, place, page),
             Err(error) => {
@@ -264,7 +252,7 @@ impl VaultActor {
     }
 
     /// Says why somebody is not attached.
-    fn refuse(&mut self, subscribe: Subscribe, error: VaultError) {
+    pub(super) fn refuse(&mut self, subscribe: Subscribe, error: VaultError) {
         let then = match &subscribe.subscription.attach {
             Attach::Join | Attach::JoinSince { .. } => Then::Refused(error),
             Attach::Resume { .. } => Then::Lost,
@@ -314,7 +302,7 @@ impl VaultActor {
     }
 
     /// Where the vault stands, while it is there.
-    fn head(&self) -> Option<Seq> {
+    pub(super) fn head(&self) -> Option<Seq> {
         match &self.standing {
             Standing::Open { vault, .. } => Some(vault.head),
             Standing::Opening | Standing::Absent | Standing::Failed(_) => None,
@@ -367,7 +355,7 @@ impl Handler<Leave> for VaultActor {
     fn handle(&mut self, Leave(subscriber): Leave, _: &mut Self::Context) {
         self.used = true;
         self.listeners.remove(subscriber);
-        self.reading.remove(&subscriber);
+        self.reading.forget(subscriber);
     }
 }
 
@@ -381,7 +369,7 @@ impl Handler<CaughtUp> for VaultActor {
 
     fn handle(&mut self, CaughtUp(sink): CaughtUp, _: &mut Self::Context) {
         self.used = true;
-        self.reading.retain(|_, reading| reading.sink != sink);
+        self.reading.forget_sink(sink);
         self.listeners.caught_up(sink);
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Submit {
 #[derive(Default)]
 pub(super) struct Queue {
     pending: VecDeque<Submit>,
-    in_flight: bool,
+    pub(super) in_flight: bool,
 }
 
 /// Somebody who waits for an answer, and his place in the queue: it is free when he is answered, not when he
@@ -195,7 +195,7 @@ impl VaultActor {
 
     /// Takes up what waits, or ends if the vault is no more. Whoever was just answered is about to ask again: a core
     /// that others wait for is left to them for a moment, so that what they bring goes into the same transaction.
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         let moment = async {
             for _ in 0..MOMENTS {
                 std::thread::yield_now();
@@ -204,6 +204,7 @@ impl VaultActor {
         };
         ctx.spawn(moment.into_actor(self).map(|(), this, ctx| {
             this.queue.in_flight = false;
+            this.look_on(ctx);
             this.commit_next(ctx);
             this.end_if_closed(ctx);
         }));
@@ -230,7 +231,7 @@ impl VaultActor {
     }
 
     /// Takes in what is on disk and tells it to the subscribers, event by event.
-    fn publish(&mut self, records: Vec<(Record, Effect)>, ctx: &mut Context<Self>) {
+    pub(super) fn publish(&mut self, records: Vec<(Record, Effect)>, ctx: &mut Context<Self>) {
         for (record, effect) in records {
             let Standing::Open { vault, ring, .. } = &mut self.standing else {
                 return;
@@ -259,7 +260,7 @@ impl VaultActor {
 }
 
 /// What is in the journal after a place.
-async fn missed(
+pub(super) async fn missed(
     journal: Journal,
     id: VaultId,
     mut place: Seq,

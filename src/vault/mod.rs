@@ -6,7 +6,7 @@
 //! when it is answered.
 //!
 //! Reading order: `directory.rs` (who is alive), `actor.rs` (a vault's life), `commits.rs` (what changes it),
-//! `attach.rs` (who begins to hear it), `listeners.rs` and `notice.rs` (what is heard), `ring.rs`.
+//! `attach.rs` (who begins to hear it), `abreast.rs` (what other processes wrote), `listeners.rs` and `notice.rs` (what is heard), `reading.rs`, `ring.rs`.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -18,6 +18,7 @@ use crate::{
     journal::{Denied, Journal, JournalError, NewVault},
 };
 
+mod abreast;
 mod actor;
 mod attach;
 mod commits;
@@ -25,6 +26,7 @@ mod directory;
 mod error;
 mod listeners;
 mod notice;
+mod reading;
 mod ring;
 
 pub use attach::{Attach, Subscription};

@@ -2,13 +2,13 @@
 
 use futures_util::future::join_all;
 use vaultcast::{
-    domain::{Command, Refusal, Role, idempotency::IdempotencyKey, ids::MembershipId},
+    domain::{Command, Refusal, Role, Seq, idempotency::IdempotencyKey, ids::MembershipId},
     journal::NewVault,
-    vault::VaultError,
+    vault::{Attach, VaultError},
 };
 
 use crate::{
-    ear::Ear,
+    ear::{Ear, Told},
     world::{Asked, World, add, asks, change, person, places, post, remove},
 };
 
@@ -100,6 +100,83 @@ async fn a_vault_deleted_by_another_process_is_gone() {
         VaultError::Refused(Refusal::AccessDenied)
     ));
     assert_eq!(ear.event().await, 1);
+}
+
+#[actix_web::test]
+async fn who_joins_finds_the_vault_where_another_process_has_brought_it() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let (mut ear, mut late) = (Ear::new(), Ear::new());
+    ear.join(&there, "ana").await;
+    here.posts(3).await;
+    // He has seen the third event at the other process.
+    let (seq, epoch) = (Seq(3), None);
+    late.attach(&there, "ana", Attach::JoinSince { seq, epoch });
+    let joined = late.joined().await;
+    assert_eq!((joined.seq, joined.resync), (Seq(3), false));
+    assert_eq!(joined.replayed, Some(0));
+    // Who was there already is told what had been missed.
+    assert_eq!(ear.events(3).await, places(1, 3));
+
+    here.posts(1).await;
+    late.attach(&there, "ana", Attach::Join);
+    assert_eq!(late.event().await, 4);
+    assert_eq!(late.joined().await.seq, Seq(4));
+    // What is in no journal is said to be unknown.
+    let (seq, epoch) = (Seq(5), None);
+    late.attach(&there, "ana", Attach::JoinSince { seq, epoch });
+    assert!(late.joined().await.resync);
+}
+
+#[actix_web::test]
+async fn who_was_let_in_or_removed_by_another_process_joins_as_he_should() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let (mut anas, mut bens) = (Ear::new(), Ear::new());
+    anas.join(&there, "ana").await;
+    here.done("ana", add("ben", Role::Viewer)).await;
+    bens.join(&there, "ben").await;
+    here.done("ana", remove("ben")).await;
+    bens.attach(&there, "ben", Attach::Join);
+    assert_eq!(bens.event().await, 2);
+    assert!(matches!(bens.told().await, Told::Removed));
+    assert!(matches!(bens.told().await, Told::Refused(_)));
+    assert_eq!(anas.events(2).await, places(1, 2));
+}
+
+#[actix_web::test]
+async fn whoever_joins_while_two_processes_write_hears_everything_from_there_once() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let vaults = [&here, &there];
+    let writers = (0..WRITERS).map(|writer| {
+        let vault = vaults[writer % 2].clone();
+        actix_web::rt::spawn(async move { vault.posts(POSTS).await })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut ears = Vec::new();
+    for n in 0..40 {
+        let mut ear = Ear::new();
+        let posted = vaults[n % 2].submit(asks("ana", post("before"))).await;
+        ear.attach(vaults[(n + 1) % 2], "ana", Attach::Join);
+        let joined = ear.joined().await.seq;
+        assert!(joined >= posted.unwrap().seq, "behind what he knows");
+        ears.push((ear, joined.0));
+    }
+    for written in join_all(writers).await {
+        written.unwrap();
+    }
+    let last = (WRITERS * POSTS + 40) as u64;
+    for vault in vaults {
+        Ear::new().join(vault, "ana").await;
+    }
+    for (mut ear, joined) in ears {
+        let rest = (last - joined) as usize;
+        assert_eq!(ear.events(rest).await, places(joined + 1, last));
+    }
 }
 
 #[actix_web::test]

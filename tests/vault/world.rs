@@ -86,7 +86,7 @@ impl World {
         };
         let txn = connection.begin_with_options(options).await.unwrap();
         if self.database.is_postgres() {
-            let sql = "LOCK TABLE vault_heads IN ACCESS EXCLUSIVE MODE";
+            let sql = "LOCK TABLE vault_heads IN EXCLUSIVE MODE";
             txn.execute_unprepared(sql).await.unwrap();
         }
         txn
