@@ -26,7 +26,7 @@ use crate::{
     demo::Demo,
     engineio::{self, CloseReason, OpenRequest, Pass, Sessions},
     gateway::{self, Gateway, GatewayOptions},
-    journal::{Database, DatabaseOptions, Journal, JournalError},
+    journal::{Database, DatabaseOptions, Journal, JournalError, Retention},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
@@ -257,7 +257,7 @@ async fn open_journal(config: &Config) -> Result<Journal, AppError> {
         let migrated = database.migrate().await;
         migrated.map_err(|source| cannot_use(config, source))?;
     }
-    Ok(Journal::open(database).await?)
+    Ok(Journal::open(database, retention(config)).await?)
 }
 
 /// Connects to the configured database.
@@ -280,6 +280,13 @@ fn cannot_use(config: &Config, source: sea_orm::DbErr) -> AppError {
 
 fn cannot_bind(key: &'static str, bind: SocketAddr, source: io::Error) -> AppError {
     AppError::Bind { key, bind, source }
+}
+
+fn retention(config: &Config) -> Retention {
+    Retention {
+        events: config.journal.retain_events,
+        age: config.journal.retain_for,
+    }
 }
 
 fn vault_options(config: &Config) -> VaultOptions {

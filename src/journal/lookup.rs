@@ -72,16 +72,15 @@ pub(super) async fn records(
         .collect()
 }
 
-/// The vault as it stands and every record after a place, from one snapshot.
+/// The vault as it stands and every record after a place, from one snapshot. Of one that was deleted so long ago that
+/// nothing is left, no vault.
 pub(super) async fn catch_up(
     connection: &DatabaseConnection,
     id: &VaultId,
     after: Seq,
-) -> Result<(Vault, Vec<Record>), DbErr> {
+) -> Result<(Option<Vault>, Vec<Record>), DbErr> {
     let txn = database::begin_read(connection).await?;
-    let now = vault(&txn, id)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound(format!("vault {id}")))?;
+    let now = vault(&txn, id).await?;
     let missed = records(&txn, id, after, usize::MAX >> 1).await?;
     txn.commit().await?;
     Ok((now, missed))

@@ -5,7 +5,7 @@
 //! joins what waits of several vaults, decides each mutation by the rules of [`domain`](crate::domain) on what
 //! is true at its place in the order (`write.rs`), and writes rows and events together (`insert.rs`). Nobody
 //! hears of an event before that returned. Reads (`reads.rs`) have connections of their own and never queue
-//! behind a writer.
+//! behind a writer. What is old is let go of in the background (`sweep.rs`, `retention.rs`).
 //!
 //! Nothing here assumes to be the only writer of the database: a vault's head is taken by comparison.
 
@@ -24,6 +24,7 @@ mod line;
 mod lookup;
 mod reads;
 mod record;
+mod retention;
 mod rows;
 mod statements;
 mod sweep;
@@ -35,10 +36,13 @@ pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
+pub use retention::Retention;
+pub use sweep::Swept;
 pub use work::{Denied, NewVault, Written};
 
 use committer::Task;
 use line::Line;
+use sweep::Broom;
 use work::Work;
 
 /// How many works wait for one committer before those who bring more wait too. Each vault has one at a time.
@@ -50,15 +54,16 @@ pub struct Journal {
     database: Database,
     /// One committer per writing connection; a vault always has the same.
     committers: Vec<mpsc::Sender<Task>>,
+    retention: Retention,
     epoch: String,
 }
 
 impl Journal {
-    /// Begins to write and read. The committers live until every clone is gone.
+    /// Begins to write and read, and to let go of what is kept no longer. The committers live until every clone is gone.
     ///
     /// # Errors
     /// When the database does not answer or was not migrated.
-    pub async fn open(database: Database) -> Result<Self, JournalError> {
+    pub async fn open(database: Database, retention: Retention) -> Result<Self, JournalError> {
         let epoch = database.epoch().await?;
         let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
@@ -67,11 +72,13 @@ impl Journal {
         };
         let committers: Vec<_> = database.writers.iter().map(start).collect();
         for (writer, tasks) in database.writers.iter().zip(&committers).take(1) {
-            writer.spawn(sweep::run(tasks.downgrade()));
+            let reader = database.reader.clone();
+            writer.spawn(sweep::run(reader, tasks.downgrade(), retention));
         }
         Ok(Self {
             database,
             committers,
+            retention,
             epoch,
         })
     }
@@ -160,14 +167,17 @@ impl Journal {
         self.write(0, Work::User(principal)).await.map(drop)
     }
 
-    /// Forgets every answer that is not remembered at this time any longer; how many there were. The journal does so by
-    /// itself every now and then.
+    /// Lets go of everything that is not kept at this time any longer: answers, events, deleted vaults; how much that was.
+    /// The journal does so by itself every now and then.
     ///
     /// # Errors
     /// When the database does not answer; what went before is gone all the same.
-    pub async fn sweep(&self, now: Timestamp) -> Result<u64, JournalError> {
-        let committer = self.committers.first().expect("there is always one writer");
-        sweep::sweep(committer, now).await
+    pub async fn sweep(&self, now: Timestamp) -> Result<Swept, JournalError> {
+        let broom = Broom {
+            reader: &self.database.reader,
+            committer: self.committers.first().expect("there is always one writer"),
+        };
+        broom.sweep(self.retention, now).await
     }
 
     /// Ends the committers, once every other clone is gone, and closes the connections.

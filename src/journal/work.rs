@@ -3,11 +3,11 @@
 use thiserror::Error;
 
 use crate::domain::{
-    Answer, Effect, Mutation, Principal, Refusal, Timestamp, Vault, VaultId,
-    idempotency::IdempotencyKey, ids::MembershipId,
+    Answer, Effect, Mutation, Principal, Refusal, Vault, VaultId, idempotency::IdempotencyKey,
+    ids::MembershipId,
 };
 
-use super::{JournalError, record::Record};
+use super::{JournalError, record::Record, sweep::Step};
 
 /// Something to be written.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) enum Work {
     NewVault(NewVault),
     /// Somebody was seen.
     User(Principal),
-    /// Answers given up to then are remembered no longer; a step of them goes.
-    Sweep { until: Timestamp },
+    /// Something old goes.
+    Sweep(Step),
 }
 
 /// A vault that is to be.
@@ -44,7 +44,9 @@ pub struct Written {
     pub records: Vec<(Record, Effect)>,
     /// One for each mutation, in their order.
     pub results: Vec<Result<Answer, Denied>>,
-    /// How many answers were swept away.
+    /// The vault was deleted, by another process or longer ago than its journal is kept.
+    pub is_gone: bool,
+    /// How many rows were swept away.
     pub(super) swept: u64,
     /// The vault after it, for a batch.
     pub(super) vault: Option<Vault>,
@@ -66,7 +68,7 @@ impl Work {
     pub(super) fn mutations(&self) -> &[Mutation] {
         match self {
             Self::Batch { mutations, .. } => mutations,
-            Self::NewVault(_) | Self::User(_) | Self::Sweep { .. } => &[],
+            Self::NewVault(_) | Self::User(_) | Self::Sweep(_) => &[],
         }
     }
 }

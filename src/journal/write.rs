@@ -126,8 +126,8 @@ async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbEr
                 rows.seen(principal);
                 Written::default()
             }
-            Work::Sweep { until } => Written {
-                swept: sweep::step(txn, *until).await?,
+            Work::Sweep(step) => Written {
+                swept: sweep::take(txn, step).await?,
                 ..Written::default()
             },
         });
@@ -168,7 +168,11 @@ fn decide(
         written.results.push(result.map_err(Denied::from));
     }
     let (after, net) = draft.finish();
-    rows.batch(vault, &after, net, now);
+    // Nothing changes a deleted vault any more, and where its head was there may be nothing left.
+    written.is_gone = vault.members.is_empty();
+    if !written.is_gone {
+        rows.batch(vault, &after, net, now);
+    }
     written.vault = Some(after);
     written
 }
@@ -225,7 +229,10 @@ async fn catch_up(connection: &DatabaseConnection, works: &mut [Work]) -> Result
             let effect = record.effect().map_err(|e| DbErr::Json(e.to_string()))?;
             missed.push((record, effect));
         }
-        *vault = now;
+        match now {
+            Some(now) => *vault = now,
+            None => vault.members = HashMap::new().into(),
+        }
     }
     Ok(())
 }

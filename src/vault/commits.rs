@@ -55,6 +55,8 @@ struct Asked {
 /// What a transaction came to. The authors know already what is true; they are answered when it has been told.
 struct Committed {
     written: Result<Vec<(Record, Effect)>, JournalError>,
+    /// The journal knows no such vault any longer.
+    is_gone: bool,
     authors: Vec<Asked>,
 }
 
@@ -95,6 +97,7 @@ impl Drop for Asked {
 
 impl Committed {
     fn new(outcome: Result<Written, JournalError>, mut authors: Vec<Asked>) -> Self {
+        let is_gone = outcome.as_ref().is_ok_and(|written| written.is_gone);
         let written = match outcome {
             Ok(Written {
                 records, results, ..
@@ -111,7 +114,11 @@ impl Committed {
                 Err(error)
             }
         };
-        Self { written, authors }
+        Self {
+            written,
+            is_gone,
+            authors,
+        }
     }
 }
 
@@ -165,7 +172,11 @@ impl VaultActor {
     }
 
     fn committed(&mut self, committed: Committed, ctx: &mut Context<Self>) {
-        let Committed { written, authors } = committed;
+        let Committed {
+            written,
+            is_gone,
+            authors,
+        } = committed;
         match written {
             Ok(records) => {
                 let unknown = |author: &Asked| matches!(author.truth, Err(VaultError::Unknown));
@@ -174,6 +185,10 @@ impl VaultActor {
                 if unknown {
                     // Of one that was written alone nobody could tell.
                     return self.look_again(ctx);
+                }
+                if is_gone && self.closed().is_none() {
+                    // Of its end there is no event left to tell.
+                    self.start_over(ctx);
                 }
             }
             Err(error) => {

@@ -14,4 +14,5 @@ mod life;
 mod order;
 mod processes;
 mod queue;
+mod retention;
 mod world;

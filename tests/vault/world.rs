@@ -11,7 +11,7 @@ use vaultcast::{
         Answer, Command, Mutation, NewSource, Principal, Role, Seq, SourceId, UserId, UserRef,
         VaultId, ids::MembershipId,
     },
-    journal::{Database, DatabaseOptions, Journal, NewVault, Record},
+    journal::{Database, DatabaseOptions, Journal, NewVault, Record, Retention},
     vault::{VaultError, VaultHandle, VaultOptions, Vaults},
 };
 
@@ -26,6 +26,12 @@ pub const OPTIONS: VaultOptions = VaultOptions {
     commit_batch: 256,
     idle: Duration::from_secs(300),
     threads: 2,
+};
+
+/// What tests keep: everything.
+const EVERYTHING: Retention = Retention {
+    events: u64::MAX,
+    age: Duration::MAX,
 };
 
 /// A database and the vaults of one process on it.
@@ -117,7 +123,12 @@ pub async fn connect(url: &str) -> Database {
 }
 
 pub async fn process(url: &str, options: VaultOptions) -> Vaults {
-    let journal = Journal::open(connect(url).await).await.unwrap();
+    keeping(url, EVERYTHING, options).await
+}
+
+/// A process that keeps no more than this.
+pub async fn keeping(url: &str, retention: Retention, options: VaultOptions) -> Vaults {
+    let journal = Journal::open(connect(url).await, retention).await.unwrap();
     Vaults::new(journal, options)
 }
 
