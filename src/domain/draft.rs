@@ -70,6 +70,14 @@ pub struct Net {
     pub deleted: bool,
 }
 
+impl Net {
+    /// Whether it is about rows that were there before.
+    pub fn changes_rows(&self) -> bool {
+        let (sources, members) = (&self.sources_changed, &self.members_changed);
+        !(sources.is_empty() && members.is_empty()) || self.renamed || self.deleted
+    }
+}
+
 /// A batch being decided.
 #[derive(Debug)]
 pub struct Draft {

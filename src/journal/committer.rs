@@ -3,22 +3,27 @@
 //!
 //! It is never timed out or cancelled: a commit whose future is dropped may have happened all the same.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, thread, time::Duration};
 
 use futures_util::FutureExt;
-use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{
-    JournalError,
-    line::{Line, renew},
+    Gathering, JournalError,
+    line::Line,
     work::{Work, Written},
     write::{WriteError, write},
+    writer::Writer,
 };
 
 /// How many works one transaction takes at most, each of them a batch.
 const MOST_JOINED: usize = 256;
+
+/// How often, and how long apart, it is looked whether more has come before a transaction.
+const LOOKS: u32 = 6;
+const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// A work and where its outcome goes.
 pub(super) struct Task {
@@ -26,26 +31,28 @@ pub(super) struct Task {
     pub answer: oneshot::Sender<Result<Written, JournalError>>,
 }
 
-/// Writes tasks until every sender is gone. Holds the line, so that its thread outlives the last task.
+/// Writes tasks until every sender is gone, or the connections close. Holds the line, so that its thread outlives the
+/// last task.
 pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
-    let mut waiting = Vec::new();
-    while tasks.recv_many(&mut waiting, MOST_JOINED).await > 0 {
-        // Answers of the last transaction are just bringing new work: let it come, and batches nearly double. This
-        // thread has nothing else to do, and one that yields an idle core loses nothing.
-        for _ in 0..2 {
-            std::thread::yield_now();
-            while waiting.len() < MOST_JOINED
-                && let Ok(task) = tasks.try_recv()
-            {
-                waiting.push(task);
-            }
+    let writer = Writer::of(line.connection());
+    let mut closing = writer.closing();
+    let (mut waiting, mut gathering) = (Vec::new(), Gathering::default());
+    loop {
+        let taken = tokio::select! {
+            taken = tasks.recv_many(&mut waiting, MOST_JOINED) => taken,
+            () = &mut closing => 0,
+        };
+        if taken == 0 {
+            return;
         }
+        gather(&mut gathering, &mut waiting, &mut tasks);
         let (mut works, answers): (Vec<_>, Vec<_>) = waiting
             .drain(..)
             .map(|Task { work, answer }| (work, answer))
             .unzip();
-        let outcomes = survive(line.connection(), &mut works).await;
+        let outcomes = survive(&writer, &mut works).await;
         let outage = outage_in(&outcomes);
+        let answered = outcomes.len();
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // Who asked may be gone; what was asked is done all the same.
             let _ = answer.send(outcome);
@@ -56,6 +63,26 @@ pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
         {
             let _ = answer.send(Err(outage.not_begun()));
         }
+        gathering.begin(answered, tasks.len(), MOST_JOINED);
+    }
+}
+
+/// Takes in what comes within a moment, for as long as more is to be expected. It comes from other threads, and this
+/// one has nothing else to do: to be woken for each would cost more than to look a few times.
+fn gather(gathering: &mut Gathering, waiting: &mut Vec<Task>, tasks: &mut mpsc::Receiver<Task>) {
+    for look in 0.. {
+        while waiting.len() < MOST_JOINED
+            && let Ok(task) = tasks.try_recv()
+        {
+            waiting.push(task);
+        }
+        if gathering.is_complete(waiting.len()) {
+            return;
+        }
+        if look == LOOKS {
+            return gathering.give_up();
+        }
+        thread::sleep(BETWEEN_LOOKS);
     }
 }
 
@@ -66,12 +93,9 @@ fn outage_in(outcomes: &[Result<Written, JournalError>]) -> Option<JournalError>
 
 /// Commits, and goes on after a panic: without its committer the journal would be dead. Whoever was in that
 /// transaction has to look for what became of it.
-async fn survive(
-    connection: &DatabaseConnection,
-    works: &mut [Work],
-) -> Vec<Result<Written, JournalError>> {
+async fn survive(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, JournalError>> {
     let asked = works.len();
-    let outcomes = AssertUnwindSafe(commit(connection, works)).catch_unwind();
+    let outcomes = AssertUnwindSafe(commit(writer, works)).catch_unwind();
     match outcomes.await {
         Ok(outcomes) => outcomes,
         Err(_) => {
@@ -79,7 +103,7 @@ async fn survive(
                 works = asked,
                 "a committer panicked; its works may be written or not"
             );
-            renew(connection).await;
+            writer.renew().await;
             let unknown = JournalError::Unknown(DbErr::Custom("a panic".to_owned()).into());
             vec![unknown; asked].into_iter().map(Err).collect()
         }
@@ -87,18 +111,15 @@ async fn survive(
 }
 
 /// Writes all works together; where that fails for a reason of one of them, each alone.
-async fn commit(
-    connection: &DatabaseConnection,
-    works: &mut [Work],
-) -> Vec<Result<Written, JournalError>> {
-    match attempt(connection, works).await {
+async fn commit(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, JournalError>> {
+    match attempt(writer, works).await {
         Ok(written) => written.into_iter().map(Ok).collect(),
         Err(error) if error.is_everybodys() => works.iter().map(|_| Err(error.clone())).collect(),
         Err(error) => {
             warn!(%error, works = works.len(), "a transaction failed; writing its parts alone");
             let mut outcomes = Vec::with_capacity(works.len());
             for work in works {
-                outcomes.push(commit_alone(connection, work).await);
+                outcomes.push(commit_alone(writer, work).await);
             }
             outcomes
         }
@@ -106,11 +127,8 @@ async fn commit(
 }
 
 /// Writes one work, and if that fails, each of its mutations alone, so that one cannot take others with it.
-async fn commit_alone(
-    connection: &DatabaseConnection,
-    work: &mut Work,
-) -> Result<Written, JournalError> {
-    let cause = match attempt_one(connection, work).await {
+async fn commit_alone(writer: &Writer, work: &mut Work) -> Result<Written, JournalError> {
+    let cause = match attempt_one(writer, work).await {
         Err(JournalError::Fault(cause)) => cause,
         outcome => return outcome,
     };
@@ -138,7 +156,7 @@ async fn commit_alone(
             missed: Vec::new(),
             mutations: vec![mutation],
         };
-        match attempt_one(connection, &mut one).await {
+        match attempt_one(writer, &mut one).await {
             Ok(mut written) => {
                 all.records.append(&mut written.records);
                 all.results.append(&mut written.results);
@@ -156,25 +174,19 @@ async fn commit_alone(
     Ok(all)
 }
 
-async fn attempt_one(
-    connection: &DatabaseConnection,
-    work: &mut Work,
-) -> Result<Written, JournalError> {
-    let mut written = attempt(connection, std::slice::from_mut(work)).await?;
+async fn attempt_one(writer: &Writer, work: &mut Work) -> Result<Written, JournalError> {
+    let mut written = attempt(writer, std::slice::from_mut(work)).await?;
     Ok(written.pop().expect("one work has one outcome"))
 }
 
 /// One transaction; when its commit answered with an error, what the database says became of it.
-async fn attempt(
-    connection: &DatabaseConnection,
-    works: &mut [Work],
-) -> Result<Vec<Written>, JournalError> {
-    let (error, witness, written) = match write(connection, works).await {
+async fn attempt(writer: &Writer, works: &mut [Work]) -> Result<Vec<Written>, JournalError> {
+    let (error, witness, written) = match write(writer, works).await {
         Ok(written) => return Ok(written),
         Err(WriteError::RolledBack(error)) => {
             let error = JournalError::from(error);
             if error.is_everybodys() {
-                renew(connection).await;
+                writer.renew().await;
             }
             return Err(error);
         }
@@ -185,12 +197,12 @@ async fn attempt(
         }) => (error, witness, written),
     };
     warn!(%error, "a commit failed; asking the database whether it happened");
-    renew(connection).await;
+    writer.renew().await;
     // Without a witness it told at most who was seen, which will be told again.
     let Some(witness) = witness else {
         return Err(error.into());
     };
-    match witness.ask(connection).await {
+    match witness.ask(writer).await {
         Some(true) => Ok(written),
         Some(false) => Err(error.into()),
         None => Err(JournalError::Unknown(error.into())),

@@ -11,7 +11,7 @@ use entity::epoch;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    EntityTrait, IsolationLevel, TransactionOptions, TransactionTrait,
     sea_query::Expr,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
@@ -154,19 +154,6 @@ impl Database {
 
 fn no_epoch() -> DbErr {
     DbErr::RecordNotFound("the epoch".to_owned())
-}
-
-/// Begins to write. On SQLite the lock is taken at once: a transaction that began by reading could not be
-/// raised to a writing one when another process wrote in between.
-pub(super) async fn begin_write(
-    connection: &DatabaseConnection,
-) -> Result<DatabaseTransaction, DbErr> {
-    connection
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        })
-        .await
 }
 
 /// Begins to read from one snapshot.

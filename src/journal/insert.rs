@@ -147,16 +147,16 @@ impl Rows {
         Ok(taken == wanted)
     }
 
-    /// Writes everything but the heads and the answers.
+    /// Writes everything but the heads and the answers; what is left to be executed right before the commit.
     ///
     /// # Errors
     /// When the database refuses, or a row that was decided on is no longer there.
-    pub(super) async fn insert(self, txn: &impl ConnectionTrait) -> Result<(), DbErr> {
+    pub(super) async fn insert(self, txn: &impl ConnectionTrait) -> Result<Script, DbErr> {
         insert(txn, self).await
     }
 }
 
-async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<(), DbErr> {
+async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<Script, DbErr> {
     let now = Timestamp::now().0;
     let mut members: Vec<[Value; 6]> = Vec::new();
     let mut sources: Vec<[Value; 11]> = Vec::new();
@@ -240,11 +240,14 @@ async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<(), DbErr> {
         members,
         "",
     );
+    if !rows.nets.iter().any(|(_, net, _)| net.changes_rows()) {
+        return Ok(script);
+    }
     script.execute(txn).await?;
     for (vault, net, at) in rows.nets {
         change(txn, &vault, net, at).await?;
     }
-    Ok(())
+    Ok(Script::of(txn))
 }
 
 /// Writes what a batch did to rows that were there before.

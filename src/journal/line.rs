@@ -7,7 +7,7 @@
 
 use std::{future::Future, sync::Arc, thread};
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
@@ -91,25 +91,6 @@ async fn carry_out<T: Send + 'static>(
         error!(%cause, "work on the database ended before its time");
         Err(DbErr::Custom(cause.to_string()))
     })
-}
-
-/// Lets go of a writing connection that failed: nobody knows in which state it is. The next transaction opens
-/// another, and what was open on this one is rolled back with it.
-pub(super) async fn renew(connection: &DatabaseConnection) {
-    // Where none can be had there is none to let go of.
-    match connection.get_database_backend() {
-        DbBackend::Sqlite => {
-            if let Ok(one) = connection.get_sqlite_connection_pool().acquire().await {
-                let _ = one.close().await;
-            }
-        }
-        _ => {
-            if let Ok(one) = connection.get_postgres_connection_pool().acquire().await {
-                // Not closed in order: the other end may be gone without a word.
-                drop(one.detach());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, member, source, user, vault};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
 };
 
 use crate::domain::{
@@ -14,7 +13,7 @@ use crate::domain::{
     vault::Membership,
 };
 
-use super::{database, record::Record, rows, statements::query_rows};
+use super::{record::Record, rows, statements::query_rows};
 
 /// The vault as it stands; `None` when it never was, no members when it was deleted.
 pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Vault>, DbErr> {
@@ -72,17 +71,15 @@ pub(super) async fn records(
         .collect()
 }
 
-/// The vault as it stands and every record after a place, from one snapshot. Of one that was deleted so long ago that
+/// The vault as it stands and every record after a place; to be read from one snapshot. Of one that was deleted so long ago that
 /// nothing is left, no vault.
 pub(super) async fn catch_up(
-    connection: &DatabaseConnection,
+    txn: &impl ConnectionTrait,
     id: &VaultId,
     after: Seq,
 ) -> Result<(Option<Vault>, Vec<Record>), DbErr> {
-    let txn = database::begin_read(connection).await?;
-    let now = vault(&txn, id).await?;
-    let missed = records(&txn, id, after, usize::MAX >> 1).await?;
-    txn.commit().await?;
+    let now = vault(txn, id).await?;
+    let missed = records(txn, id, after, usize::MAX >> 1).await?;
     Ok((now, missed))
 }
 

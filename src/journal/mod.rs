@@ -17,8 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::{Answer, Mutation, Principal, Seq, Timestamp, Vault, VaultId};
 
 mod committer;
+mod connection;
 mod database;
 mod error;
+mod gathering;
 mod insert;
 mod line;
 mod lookup;
@@ -31,9 +33,11 @@ mod sweep;
 mod witness;
 mod work;
 mod write;
+mod writer;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
+pub use gathering::Gathering;
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
 pub use retention::Retention;

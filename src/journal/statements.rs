@@ -28,12 +28,7 @@ impl Script {
     }
 
     /// `head (…), (…), … tail` for all rows, each a list of values of the same length.
-    pub(super) fn rows<const N: usize>(
-        &mut self,
-        head: &str,
-        rows: Vec<[Value; N]>,
-        tail: &str,
-    ) -> &mut Self {
+    pub(super) fn rows<const N: usize>(&mut self, head: &str, rows: Vec<[Value; N]>, tail: &str) {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
             let run = run_of(rows.len());
@@ -41,25 +36,38 @@ impl Script {
             let values = rows.by_ref().take(run).flatten().collect();
             self.statements.push((sql, values));
         }
-        self
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.statements.is_empty()
     }
 
     /// Executes all of it, and counts the rows that it touched.
     ///
     /// # Errors
     /// When the database refuses; some statements may have been executed then.
-    pub(super) async fn execute(&mut self, db: &impl ConnectionTrait) -> Result<u64, DbErr> {
-        let mut statements = std::mem::take(&mut self.statements);
-        if self.backend == DbBackend::Sqlite && statements.len() > 1 {
-            let (texts, values): (Vec<_>, Vec<_>) = statements.into_iter().unzip();
-            statements = vec![(texts.join("; "), values.concat())];
-        }
-        let mut touched = 0;
-        for (sql, values) in statements {
-            let statement = Statement::from_sql_and_values(self.backend, sql, values);
+    pub(super) async fn execute(self, db: &impl ConnectionTrait) -> Result<u64, DbErr> {
+        let (backend, mut touched) = (self.backend, 0);
+        for (sql, values) in self.texts() {
+            let statement = Statement::from_sql_and_values(backend, sql, values);
             touched += db.execute_raw(statement).await?.rows_affected();
         }
         Ok(touched)
+    }
+
+    /// All of it and then one more, as texts to be executed one after the other.
+    pub(super) fn followed_by(mut self, last: &str) -> Vec<(String, Vec<Value>)> {
+        self.statements.push((last.to_owned(), Vec::new()));
+        self.texts()
+    }
+
+    fn texts(self) -> Vec<(String, Vec<Value>)> {
+        if self.backend != DbBackend::Sqlite || self.statements.is_empty() {
+            return self.statements;
+        }
+        let (texts, values): (Vec<_>, Vec<_>) = self.statements.into_iter().unzip();
+        vec![(texts.join("; "), values.into_iter().flatten().collect())]
     }
 }
 
@@ -74,7 +82,9 @@ pub(super) async fn execute_rows<const N: usize>(
     rows: Vec<[Value; N]>,
     tail: &str,
 ) -> Result<u64, DbErr> {
-    Script::of(db).rows(head, rows, tail).execute(db).await
+    let mut script = Script::of(db);
+    script.rows(head, rows, tail);
+    script.execute(db).await
 }
 
 /// Executes one statement and counts the rows that it touched.

@@ -4,12 +4,16 @@
 use std::time::Duration;
 
 use entity::event;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
 use tracing::warn;
 
 use crate::domain::VaultId;
 
-use super::{database, line::renew, record::Record, statements::execute};
+use super::{
+    record::Record,
+    statements::execute,
+    writer::{Purpose, Writer},
+};
 
 /// How often, and how long apart, the database is asked.
 const QUESTIONS: u32 = 10;
@@ -26,13 +30,13 @@ pub(super) enum Witness {
 
 impl Witness {
     /// Whether its transaction was committed; `None` when the database does not answer.
-    pub(super) async fn ask(&self, connection: &DatabaseConnection) -> Option<bool> {
+    pub(super) async fn ask(&self, writer: &Writer) -> Option<bool> {
         for _ in 0..QUESTIONS {
-            match self.look(connection).await {
+            match self.look(writer).await {
                 Ok(found) => return Some(found),
                 Err(error) => warn!(%error, "the database does not answer yet"),
             }
-            renew(connection).await;
+            writer.renew().await;
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
         None
@@ -40,10 +44,10 @@ impl Witness {
 
     /// Tries to write a row of the same key: should that commit still be under way, the database waits for its end
     /// before it says whether there is one.
-    async fn look(&self, connection: &DatabaseConnection) -> Result<bool, DbErr> {
-        let txn = database::begin_write(connection).await?;
-        let found = self.look_in(&txn).await;
-        txn.rollback().await?;
+    async fn look(&self, writer: &Writer) -> Result<bool, DbErr> {
+        writer.begin(Purpose::Write).await?;
+        let found = self.look_in(writer).await;
+        writer.rollback().await;
         found
     }
 

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr};
+use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::domain::{
     Answer, Command, Draft, Mutation, Named, Outcome, Resource, Role, Seq, Timestamp, UserId,
@@ -17,14 +17,15 @@ use crate::domain::{
 };
 
 use super::{
-    database,
+    JournalError,
     insert::Rows,
-    line::renew,
     lookup,
     record::Record,
+    statements::Script,
     sweep,
     witness::Witness,
     work::{Denied, NewVault, Work, Written},
+    writer::{Purpose, Writer},
 };
 
 /// Why a transaction is not known to be on disk.
@@ -32,7 +33,7 @@ use super::{
 pub(super) enum WriteError {
     /// It is surely not.
     RolledBack(DbErr),
-    /// `COMMIT` itself failed: the witness shows whether it happened, and `written` is true if it did.
+    /// The database was lost when it was about to commit: the witness shows whether it happened, and `written` is true if it did.
     AtCommit {
         error: DbErr,
         witness: Option<Witness>,
@@ -41,64 +42,46 @@ pub(super) enum WriteError {
 }
 
 /// Writes all of it in one transaction, or nothing.
-pub(super) async fn write(
-    connection: &DatabaseConnection,
-    works: &mut [Work],
-) -> Result<Vec<Written>, WriteError> {
+pub(super) async fn write(writer: &Writer, works: &mut [Work]) -> Result<Vec<Written>, WriteError> {
     loop {
-        let txn = begin(connection).await.map_err(WriteError::RolledBack)?;
+        let begun = writer.begin(Purpose::Write).await;
+        begun.map_err(WriteError::RolledBack)?;
         // A row that nobody could have written may panic; that is a failure like others.
-        let filled = AssertUnwindSafe(fill(&txn, works)).catch_unwind().await;
-        let filled = match filled.unwrap_or_else(|_| Err(DbErr::Custom("a panic".to_owned()))) {
-            Ok(filled) => filled,
-            Err(error) => {
-                // PostgreSQL answers a COMMIT after a failed statement with Ok and rolls back: say so ourselves.
-                if txn.rollback().await.is_err() {
-                    // The connection may be gone, or think that the transaction is not.
-                    renew(connection).await;
-                }
-                return Err(WriteError::RolledBack(error));
-            }
-        };
-        match filled {
-            Filled::Written(written, witness) => {
-                return match txn.commit().await {
-                    Ok(()) => Ok(written),
-                    Err(error) => Err(WriteError::AtCommit {
-                        error,
-                        witness,
-                        written,
-                    }),
+        let filled = AssertUnwindSafe(fill(writer, works)).catch_unwind().await;
+        match filled.unwrap_or_else(|_| Err(DbErr::Custom("a panic".to_owned()))) {
+            Ok(Filled::Written(written, witness, last)) => {
+                let error = match writer.commit(last).await {
+                    Ok(()) => return Ok(written),
+                    Err(error) => error,
                 };
-            }
-            Filled::Moved => {
-                if let Err(error) = txn.rollback().await {
-                    renew(connection).await;
+                if !JournalError::from(error.clone()).is_everybodys() {
+                    // The database has answered, and that is a refusal.
+                    writer.rollback().await;
                     return Err(WriteError::RolledBack(error));
                 }
+                return Err(WriteError::AtCommit {
+                    error,
+                    witness,
+                    written,
+                });
+            }
+            Ok(Filled::Moved) => {
+                writer.rollback().await;
+                let caught_up = catch_up(writer, works).await;
+                caught_up.map_err(WriteError::RolledBack)?;
+            }
+            Err(error) => {
+                // PostgreSQL answers a COMMIT after a failed statement with Ok and rolls back: say so ourselves.
+                writer.rollback().await;
+                return Err(WriteError::RolledBack(error));
             }
         }
-        catch_up(connection, works)
-            .await
-            .map_err(WriteError::RolledBack)?;
-    }
-}
-
-/// Begins, if need be on another connection: one that was idle may have died without a word, and where nothing has
-/// begun nothing is in doubt.
-async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    match database::begin_write(connection).await {
-        // SQLite says so of a database that is locked, after it has waited.
-        Err(DbErr::Query(_)) if connection.get_database_backend() != DbBackend::Sqlite => {
-            renew(connection).await;
-            database::begin_write(connection).await
-        }
-        begun => begun,
     }
 }
 
 enum Filled {
-    Written(Vec<Written>, Option<Witness>),
+    /// What is left to be executed goes with the commit.
+    Written(Vec<Written>, Option<Witness>, Script),
     /// Some head was not where its vault was thought to stand.
     Moved,
 }
@@ -136,8 +119,8 @@ async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbEr
         return Ok(Filled::Moved);
     }
     let witness = rows.take_witness();
-    rows.insert(txn).await?;
-    Ok(Filled::Written(written, witness))
+    let last = rows.insert(txn).await?;
+    Ok(Filled::Written(written, witness, last))
 }
 
 /// Decides a batch and adds what it comes to.
@@ -219,12 +202,15 @@ fn new_vault(new: &NewVault, now: Timestamp) -> Vault {
 }
 
 /// Brings vaults that another process has changed up to what the database says now.
-async fn catch_up(connection: &DatabaseConnection, works: &mut [Work]) -> Result<(), DbErr> {
+async fn catch_up(writer: &Writer, works: &mut [Work]) -> Result<(), DbErr> {
     for work in works {
         let Work::Batch { vault, missed, .. } = work else {
             continue;
         };
-        let (now, records) = lookup::catch_up(connection, &vault.id, vault.head).await?;
+        writer.begin(Purpose::Read).await?;
+        let read = lookup::catch_up(writer, &vault.id, vault.head).await;
+        writer.rollback().await;
+        let (now, records) = read?;
         for record in records {
             let effect = record.effect().map_err(|e| DbErr::Json(e.to_string()))?;
             missed.push((record, effect));

@@ -96,7 +96,7 @@ impl VaultActor {
                 }
                 Err(error) => this.turn_away(joins, &error, ctx),
             }
-            this.go_on(ctx);
+            this.go_on(0, ctx);
         }));
     }
 

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     domain::{Answer, Effect, Mutation, Refusal, Seq, VaultId},
-    journal::{Journal, JournalError, Record, Written},
+    journal::{Gathering, Journal, JournalError, Record, Written},
 };
 
 use super::{
@@ -25,8 +25,8 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
 /// How many events are read at once when a vault looks what it has missed.
 const PAGE: usize = 1024;
 
-/// How many moments are left to others between two transactions of one vault.
-const MOMENTS: usize = 2;
+/// How long whoever was just answered is waited for, at most.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Change the vault on someone's behalf.
 #[derive(Message)]
@@ -41,6 +41,9 @@ pub(super) struct Submit {
 pub(super) struct Queue {
     pending: VecDeque<Submit>,
     pub(super) in_flight: bool,
+    gathering: Gathering,
+    /// Ends the wait for those who were just answered.
+    patience: Option<SpawnHandle>,
 }
 
 /// Somebody who waits for an answer, and his place in the queue: it is free when he is answered, not when he
@@ -130,7 +133,7 @@ impl Handler<Submit> for VaultActor {
         match self.closed() {
             None => {
                 self.queue.pending.push_back(submit);
-                self.commit_next(ctx); // does nothing while a transaction is in flight
+                self.commit_next(ctx); // does nothing while a transaction is in flight, or others are waited for
             }
             Some(error) => {
                 submit.refuse(error);
@@ -149,6 +152,19 @@ impl VaultActor {
         let queue = &mut self.queue;
         if queue.in_flight || queue.pending.is_empty() {
             return;
+        }
+        if !queue.gathering.is_complete(queue.pending.len()) {
+            let give_up = |this: &mut Self, ctx: &mut Context<Self>| {
+                this.queue.gathering.give_up();
+                this.queue.patience = None;
+                this.commit_next(ctx);
+            };
+            let wait = || ctx.run_later(MOMENT, give_up);
+            queue.patience.get_or_insert_with(wait);
+            return;
+        }
+        if let Some(patience) = queue.patience.take() {
+            ctx.cancel_future(patience);
         }
         let size = queue.pending.len().min(self.options.commit_batch);
         let batch = queue.pending.drain(..size).map(Submit::take_up);
@@ -204,39 +220,33 @@ impl VaultActor {
                 }
             }
         }
+        let answered = authors.len();
         drop(authors);
-        self.go_on(ctx);
+        self.go_on(answered, ctx);
     }
 
-    /// Takes up what waits, or ends if the vault is no more. Whoever was just answered is about to ask again: a core
-    /// that others wait for is left to them for a moment, so that what they bring goes into the same transaction.
-    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
-        let moment = async {
-            for _ in 0..MOMENTS {
-                std::thread::yield_now();
-                tokio::task::yield_now().await;
-            }
-        };
-        ctx.spawn(moment.into_actor(self).map(|(), this, ctx| {
-            this.queue.in_flight = false;
-            this.look_on(ctx);
-            this.commit_next(ctx);
-            this.end_if_closed(ctx);
-        }));
+    /// Takes up what waits, or ends if the vault is no more.
+    pub(super) fn go_on(&mut self, answered: usize, ctx: &mut Context<Self>) {
+        let (queue, most) = (&mut self.queue, self.options.commit_batch);
+        queue.in_flight = false;
+        queue.gathering.begin(answered, queue.pending.len(), most);
+        self.look_on(ctx);
+        self.commit_next(ctx);
+        self.end_if_closed(ctx);
     }
 
     /// Learns from the journal what became of a commit that nobody could tell of, and publishes what it finds.
     fn look_again(&mut self, ctx: &mut Context<Self>) {
         let Standing::Open { vault, .. } = &self.standing else {
             // The vault is no more, so there is nothing left to learn.
-            return self.go_on(ctx);
+            return self.go_on(0, ctx);
         };
         let missed = missed(self.journal.clone(), self.id.clone(), vault.head);
         ctx.spawn(missed.into_actor(self).map(|found, this, ctx| match found {
             Ok(records) => {
                 info!(vault.id = %this.id, events = records.len(), "the vault is in step with its journal again");
                 this.publish(records, ctx);
-                this.go_on(ctx);
+                this.go_on(0, ctx);
             }
             Err(error) => {
                 warn!(vault.id = %this.id, %error, "the vault's journal cannot be read yet");
