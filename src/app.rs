@@ -20,9 +20,9 @@ use tracing::{info, warn};
 
 use crate::{
     api::{self, Api, ApiError},
-    auth::{Auth, Gate, Secrets},
+    auth::{Auth, Gate, Secrets, TableError},
     cli::Migrate,
-    config::{Config, ConfigError, LoopbackOnly, Synchronous},
+    config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
     engineio::{self, CloseReason, OpenRequest, Pass, Sessions},
     gateway::{self, Gateway, GatewayOptions},
@@ -37,6 +37,9 @@ use crate::{
 /// Where Socket.IO is served.
 const SOCKETIO_PATH: &str = "/socket.io/";
 
+/// Bytes of a secret that may be relied upon by others than this machine's own users.
+const SHORTEST_SECRET: usize = 32;
+
 /// Why the service does not start.
 #[derive(Debug, Error)]
 pub enum AppError {
@@ -46,6 +49,8 @@ pub enum AppError {
     Database { url: String, source: sea_orm::DbErr },
     #[error("the database is not ready (is it migrated?): {0}")]
     Journal(#[from] JournalError),
+    #[error(transparent)]
+    Sessions(#[from] TableError),
     #[error("{key}: cannot listen to {bind}: {source}")]
     Bind {
         key: &'static str,
@@ -115,9 +120,18 @@ impl Service {
             let file = file.display();
             warn!(%file, "no AUTH_SECRET is set: using the secret made for this database, for this machine only");
         }
+        if secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
+            config.require_loopback(LoopbackOnly::ShortSecret)?;
+        }
         let journal = open_journal(config).await?;
         let vaults = Vaults::new(journal.clone(), vault_options(config));
-        let auth = Auth::new(secrets);
+        let auth = match mode {
+            Mode::Serve => Auth::open(&config.auth, secrets, &config.database.url).await?,
+            // The demo signs its visitors in itself, whatever the application beside it does.
+            Mode::Demo => {
+                Auth::open(&config::Auth::default(), secrets, &config.database.url).await?
+            }
+        };
         let demo = match mode {
             Mode::Serve => None,
             Mode::Demo => Some(Demo::prepare(&vaults, auth.tokens().clone()).await?),

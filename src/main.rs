@@ -58,7 +58,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     match command {
         Command::Serve => system.block_on(app::run(&config, &secrets()?, Mode::Serve))?,
         Command::Demo => system.block_on(app::run(&config, &secrets()?, Mode::Demo))?,
-        Command::Token(token) => writeln!(stdout(), "{}", issue(token, &secrets()?))?,
+        Command::Token(token) => {
+            let audience = config.auth.jwt_audience.clone();
+            let tokens = Tokens::new(&secrets()?).for_audience(audience);
+            writeln!(stdout(), "{}", issue(token, &tokens))?;
+        }
         Command::Migrate { step } => {
             for line in system.block_on(app::migrate(&config, *step))? {
                 writeln!(stdout(), "{line}")?;
@@ -73,11 +77,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     Ok(())
 }
 
-fn issue(token: &Token, secrets: &Secrets) -> String {
+fn issue(token: &Token, tokens: &Tokens) -> String {
     let principal = Principal {
         id: token.user.clone(),
         name: token.name.clone(),
         email: token.email.clone(),
     };
-    Tokens::new(secrets).issue(&principal, SystemTime::now(), token.ttl)
+    tokens.issue(&principal, SystemTime::now(), token.ttl)
 }

@@ -5,7 +5,6 @@ use std::{future::Future, pin::Pin};
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use crate::{
-    auth::Credentials,
     domain::{Principal, SourceId, UserId, VaultId},
     problem::Problem,
 };
@@ -20,8 +19,8 @@ impl FromRequest for Caller {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let credentials = Credentials::of(request.headers());
         let api = Api::of(request);
+        let credentials = api.gate.credentials(request.headers());
         Box::pin(async move {
             let session = api.gate.admit(&credentials).await?;
             Ok(Self(session.principal))

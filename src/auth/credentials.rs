@@ -1,5 +1,5 @@
 //! Where a token is found: in a socket's auth payload, in the `Authorization` header, or in the
-//! session cookie of NextAuth and Auth.js, whole or in chunks.
+//! session's cookie (`auth.cookies`), whole or in chunks.
 //!
 //! These are pure functions over header values, which are bytes: a cookie header holds what other
 //! applications of the same host have put there, and nothing of that may keep a session from being
@@ -10,13 +10,7 @@ use std::collections::HashMap;
 
 use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 
-/// The session cookies by their names, in the order in which they are looked for.
-const COOKIES: [&str; 4] = [
-    "__Secure-authjs.session-token",
-    "authjs.session-token",
-    "__Secure-next-auth.session-token",
-    "next-auth.session-token",
-];
+use crate::config::CookieName;
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +19,8 @@ pub enum Source {
     Payload,
     /// `Authorization: Bearer`.
     Bearer,
-    /// The session cookie of this name.
-    Cookie(&'static str),
+    /// The session's cookie, with this place among its names: Auth.js makes its keys of the name.
+    Cookie(usize),
 }
 
 /// The one token that decides who is speaking, not judged yet; or none.
@@ -34,23 +28,25 @@ pub enum Source {
 pub struct Credentials(Option<(Source, String)>);
 
 impl Credentials {
-    /// What a request's headers bring.
-    pub fn of(headers: &HeaderMap) -> Self {
+    /// What a request's headers bring, where the session's cookie may have these names.
+    pub(super) fn of(headers: &HeaderMap, names: &[CookieName]) -> Self {
         Self::from_headers(
             headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             headers.get_all(COOKIE).map(HeaderValue::as_bytes),
+            names,
         )
     }
 
     /// What the headers bring: `Authorization`, where there is one, and every `Cookie` header.
-    pub fn from_headers<'a>(
+    pub(super) fn from_headers<'a>(
         authorization: Option<&[u8]>,
         cookies: impl IntoIterator<Item = &'a [u8]>,
+        names: &[CookieName],
     ) -> Self {
         let bearer = authorization
             .and_then(bearer)
             .map(|token| (Source::Bearer, token));
-        Self(bearer.or_else(|| session_cookie(&Cookies::parse(cookies))))
+        Self(bearer.or_else(|| session_cookie(&Cookies::parse(cookies), names)))
     }
 
     /// The same with the `token` of a CONNECT's auth payload, which goes before any header.
@@ -61,20 +57,17 @@ impl Credentials {
         }
     }
 
-    /// The token.
-    pub fn token(&self) -> Option<&str> {
-        self.0.as_ref().map(|(_, token)| token.as_str())
-    }
-
-    /// Where the token was found.
-    pub fn source(&self) -> Option<Source> {
-        self.0.as_ref().map(|(source, _)| *source)
+    /// The token, and where it was found.
+    pub(super) fn found(&self) -> Option<(Source, &str)> {
+        let (source, token) = self.0.as_ref()?;
+        Some((*source, token))
     }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Credentials").field(&self.source()).finish()
+        let source = self.found().map(|(source, _)| source);
+        f.debug_tuple("Credentials").field(&source).finish()
     }
 }
 
@@ -87,11 +80,12 @@ fn bearer(authorization: &[u8]) -> Option<String> {
     is_bearer.then(|| String::from_utf8_lossy(token).into_owned())
 }
 
-/// The first of the session cookies that is present.
-fn session_cookie(cookies: &Cookies) -> Option<(Source, String)> {
-    COOKIES.into_iter().find_map(|name| {
+/// The first of the cookies with these names that is present.
+fn session_cookie(cookies: &Cookies, names: &[CookieName]) -> Option<(Source, String)> {
+    names.iter().enumerate().find_map(|(place, name)| {
+        let name = name.as_str();
         let token = cookies.get(name).or_else(|| cookies.joined(name))?;
-        Some((Source::Cookie(name), token))
+        Some((Source::Cookie(place), token))
     })
 }
 
@@ -175,10 +169,16 @@ mod tests {
 
     const V4: &str = "next-auth.session-token";
     const V5: &str = "authjs.session-token";
+    /// The place of `V5`.
+    const SECOND: Source = Source::Cookie(1);
+
+    fn names() -> Vec<CookieName> {
+        crate::config::Auth::default().cookies
+    }
 
     fn found(authorization: Option<&str>, cookies: &[&str]) -> Option<(Source, String)> {
         let cookies = cookies.iter().map(|header| header.as_bytes());
-        Credentials::from_headers(authorization.map(str::as_bytes), cookies).0
+        Credentials::from_headers(authorization.map(str::as_bytes), cookies, &names()).0
     }
 
     fn cookie(header: &str) -> Option<String> {
@@ -191,8 +191,13 @@ mod tests {
 
     #[test]
     fn the_payload_goes_before_the_header_and_the_header_before_the_cookie() {
-        let headers =
-            || Credentials::from_headers(Some(b"Bearer b"), [&b"authjs.session-token=c"[..]]);
+        let headers = || {
+            Credentials::from_headers(
+                Some(b"Bearer b"),
+                [&b"authjs.session-token=c"[..]],
+                &names(),
+            )
+        };
         assert_eq!(
             headers().with_payload(Some("p")).0,
             Some((Source::Payload, "p".to_owned()))
@@ -207,9 +212,9 @@ mod tests {
         );
         assert_eq!(
             found(None, &["authjs.session-token=c"]),
-            Some((Source::Cookie(V5), "c".to_owned()))
+            Some((SECOND, "c".to_owned()))
         );
-        assert_eq!(Credentials::default().with_payload(None).token(), None);
+        assert_eq!(Credentials::default().with_payload(None).found(), None);
     }
 
     #[test]
@@ -236,11 +241,11 @@ mod tests {
     #[test]
     fn cookies_are_looked_for_in_their_order_not_in_that_of_the_header() {
         let mut header = String::new();
-        for name in COOKIES.into_iter().rev() {
+        for (place, name) in names().into_iter().enumerate().rev() {
             header = format!("{header}; {name}=of-{name}");
             assert_eq!(
                 found(None, &[&header]),
-                Some((Source::Cookie(name), format!("of-{name}")))
+                Some((Source::Cookie(place), format!("of-{name}")))
             );
         }
     }
@@ -263,10 +268,8 @@ mod tests {
     #[test]
     fn malformed_neighbours_are_passed_over() {
         let header = b"\xff\xfe=x; bad=%E0%A4%A; ;novalue; =noname;next-auth.session-token=a;  t = u ; x=a=b";
-        assert_eq!(
-            Credentials::from_headers(None, [&header[..]]).token(),
-            Some("a")
-        );
+        let credentials = Credentials::from_headers(None, [&header[..]], &names());
+        assert_eq!(credentials.found().map(|(_, token)| token), Some("a"));
     }
 
     #[test]

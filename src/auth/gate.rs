@@ -7,9 +7,10 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
+use actix_web::http::header::HeaderMap;
 use tracing::error;
 
 use crate::{
@@ -22,6 +23,9 @@ use super::{Auth, AuthError, Credentials, Session};
 /// How many users are remembered as recorded. When there are more the memory begins anew, which costs each of
 /// them one write.
 const REMEMBERED: usize = 65_536;
+
+/// However little looked-up sessions are believed, those of sockets are not looked up more often than this.
+const AT_LEAST: Duration = Duration::from_secs(1);
 
 /// Checks sessions and records whose they are. Cheap to clone.
 #[derive(Clone)]
@@ -41,16 +45,48 @@ impl Gate {
         }
     }
 
+    /// What a request's headers bring to show.
+    pub fn credentials(&self, headers: &HeaderMap) -> Credentials {
+        self.auth.credentials(headers)
+    }
+
     /// The session of whoever shows these credentials.
     ///
     /// # Errors
     /// `Unauthorized` without a good session; `Unavailable` when the database cannot tell whether the user is known.
     pub async fn admit(&self, credentials: &Credentials) -> Result<Session, AuthError> {
-        let session = self.auth.session(credentials, SystemTime::now())?;
+        let session = self.auth.session(credentials, SystemTime::now()).await?;
         if !self.remembers(&session.principal) {
             self.record(&session.principal).await?;
         }
         Ok(session)
+    }
+
+    /// Waits until the session is over: until its end or, if it was looked up, until it is gone. It is looked up
+    /// again from time to time, and once more at its end, as it may have got a later one. That it could not be looked
+    /// up ends it only then.
+    pub async fn over(&self, session: Session) {
+        let mut ends = session.expires_at;
+        let Some(mut lookup) = session.lookup else {
+            drop(session.principal);
+            return until(ends).await;
+        };
+        loop {
+            until(ends.min(lookup.at + lookup.believed_for.max(AT_LEAST))).await;
+            let now = SystemTime::now();
+            match self.auth.look_up(&lookup.token, now).await {
+                Ok(found) if found.principal.id == session.principal.id => {
+                    ends = found.expires_at;
+                    if now >= ends {
+                        return;
+                    }
+                }
+                Ok(_) | Err(AuthError::Unauthorized) => return,
+                Err(AuthError::Unavailable) if now >= ends => return,
+                Err(AuthError::Unavailable) => {}
+            }
+            lookup.at = now;
+        }
     }
 
     /// Records the user, unless the database knows him so already. That he could not be updated keeps nobody out
@@ -98,6 +134,15 @@ impl Gate {
     fn recorded(&self) -> MutexGuard<'_, HashMap<UserId, User>> {
         // A map of what was recorded has no state to be half-changed: at worst somebody is recorded again.
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a moment, as the clock on the wall shows it.
+async fn until(moment: SystemTime) {
+    while let Ok(left) = moment.duration_since(SystemTime::now())
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left).await;
     }
 }
 

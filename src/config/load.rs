@@ -13,7 +13,7 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{Config, ConfigError, DEFAULT_FILE, Strategy};
+use super::{Config, ConfigError, DEFAULT_FILE};
 
 const PREFIX: &str = "VAULTCAST__";
 const DEMO_DATABASE: &str = "sqlite://vaultcast-demo.db";
@@ -199,13 +199,6 @@ fn merge(layers: Vec<Layer>) -> Result<Config, ConfigError> {
         figment = figment.merge(layer);
     }
     let config: Config = figment.extract().map_err(ConfigError::from_figment)?;
-    if config.auth.strategy == Strategy::Database {
-        return Err(ConfigError::unsupported(
-            "auth.strategy",
-            r#""database""#,
-            &figment,
-        ));
-    }
     if config.socketio.allow_eio3 {
         return Err(ConfigError::unsupported(
             "socketio.allow_eio3",

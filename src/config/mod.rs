@@ -11,6 +11,7 @@
 //! allowed, and where it was set. Secrets are not part of the configuration, and the password
 //! inside `database.url` is never shown.
 
+mod auth;
 mod database_url;
 mod error;
 mod load;
@@ -26,13 +27,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{Audience, Auth, ClaimPath, ColumnName, CookieName, Strategy, TableName, TokenKind};
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
 pub use network::Network;
 pub use origin::Origin;
 pub use sections::{
-    Actors, Admin, Auth, Database, Journal, Limits, LoopbackOnly, Server, Socketio, Strategy,
-    Synchronous, TokenKind,
+    Actors, Admin, Database, Journal, Limits, LoopbackOnly, Server, Socketio, Synchronous,
 };
 
 /// The file that is read when none is named.

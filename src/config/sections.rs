@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::values::{
-    DAY, address, duration, flag, optional_address, or_empty, some_texts, spelled, text, texts,
-    whole,
+    DAY, address, duration, flag, optional_address, or_empty, spelled, text, texts, whole,
 };
 use super::{DatabaseUrl, Network, Origin};
 
@@ -54,6 +53,8 @@ impl Default for Server {
 pub enum LoopbackOnly {
     /// Nobody has set a secret, so nobody but this service knows whose sessions are good.
     GeneratedSecret,
+    /// A secret is so short that whoever has seen one session might find it by trying.
+    ShortSecret,
     /// The demo signs in whoever asks.
     Demo,
 }
@@ -63,6 +64,9 @@ impl LoopbackOnly {
         match self {
             Self::GeneratedSecret => {
                 "with a secret that it made itself the service listens to nothing else: set AUTH_SECRET"
+            }
+            Self::ShortSecret => {
+                "with a secret of fewer than 32 bytes the service listens to nothing else: make one with `openssl rand -hex 32`"
             }
             Self::Demo => "the demo, which signs in whoever asks, listens to nothing else",
         }
@@ -127,78 +131,6 @@ impl FromStr for Synchronous {
             "full" => Ok(Self::Full),
             "normal" => Ok(Self::Normal),
             _ => Err(r#""full" or "normal""#),
-        }
-    }
-}
-
-/// Whose sessions count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Auth {
-    /// How a session is checked.
-    #[serde(deserialize_with = "text")]
-    pub strategy: Strategy,
-    /// The kinds of token that are taken.
-    #[serde(deserialize_with = "some_texts")]
-    pub accept: Vec<TokenKind>,
-    /// How long a session that was looked up is believed, with the database strategy; zero asks
-    /// every time.
-    #[serde(serialize_with = "spelled", deserialize_with = "duration::<0, DAY, _>")]
-    pub recheck: Duration,
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            strategy: Strategy::Jwt,
-            accept: vec![TokenKind::Authjs, TokenKind::NextAuth, TokenKind::Jwt],
-            recheck: Duration::from_secs(60),
-        }
-    }
-}
-
-/// How a session is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strategy {
-    /// The token proves itself by the shared secret.
-    Jwt,
-    /// The token is looked up in the table of sessions.
-    Database,
-}
-
-impl FromStr for Strategy {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "jwt" => Ok(Self::Jwt),
-            "database" => Ok(Self::Database),
-            _ => Err(r#""jwt" or "database""#),
-        }
-    }
-}
-
-/// A kind of token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TokenKind {
-    /// The encrypted session of Auth.js 5.
-    Authjs,
-    /// The encrypted session of NextAuth 4.
-    NextAuth,
-    /// A signed HS256 JWT.
-    Jwt,
-}
-
-impl FromStr for TokenKind {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "authjs" => Ok(Self::Authjs),
-            "next-auth" => Ok(Self::NextAuth),
-            "jwt" => Ok(Self::Jwt),
-            _ => Err(r#""authjs", "next-auth" or "jwt""#),
         }
     }
 }

@@ -109,6 +109,31 @@ where
     }
 }
 
+/// Reads a list of exactly `N` of what [`text`] reads.
+pub(super) fn so_many<'de, const N: usize, T, D>(from: D) -> Result<[T; N], D::Error>
+where
+    T: FromStr<Err = &'static str>,
+    D: Deserializer<'de>,
+{
+    let items: Vec<T> = texts(from)?;
+    let found = items.len();
+    let wrong = |_| D::Error::custom(format_args!("a list of {N} is needed, not of {found}"));
+    items.try_into().map_err(wrong)
+}
+
+/// Reads what [`text`] reads, or `""` for none.
+pub(super) fn optional_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err = &'static str>,
+    D: Deserializer<'de>,
+{
+    let found = any(from)?;
+    match found.as_str() {
+        Some("") => Ok(None),
+        _ => parse(&found).map(Some),
+    }
+}
+
 /// Reads an address with its port.
 pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let found = any(from)?;
@@ -134,13 +159,13 @@ where
     }
 }
 
-/// Writes an address as [`optional_address`] reads it.
-pub(super) fn or_empty<S: Serializer>(
-    address: &Option<SocketAddr>,
+/// Writes what there is as [`optional_address`] and [`optional_text`] read it.
+pub(super) fn or_empty<T: Display, S: Serializer>(
+    value: &Option<T>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    match address {
-        Some(address) => to.collect_str(address),
+    match value {
+        Some(value) => to.collect_str(value),
         None => to.serialize_str(""),
     }
 }

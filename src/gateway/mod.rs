@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use futures_util::future::LocalBoxFuture;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use crate::{
-    auth::{Credentials, Gate},
+    auth::{Gate, Session},
     engineio::{CloseReason, OpenRequest},
     limits::{Limits, Place},
     problem::Problem,
@@ -90,7 +90,8 @@ impl Namespace for Gateway {
                 // After a CONNECT_ERROR the official client would stay away.
                 return Err(Refusal::Close(CloseReason::Shutdown));
             }
-            let credentials = credentials(&request, &auth);
+            let token = auth.get("token").and_then(Value::as_str);
+            let credentials = gate.credentials(&request.headers()).with_payload(token);
             let session = gate.admit(&credentials).await.map_err(|error| {
                 let problem = Problem::from(error);
                 debug!(reason = %problem.message, "a CONNECT was refused");
@@ -105,8 +106,9 @@ impl Namespace for Gateway {
                     data: serde_json::to_value(problem).ok(),
                 }
             })?;
-            let end = Alarm::at(session.expires_at, socket.clone());
-            let connection = Connection::new(context, socket, session.principal);
+            let by = session.principal.clone();
+            let end = Alarm::set(gate, session, socket.clone());
+            let connection = Connection::new(context, socket, by);
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
@@ -114,11 +116,6 @@ impl Namespace for Gateway {
             }) as Box<dyn Events>)
         })
     }
-}
-
-/// Who shows up, by the auth payload or by the request that opened the Engine.IO session.
-fn credentials(request: &OpenRequest, auth: &Value) -> Credentials {
-    Credentials::of(&request.headers()).with_payload(auth.get("token").and_then(Value::as_str))
 }
 
 /// A connected user, until his session ends.
@@ -138,14 +135,13 @@ impl Events for Admitted {
     }
 }
 
-/// Closes a socket's transport at the end of its session, unless it is dropped before.
+/// Closes a socket's transport when its session is over, unless it is dropped before.
 struct Alarm(tokio::task::JoinHandle<()>);
 
 impl Alarm {
-    fn at(end: SystemTime, socket: Socket) -> Self {
-        let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+    fn set(gate: Gate, session: Session, socket: Socket) -> Self {
         Self(actix::spawn(async move {
-            tokio::time::sleep(left).await;
+            gate.over(session).await;
             socket.close(SESSION_OVER);
         }))
     }

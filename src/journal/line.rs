@@ -16,7 +16,7 @@ use tracing::error;
 
 /// A pool on a thread of its own. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub struct Line {
     connection: DatabaseConnection,
     thread: Handle,
     alive: Arc<oneshot::Sender<()>>,
@@ -27,7 +27,7 @@ impl Line {
     ///
     /// # Errors
     /// When the thread cannot be started or the database cannot be opened.
-    pub(super) async fn open(name: &str, options: ConnectOptions) -> Result<Self, DbErr> {
+    pub async fn open(name: &str, options: ConnectOptions) -> Result<Self, DbErr> {
         let broken = |error: std::io::Error| DbErr::Conn(RuntimeErr::Internal(error.to_string()));
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -53,10 +53,7 @@ impl Line {
     ///
     /// # Errors
     /// Those of the work; a panic in it becomes one too.
-    pub(super) async fn run<T, F>(
-        &self,
-        work: impl FnOnce(DatabaseConnection) -> F,
-    ) -> Result<T, DbErr>
+    pub async fn run<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,

@@ -38,6 +38,7 @@ mod writer;
 pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
 pub use gathering::Gathering;
+pub use line::Line;
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
 pub use retention::Retention;
@@ -45,7 +46,6 @@ pub use sweep::Swept;
 pub use work::{Denied, NewVault, Written};
 
 use committer::Task;
-use line::Line;
 use sweep::Broom;
 use work::Work;
 
