@@ -44,7 +44,11 @@ impl TestApp {
 
     /// A service with a configuration of the test's own.
     pub async fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
-        let database = TestDatabase::fresh().await;
+        Self::start_on(TestDatabase::fresh().await, configure).await
+    }
+
+    /// Likewise, on a database that somebody else uses, too.
+    pub async fn start_on(database: TestDatabase, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.server.bind = ([127, 0, 0, 1], 0).into();
         config.admin.bind = None;

@@ -14,6 +14,7 @@ mod members;
 mod origins;
 mod paging;
 mod requests;
+mod rows;
 mod sessions;
 mod sources;
 mod stopping;
