@@ -71,6 +71,23 @@ fn the_shipped_file_says_why_beside_every_key() {
 }
 
 #[test]
+fn the_page_about_sessions_names_every_key_of_theirs_and_no_other() {
+    let page = include_str!("../docs/sessions.md");
+    let shipped: Table = SHIPPED.parse().unwrap();
+    let known = shipped["auth"].as_table().unwrap();
+    for key in known.keys() {
+        let variable = format!("VAULTCAST__AUTH__{}", key.to_uppercase());
+        assert!(page.contains(key) || page.contains(&variable), "{key}");
+    }
+    let end = |rest: &str| rest.find(|char: char| !char.is_ascii_lowercase() && char != '_');
+    for (at, name) in page.match_indices("`auth.") {
+        let rest = &page[at + name.len()..];
+        let key = &rest[..end(rest).unwrap()];
+        assert!(known.contains_key(key), "auth.{key}");
+    }
+}
+
+#[test]
 fn the_defaults_are_the_documented_ones() {
     let config = Config::default();
     assert_eq!(config.server.bind, bind("127.0.0.1:3000"));
