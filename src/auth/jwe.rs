@@ -152,6 +152,8 @@ fn exactly<const N: usize>(text: &str) -> Result<[u8; N], TokenError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GCM: &str = r#"{"alg":"dir","enc":"A256GCM"}"#;
@@ -165,6 +167,36 @@ mod tests {
     fn parts() -> String {
         let [iv, tag] = [[0; 12].as_slice(), &[0; 16]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
         format!("..{iv}.AAAA.{tag}")
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_refused_and_nothing_breaks(
+            cbc: bool,
+            lengths in prop::array::uniform3(0_usize..40),
+            noise in "[A-Za-z0-9_.=-]{0,200}",
+        ) {
+            prop_assert!(Jwe::parse(&noise).is_err());
+            let enc = if cbc { "A256CBC-HS512" } else { "A256GCM" };
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"dir","enc":"{enc}"}}"#));
+            let [iv, text, tag] = lengths.map(|n| URL_SAFE_NO_PAD.encode(vec![7; n]));
+            let token = format!("{header}..{iv}.{text}.{tag}");
+            let [iv, _, tag] = lengths;
+            let fits = if cbc { (iv, tag) == (16, 32) } else { (iv, tag) == (12, 16) };
+            prop_assert_eq!(Jwe::parse(&token).is_ok(), fits);
+        }
+
+        #[test]
+        fn no_key_opens_what_nobody_sealed(cbc: bool, length in 0_usize..100, byte: u8) {
+            let enc = if cbc { "A256CBC-HS512" } else { "A256GCM" };
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"dir","enc":"{enc}"}}"#));
+            let (iv, tag) = if cbc { (16, 32) } else { (12, 16) };
+            let [iv, text, tag] = [iv, length, tag].map(|n| URL_SAFE_NO_PAD.encode(vec![byte; n]));
+            let token = format!("{header}..{iv}.{text}.{tag}");
+            let jwe = Jwe::parse(&token).unwrap();
+            prop_assert_eq!(jwe.open_gcm(&[byte; 32]), None);
+            prop_assert_eq!(jwe.open_cbc(&[byte; 64]), None);
+        }
     }
 
     #[test]

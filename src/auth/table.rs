@@ -36,10 +36,10 @@ pub enum TableError {
         source: DbErr,
     },
     /// A database that could be read at the start does not answer, or not in time.
-    #[error("a session could not be looked up: {0}")]
+    #[error(transparent)]
     Unavailable(#[from] DbErr),
     /// The end of a session is not one that we can read.
-    #[error("a session ends at {0:?}, which is no time")]
+    #[error("it ends at {0:?}, which is no time")]
     NoTime(String),
 }
 
