@@ -126,8 +126,9 @@ mod tests {
     #[tokio::test]
     async fn work_goes_on_when_nobody_awaits_it_any_longer() {
         let line = line().await;
-        let (done, heard) = oneshot::channel();
+        let ((go, told), (done, heard)) = (oneshot::channel(), oneshot::channel());
         let work = line.run(|db| async move {
+            let _ = told.await;
             db.ping().await?;
             Ok(done.send(()))
         });
@@ -136,6 +137,7 @@ mod tests {
         assert!(futures_util::poll!(&mut work).is_pending());
         drop(work);
         drop(line);
+        go.send(()).unwrap();
         assert!(heard.await.is_ok());
     }
 }
