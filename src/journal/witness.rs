@@ -1,7 +1,7 @@
 //! Whether a commit happened that nobody heard the end of: a row of it tells, for a transaction is in the database
 //! whole or not at all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::event;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
@@ -15,8 +15,9 @@ use super::{
     writer::{Purpose, Writer},
 };
 
-/// How often, and how long apart, the database is asked.
-const QUESTIONS: u32 = 10;
+/// For how long, and how long apart, the database is asked. Each question may take as long as a connection is waited for,
+/// and meanwhile nobody else writes on this one.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
 
 /// A row that is in the database exactly when its transaction is.
@@ -31,7 +32,8 @@ pub(super) enum Witness {
 impl Witness {
     /// Whether its transaction was committed; `None` when the database does not answer.
     pub(super) async fn ask(&self, writer: &Writer) -> Option<bool> {
-        for _ in 0..QUESTIONS {
+        let begun = Instant::now();
+        while begun.elapsed() < ASKED_FOR {
             match self.look(writer).await {
                 Ok(found) => return Some(found),
                 Err(error) => warn!(%error, "the database does not answer yet"),
