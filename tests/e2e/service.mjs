@@ -1,4 +1,4 @@
-// The real binary on a free port, with a directory and a SQLite database of its own. It can be stopped as an operator
+// The real binary on a free port, with a directory and a database of its own. It can be stopped as an operator
 // does (SIGTERM), killed as a power cut does, and started again on the same port and database.
 
 import assert from 'node:assert/strict';
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { newDatabase } from './database.mjs';
 import { Program } from './program.mjs';
 
 const BINARY = path.resolve(
@@ -21,17 +22,21 @@ export class Service {
   #earlier = '';
 
   constructor(directory, port, command, settings) {
-    Object.assign(this, { directory, port, command, settings, url: `http://127.0.0.1:${port}` });
+    const database = newDatabase(directory);
+    Object.assign(this, { directory, database, port, command, settings, url: `http://127.0.0.1:${port}` });
   }
 
   /** Starts `vaultcast COMMAND`; `settings` are more environment variables. */
   static async start(command = 'serve', settings = {}) {
     const directory = await mkdtemp(path.join(tmpdir(), 'vaultcast-e2e-'));
     const service = new Service(directory, await freePort(), command, settings);
-    await service.resume().catch(async (error) => {
+    try {
+      await service.database.make();
+      await service.resume();
+    } catch (error) {
       await service.dispose();
       throw error;
-    });
+    }
     return service;
   }
 
@@ -43,13 +48,21 @@ export class Service {
     await this.#ready();
   }
 
+  /** Runs another command of the same binary to its end, with the same settings; what it says. */
+  async run(...args) {
+    const program = new Program(BINARY, args, { cwd: this.directory, env: this.#environment() });
+    const { code } = await program.ended();
+    assert.equal(code, 0, `vaultcast ${args.join(' ')}: ${program.output}`);
+    return program.output;
+  }
+
   /** Nothing of the caller's own environment may configure the service, so it is given little of it. */
   #environment() {
     const { PATH, HOME, RUST_LOG = 'info', RUST_BACKTRACE = '1' } = process.env;
     return {
       PATH, HOME, RUST_LOG, RUST_BACKTRACE,
       PORT: String(this.port),
-      DATABASE_URL: `sqlite://${this.directory}/vaultcast.db`,
+      DATABASE_URL: this.database.url,
       AUTH_SECRET: this.secret,
       VAULTCAST__ADMIN__BIND: '',
       VAULTCAST__LIMITS__MUTATIONS_PER_SECOND: '0',
@@ -99,13 +112,14 @@ export class Service {
     try {
       if (this.#program && !this.#program.end) await this.stop();
     } finally {
+      await this.database.drop();
       await rm(this.directory, { recursive: true, force: true });
     }
   }
 }
 
 /** A port below the range from which the kernel takes its own, so that no connection sits on it before the service does. */
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const probe = createServer();
