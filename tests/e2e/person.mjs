@@ -7,6 +7,9 @@ import { DEADLINE } from './waiting.mjs';
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 export class Person {
+  /** How long an answer is waited for. */
+  patience = DEADLINE;
+
   constructor(service, id, name, email) {
     Object.assign(this, { service, id, name, email });
   }
@@ -49,7 +52,7 @@ export class Person {
         ...headers,
       },
       body: typeof body === 'string' ? body : JSON.stringify(body),
-      signal: AbortSignal.timeout(DEADLINE),
+      signal: AbortSignal.timeout(this.patience),
     });
     return new Answer(`${method} ${path}`, response, await response.text());
   }
