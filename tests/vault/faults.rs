@@ -336,6 +336,35 @@ async fn who_cannot_be_told_hears_so_and_the_vault_finds_out_before_it_goes_on()
 }
 
 #[actix_web::test]
+async fn a_lost_commit_whose_event_is_kept_no_longer_is_not_called_undone() {
+    let world = World::new().await;
+    if !world.database.is_postgres() {
+        return; // there is no wire to a file
+    }
+    let wire = Wire::to(&world.database.url).await;
+    let vaults = process(&wire.url, OPTIONS).await;
+    let vault = vaults.open(&new_vault(&vaults).await);
+    vault.posts(1).await;
+    wire.cut.store(true, Ordering::Release);
+    wire.closed.store(true, Ordering::Release);
+    let lost = vault.submit(asks("ana", post("lost")));
+    until("it is on disk", async || {
+        world.number("SELECT MAX(head) FROM vault_heads").await == 2
+    })
+    .await;
+    // As a process would that keeps next to nothing.
+    world.execute("DELETE FROM vault_events").await;
+    wire.closed.store(false, Ordering::Release);
+    let outcome = lost.await;
+    assert!(matches!(outcome, Err(VaultError::Unknown)), "{outcome:?}");
+    until("the vault finds out where it stands", async || {
+        let posted = vault.submit(asks("ana", post("next"))).await;
+        posted.is_ok_and(|answer| answer.seq == Seq(3))
+    })
+    .await;
+}
+
+#[actix_web::test]
 async fn a_server_that_was_away_is_found_again() {
     let world = World::new().await;
     if !world.database.is_postgres() {
