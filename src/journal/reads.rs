@@ -5,6 +5,7 @@
 use entity::{head, member, source, user, vault};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use std::collections::HashMap;
 
@@ -47,16 +48,21 @@ impl Journal {
                 .filter(member::Column::UserId.eq(user.as_str()))
                 .all(&txn)
                 .await?;
-            let ids: Vec<_> = mine.iter().map(|row| row.vault_id.as_str()).collect();
+            // Not by a list of ids: a database binds only so many values.
+            let ids = || {
+                let mine = member::Entity::find().filter(member::Column::UserId.eq(user.as_str()));
+                let ids = mine.select_only().column(member::Column::VaultId);
+                ids.into_query()
+            };
             let heads: HashMap<_, _> = head::Entity::find()
-                .filter(head::Column::VaultId.is_in(ids.iter().copied()))
+                .filter(head::Column::VaultId.in_subquery(ids()))
                 .all(&txn)
                 .await?
                 .into_iter()
                 .map(|row| (row.vault_id, row.head))
                 .collect();
             let vaults = vault::Entity::find()
-                .filter(vault::Column::Id.is_in(ids))
+                .filter(vault::Column::Id.in_subquery(ids()))
                 .order_by_asc(vault::Column::CreatedAt)
                 .order_by_asc(vault::Column::Id)
                 .all(&txn)
@@ -120,9 +126,12 @@ impl Journal {
                 .order_by_asc(member::Column::UserId)
                 .all(&txn)
                 .await?;
-            let ids = members.iter().map(|row| row.user_id.as_str());
+            let ids = member::Entity::find()
+                .filter(member::Column::VaultId.eq(id.as_str()))
+                .select_only()
+                .column(member::Column::UserId);
             let mut users: HashMap<_, _> = user::Entity::find()
-                .filter(user::Column::Id.is_in(ids))
+                .filter(user::Column::Id.in_subquery(ids.into_query()))
                 .all(&txn)
                 .await?
                 .into_iter()

@@ -11,6 +11,7 @@ mod epoch;
 mod faults;
 mod hearing;
 mod life;
+mod many;
 mod order;
 mod processes;
 mod queue;
