@@ -32,13 +32,13 @@ story('readers who join at random while eight write through both doors all see o
 
   // One reader comes after the other, by whatever way; some know where they want to begin.
   const readers = [];
+  let known = shared.seq;
   for (const number of range(1, 16)) {
     const listener = await socket(ana);
-    const since = number % 3 ? undefined : Math.floor(shared.seq + Math.random() * number);
+    const since = number % 3 ? undefined : Math.floor(Math.random() * (known + 1));
     const joined = await listener.join(shared, since === undefined ? undefined : { since });
-    // Who is ahead of the vault, as the writers are slow to begin, is told so and hears what follows.
-    const from = since === undefined || joined.resync ? joined.seq : since;
-    readers.push({ listener, first: from + 1 });
+    known = joined.seq;
+    readers.push({ listener, first: (since ?? joined.seq) + 1 });
   }
   const last = Math.max(...(await Promise.all(streams.map(({ stop }) => stop()))));
 

@@ -11,8 +11,11 @@ import { Service } from './service.mjs';
 
 const KEPT = 5;
 
-let service;
-after(() => service?.dispose());
+let service, listener;
+after(() => {
+  listener?.close();
+  return service?.dispose();
+});
 
 test('who knows less than is kept lists anew, and who knows enough is told the rest', { timeout: 60_000 }, async () => {
   service = await Service.start('serve', { VAULTCAST__JOURNAL__RETAIN_EVENTS: `${KEPT}` });
@@ -33,7 +36,7 @@ test('who knows less than is kept lists anew, and who knows enough is told the r
   assert.deepEqual(body.events.map(({ seq }) => seq), range(first, 12));
   assert.deepEqual((await events(12)).is(200).body.events, []);
 
-  const listener = new Listener(service.url, { auth: { token: ana.token() } });
+  listener = new Listener(service.url, { auth: { token: ana.token() } });
   await listener.hears('connect');
   const { epoch } = body;
   for (const since of [0, first - 2]) {
@@ -50,5 +53,4 @@ test('who knows less than is kept lists anew, and who knows enough is told the r
   await byHttp(ana).create(vault, PAPER);
   await listener.reaches(vault, 13);
   assert.deepEqual(listener.eventsOf(vault).map(({ seq }) => seq), range(first, 13));
-  listener.close();
 });
