@@ -141,6 +141,7 @@ async fn commit_alone(writer: &Writer, work: &mut Work) -> Result<Written, Journ
         return Err(JournalError::Fault(cause));
     };
     let mut all = Written {
+        missed: missed.len(),
         records: std::mem::take(missed),
         ..Written::default()
     };

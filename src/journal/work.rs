@@ -42,6 +42,8 @@ pub struct Written {
     /// What is in the journal now that the caller has not seen: its own events, and before them those of
     /// another process, in the vault's order, each with what it does to the vault's state.
     pub records: Vec<(Record, Effect)>,
+    /// How many of them, the first, another process wrote.
+    pub missed: usize,
     /// One for each mutation, in their order.
     pub results: Vec<Result<Answer, Denied>>,
     /// The vault was deleted, by another process or longer ago than its journal is kept.

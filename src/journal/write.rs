@@ -101,6 +101,7 @@ async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbEr
             } => {
                 let mine = named_by(&named, mutations);
                 let mut done = decide(vault, mutations, mine, &mut answers, now, &mut rows);
+                done.missed = missed.len();
                 done.records.splice(0..0, missed.iter().cloned());
                 done
             }

@@ -95,13 +95,19 @@ impl Handler<Subscribe> for VaultActor {
         if joins && self.closed().is_none() {
             return self.join_abreast(subscribe, ctx);
         }
-        self.attach(subscribe, ctx);
+        self.attach(subscribe, None, ctx);
         self.end_if_closed(ctx);
     }
 }
 
 impl VaultActor {
-    pub(super) fn attach(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
+    /// Attaches him. Who joined when the vault stood at an earlier `place` is told what came after that.
+    pub(super) fn attach(
+        &mut self,
+        subscribe: Subscribe,
+        place: Option<Seq>,
+        ctx: &mut Context<Self>,
+    ) {
         let Subscription {
             subscriber,
             user,
@@ -124,7 +130,8 @@ impl VaultActor {
                 return self.tell_after(subscribe, place, ctx);
             }
         };
-        match (self.admit(user), since) {
+        let place = place.filter(|_| *attach == Attach::Join);
+        match (self.admit(user), since.or(place)) {
             (Err(error), _) => self.refuse(subscribe, error),
             (Ok((_, head)), Some(seq)) if seq <= head => self.tell_after(subscribe, seq, ctx),
             (Ok(at), _) => self.join_anew(subscribe, at),
@@ -217,10 +224,14 @@ impl VaultActor {
                 (None, cut_at_end(&mut events, user, *joined_at))
             }
             (_, Ok((role, head))) => {
+                let (seq, replayed) = match attach {
+                    Attach::JoinSince { .. } => (*head, Some(head.0 - place.0)),
+                    Attach::Join | Attach::Resume { .. } => (place, None),
+                };
                 let joined = Joined {
                     role: *role,
-                    seq: *head,
-                    replayed: Some(head.0 - place.0),
+                    seq,
+                    replayed,
                     resync: false,
                 };
                 (Some(joined), None)

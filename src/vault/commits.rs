@@ -41,6 +41,8 @@ pub(super) struct Submit {
 pub(super) struct Queue {
     pending: VecDeque<Submit>,
     pub(super) in_flight: bool,
+    /// How many transactions have begun.
+    pub(super) begun: u64,
     gathering: Gathering,
     /// Ends the wait for those who were just answered.
     patience: Option<SpawnHandle>,
@@ -58,6 +60,8 @@ struct Asked {
 /// What a transaction came to. The authors know already what is true; they are answered when it has been told.
 struct Committed {
     written: Result<Vec<(Record, Effect)>, JournalError>,
+    /// How many of these, the first, another process wrote.
+    missed: usize,
     /// The journal knows no such vault any longer.
     is_gone: bool,
     authors: Vec<Asked>,
@@ -101,6 +105,7 @@ impl Drop for Asked {
 impl Committed {
     fn new(outcome: Result<Written, JournalError>, mut authors: Vec<Asked>) -> Self {
         let is_gone = outcome.as_ref().is_ok_and(|written| written.is_gone);
+        let missed = outcome.as_ref().map_or(0, |written| written.missed);
         let written = match outcome {
             Ok(Written {
                 records, results, ..
@@ -119,6 +124,7 @@ impl Committed {
         };
         Self {
             written,
+            missed,
             is_gone,
             authors,
         }
@@ -170,6 +176,7 @@ impl VaultActor {
         let batch = queue.pending.drain(..size).map(Submit::take_up);
         let (mutations, authors): (Vec<_>, Vec<_>) = batch.unzip();
         queue.in_flight = true;
+        queue.begun += 1;
         let (journal, vault, tenure) = (self.journal.clone(), vault.clone(), tenure.clone());
         let (tell, told) = oneshot::channel();
         // Not a future of the actor's: should the actor die, its successor waits for the end of this.
@@ -190,6 +197,7 @@ impl VaultActor {
     fn committed(&mut self, committed: Committed, ctx: &mut Context<Self>) {
         let Committed {
             written,
+            missed,
             is_gone,
             authors,
         } = committed;
@@ -197,6 +205,9 @@ impl VaultActor {
             Ok(records) => {
                 let unknown = |author: &Asked| matches!(author.truth, Err(VaultError::Unknown));
                 let unknown = authors.iter().any(unknown);
+                if let Some((first, _)) = records.get(missed) {
+                    self.joining.precede(first.seq, self.queue.begun);
+                }
                 self.publish(records, ctx);
                 if unknown {
                     // Of one that was written alone nobody could tell.
@@ -245,6 +256,9 @@ impl VaultActor {
         ctx.spawn(missed.into_actor(self).map(|found, this, ctx| match found {
             Ok(records) => {
                 info!(vault.id = %this.id, events = records.len(), "the vault is in step with its journal again");
+                if let Some((first, _)) = records.first() {
+                    this.joining.precede(first.seq, this.queue.begun);
+                }
                 this.publish(records, ctx);
                 this.go_on(0, ctx);
             }

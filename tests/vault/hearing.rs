@@ -118,6 +118,32 @@ async fn who_names_another_history_or_the_future_lists_anew() {
 }
 
 #[actix_web::test]
+async fn who_joins_and_then_asks_for_something_hears_it_come_after_his_joining() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.posts(100).await;
+    for round in 100..120 {
+        // Others read so much that it takes a while to see where the journal stands.
+        let read = || {
+            let (journal, id) = (world.journal().clone(), vault.id().clone());
+            actix_web::rt::spawn(async move { journal.after(&id, Seq::ZERO, 100).await })
+        };
+        let others: Vec<_> = (0..50).map(|_| read()).collect();
+        tokio::task::yield_now().await;
+        let mut ear = Ear::new();
+        let ana = ear.attach(&vault, "ana", Attach::Join);
+        let asked = vault.submit(asks("ana", post("after")));
+        assert_eq!(ear.joined().await.seq, Seq(round));
+        assert_eq!(ear.event().await, round + 1);
+        assert_eq!(asked.await.unwrap().seq, Seq(round + 1));
+        vault.leave(ana);
+        for other in others {
+            other.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[actix_web::test]
 async fn who_is_removed_hears_that_and_nothing_after_it() {
     let world = World::new().await;
     let vault = world.vault().await;
