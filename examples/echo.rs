@@ -1,9 +1,12 @@
 //! The smallest server on the layer, as the protocols' own suites want it: Engine.IO at `/engine.io/` echoes each
-//! message; Socket.IO at `/socket.io/` shows a client its auth payload and echoes `message` and `message-with-ack`.
+//! message; Socket.IO at `/socket.io/` shows a client its auth payload, echoes `message` and `message-with-ack`, and at
+//! `ask` asks for an acknowledgement itself.
 
 use std::{any::Any, io, net::TcpListener, rc::Rc, time::Duration};
 
-use actix_web::{App, HttpServer, dev, rt};
+use actix_web::{
+    App, HttpServer, dev, http::header::ACCESS_CONTROL_ALLOW_ORIGIN, middleware::DefaultHeaders, rt,
+};
 use bytes::Bytes;
 use clap::Parser;
 use engineioxide_core::Str;
@@ -13,7 +16,9 @@ use vaultcast::{
     engineio::{
         Application, CloseReason, Config, Connection, Frame, OpenRequest, Server, Sessions, Socket,
     },
-    socketio::{self, DisconnectReason, Events, IncomingEvent, Namespace, Refusal, SocketIo},
+    socketio::{
+        self, AckError, DisconnectReason, Events, IncomingEvent, Namespace, Refusal, SocketIo,
+    },
 };
 
 /// Where to listen, and the settings that suites like to shorten.
@@ -31,6 +36,9 @@ struct Options {
     connect_timeout: Duration,
 }
 
+/// How long an acknowledgement may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn main() -> io::Result<()> {
     let options = Options::parse();
     let config = Config {
@@ -41,6 +49,7 @@ fn main() -> io::Result<()> {
         ..Config::default()
     };
     let listener = TcpListener::bind(("127.0.0.1", options.port))?;
+    println!("echo serves http://{}", listener.local_addr()?);
     rt::System::new().block_on(serve(listener, config, Sessions::default())?)
 }
 
@@ -53,6 +62,7 @@ pub fn serve(listener: TcpListener, config: Config, sessions: Sessions) -> io::R
         let engine = Server::new(config.clone(), sessions.clone(), Rc::new(Echo));
         let socketio = Server::new(config.clone(), sessions.clone(), Rc::new(namespaces));
         App::new()
+            .wrap(DefaultHeaders::new().add((ACCESS_CONTROL_ALLOW_ORIGIN, "*")))
             .configure(engine.routes("/engine.io/"))
             .configure(socketio.routes("/socket.io/"))
     });
@@ -61,16 +71,16 @@ pub fn serve(listener: TcpListener, config: Config, sessions: Sessions) -> io::R
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)
         .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(|connection, _| give_up_unread(connection))
+        .on_connect(|connection, _| give_up_unread(connection, Duration::from_secs(5)))
         .listen(listener)?;
     Ok(server.run())
 }
 
 /// Has the kernel end the connection of a peer that has read nothing for a while.
-fn give_up_unread(connection: &dyn Any) {
+pub fn give_up_unread(connection: &dyn Any, after: Duration) {
     if let Some(stream) = connection.downcast_ref::<rt::net::TcpStream>() {
         let socket = socket2::SockRef::from(stream);
-        let _unsupported = socket.set_tcp_user_timeout(Some(Duration::from_secs(5)));
+        let _unsupported = socket.set_tcp_user_timeout(Some(after));
     }
 }
 
@@ -118,23 +128,51 @@ struct Conversation(socketio::Socket);
 
 impl Events for Conversation {
     fn on_event(&mut self, event: IncomingEvent) {
-        let args: Vec<String> = event.args.iter().map(Value::to_string).collect();
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (args, attachments) = (texts(&event.args), event.attachments);
         match (event.name.as_str(), event.ack) {
-            ("message", _) => {
-                let namespace = self.0.namespace();
-                let answer = socketio::Frame::event_with(
-                    namespace,
-                    "message-back",
-                    &args,
-                    event.attachments,
-                );
-                self.0.push(&answer);
+            ("message", _) => say(&self.0, "message-back", &args, attachments),
+            ("message-with-ack", Some(ack)) => ack.send_with(&refs(&args), attachments),
+            ("ask", _) => {
+                rt::spawn(ask_back(self.0.clone(), args, attachments));
             }
-            ("message-with-ack", Some(ack)) => ack.send_with(&args, event.attachments),
             (_unknown, _) => {}
         }
     }
 
     fn on_disconnect(&mut self, _reason: DisconnectReason) {}
+}
+
+/// Asks the client with what it sent, and tells it what it acknowledged.
+async fn ask_back(
+    socket: socketio::Socket,
+    args: Vec<String>,
+    attachments: Vec<Bytes>,
+) -> Result<(), AckError> {
+    let asked = socket.ask_with("question", &refs(&args), attachments, PATIENCE)?;
+    let answer = asked.await?;
+    say(
+        &socket,
+        "answered",
+        &texts(&answer.args),
+        answer.attachments,
+    );
+    Ok(())
+}
+
+fn say(socket: &socketio::Socket, name: &str, args: &[String], attachments: Vec<Bytes>) {
+    let namespace = socket.namespace();
+    socket.push(&socketio::Frame::event_with(
+        namespace,
+        name,
+        &refs(args),
+        attachments,
+    ));
+}
+
+fn texts(args: &[Value]) -> Vec<String> {
+    args.iter().map(Value::to_string).collect()
+}
+
+fn refs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
 }

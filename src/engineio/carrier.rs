@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use engineioxide_core::TransportType;
+use engineioxide_core::{ProtocolVersion, TransportType};
 
 use super::{
     leash::Leash,
     machine::{Due, Trial, Verdict},
-    message::{Incoming, Offer, TrialId, Tried},
+    message::{Offer, TrialId, Tried},
     polls::Polls,
     session::Session,
     socket::Socket,
@@ -97,7 +97,13 @@ impl Carrier {
     }
 
     /// What comes of a packet of a websocket on trial. At the upgrade the pump of `socket` turns to it.
-    pub(super) fn judge(&mut self, tried: Tried, now: Instant, socket: &Socket) -> Verdict {
+    pub(super) fn judge(
+        &mut self,
+        tried: Tried,
+        version: ProtocolVersion,
+        now: Instant,
+        socket: &Socket,
+    ) -> Verdict {
         let Self::Polling {
             polls, candidate, ..
         } = self
@@ -107,7 +113,7 @@ impl Carrier {
         let Some(mut tested) = candidate.take_if(|one| one.id == tried.trial) else {
             return Verdict::Refused;
         };
-        let packet = tried.packet.and_then(Incoming::decode);
+        let packet = tried.packet.and_then(|packet| packet.decode(version));
         let verdict = tested.trial.hear(packet.as_ref(), now);
         match verdict {
             Verdict::Probed => {

@@ -16,6 +16,9 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// How long a connection may be in no Socket.IO namespace before it is closed. Engine.IO alone ignores it.
     pub connect_timeout: Duration,
+    /// How long the binary attachments of a Socket.IO packet may take to come before the connection is closed.
+    /// Engine.IO alone ignores it.
+    pub attachments_timeout: Duration,
     /// How many frames may wait for one socket; one more closes it as [slow](super::CloseReason::Slow).
     pub outbox_events: usize,
     /// How many bytes may wait for one socket.
@@ -30,6 +33,7 @@ impl Default for Config {
             max_payload: 1_000_000,
             upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
+            attachments_timeout: Duration::from_secs(10),
             outbox_events: 1024,
             outbox_bytes: 4 * 1024 * 1024,
         }

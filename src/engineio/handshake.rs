@@ -4,7 +4,7 @@
 
 use actix::Addr;
 use actix_web::{HttpRequest, http::Method, web};
-use engineioxide_core::{Sid, TransportType};
+use engineioxide_core::{ProtocolVersion, Sid, TransportType};
 use serde::Deserialize;
 
 use super::{error::HandshakeError, session::Session, sessions::Sessions};
@@ -19,14 +19,23 @@ struct Query {
 
 /// What a request asks for.
 pub(super) enum Wish {
-    /// A new session, carried by this.
-    Open(TransportType),
+    /// A new session.
+    Open(Terms),
     /// An answer with what waits for this session.
     Poll(Addr<Session>),
     /// To bring this session packets.
     Post(Addr<Session>),
     /// To carry this session by a websocket.
     Upgrade(Addr<Session>),
+}
+
+/// What client and server agree on when a session opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// The version of the protocol that the client speaks.
+    pub(super) version: ProtocolVersion,
+    /// What carries the session at first.
+    pub(super) transport: TransportType,
 }
 
 /// What `request` asks for, or what is wrong with it.
@@ -51,10 +60,16 @@ pub(super) fn read(request: &HttpRequest, sessions: &Sessions) -> Result<Wish, H
     if request.method() != Method::GET {
         return Err(HandshakeError::BadMethod);
     }
-    if query.version.as_deref() != Some("4") {
-        return Err(HandshakeError::UnsupportedVersion);
+    let version = version(query.version.as_deref())?;
+    Ok(Wish::Open(Terms { version, transport }))
+}
+
+/// The version that is asked for, if it is one that is spoken here.
+fn version(asked: Option<&str>) -> Result<ProtocolVersion, HandshakeError> {
+    match asked {
+        Some("4") => Ok(ProtocolVersion::V4),
+        Some(_) | None => Err(HandshakeError::UnsupportedVersion),
     }
-    Ok(Wish::Open(transport))
 }
 
 #[cfg(test)]
@@ -88,6 +103,7 @@ mod tests {
             ("transport=websocket", UnsupportedVersion),
             ("EIO=3&transport=polling", UnsupportedVersion),
             ("EIO=4&EIO=4&transport=websocket", BadRequest),
+            ("EIO=4&transport=polling&sid=a&sid=b", BadRequest),
         ] {
             assert_eq!(refusal(get(query)), Some(error), "{query}");
         }

@@ -22,10 +22,10 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// The packet in it, if it is one.
-    pub(super) fn decode(self) -> Option<Packet> {
+    /// The packet in it, if it is one of this version of the protocol.
+    pub(super) fn decode(self, version: ProtocolVersion) -> Option<Packet> {
         match self {
-            Self::Text(text) => Packet::parse(ProtocolVersion::V4, text).ok(),
+            Self::Text(text) => Packet::parse(version, text).ok(),
             Self::Binary(bytes) => Some(Packet::Binary(bytes)),
         }
     }

@@ -95,7 +95,7 @@ mod transport;
 
 use std::{any::Any, rc::Rc, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, dev, web};
 use bytes::Bytes;
 use engineioxide_core::{Str, TransportType};
 
@@ -108,19 +108,17 @@ pub use self::{
     socket::Socket,
 };
 use self::{
-    handshake::Wish,
-    session::Session,
+    handshake::{Terms, Wish},
+    session::{Admitted, Session},
     ticker::Ticker,
-    transport::{WebSocket, polling},
+    transport::{WebSocket, polling, rest},
 };
-
-/// Whatever an application wants to have as long as a session is there.
-pub type Pass = Box<dyn Any>;
 
 /// What sits on Engine.IO. There is one on each worker thread.
 pub trait Application {
-    /// Whether a request may open a session. The error is the answer: [`HandshakeError::Forbidden`] or one's own. The
-    /// pass is dropped when the session is over, so that one can count them.
+    /// Whether a request may open a session. What it is given is kept for as long as there is the session, so that it
+    /// can be a place among so many. The error is the answer: [`HandshakeError::Forbidden`], or one's own with status
+    /// and body. A request that names a session is not asked about again.
     fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
         let _ = request;
         Ok(Box::new(()))
@@ -129,6 +127,9 @@ pub trait Application {
     /// A session has opened. What is pushed here already leaves right after the handshake.
     fn open(&self, socket: Socket, request: OpenRequest) -> Box<dyn Connection>;
 }
+
+/// What a session keeps for its application until it has gone; dropping it may give back a place.
+pub type Pass = Box<dyn Any>;
 
 /// The application's side of one session. Nothing is called after [`on_close`](Connection::on_close).
 pub trait Connection {
@@ -188,18 +189,24 @@ impl Server {
     }
 }
 
-async fn serve(
-    served: Rc<Served>,
-    request: HttpRequest,
-    body: web::Payload,
+async fn serve(served: Rc<Served>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    let mut body = body.into_inner();
+    let answer = answer(&served, &request, &mut body).await;
+    rest::close_behind(answer.unwrap_or_else(HttpResponse::from_error), body)
+}
+
+async fn answer(
+    served: &Served,
+    request: &HttpRequest,
+    body: &mut dev::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
     let limit = served.config.max_payload;
-    match handshake::read(&request, &served.sessions)? {
-        Wish::Open(transport) => open(&served, transport, request, body).await,
+    match handshake::read(request, &served.sessions)? {
+        Wish::Open(terms) => open(served, terms, request, body).await,
         Wish::Poll(session) => Ok(polling::poll(session).await?),
-        Wish::Post(session) => Ok(polling::post(session, &request, body, limit).await?),
+        Wish::Post(session) => Ok(polling::post(session, request, body, limit).await?),
         Wish::Upgrade(session) => {
-            let (response, websocket) = WebSocket::accept(&request, body, limit).await?;
+            let (response, websocket) = WebSocket::accept(request, body.take(), limit).await?;
             websocket.offer(session);
             Ok(response)
         }
@@ -208,21 +215,26 @@ async fn serve(
 
 async fn open(
     served: &Served,
-    transport: TransportType,
-    request: HttpRequest,
-    body: web::Payload,
+    terms: Terms,
+    http: &HttpRequest,
+    body: &mut dev::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let opening = OpenRequest::of(&request);
-    let pass = served.application.admit(&opening)?;
-    match transport {
+    let request = OpenRequest::of(http);
+    let pass = served.application.admit(&request)?;
+    let admitted = Admitted {
+        terms,
+        request,
+        pass,
+    };
+    match terms.transport {
         TransportType::Polling => {
-            let session = Session::start_polling(served, (opening, pass));
+            let session = Session::start_polling(served, admitted);
             Ok(polling::poll(session).await?)
         }
         TransportType::Websocket => {
             let limit = served.config.max_payload;
-            let (response, websocket) = WebSocket::accept(&request, body, limit).await?;
-            Session::start_websocket(served, (opening, pass), websocket);
+            let (response, websocket) = WebSocket::accept(http, body.take(), limit).await?;
+            Session::start_websocket(served, admitted, websocket);
             Ok(response)
         }
     }

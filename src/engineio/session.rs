@@ -7,7 +7,7 @@
 use std::{mem, rc::Rc, time::Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageResult};
-use engineioxide_core::{OpenPacket, Packet, Sid, TransportType};
+use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
 
 use super::{
     Connection, Pass, Served,
@@ -15,6 +15,7 @@ use super::{
     config::Config,
     error::{CloseReason, HandshakeError},
     frame::Frame,
+    handshake::Terms,
     leash::Leashed,
     machine::{Effect, Input, Moment, Phase},
     message::{Incoming, Malformed, Offer, Poll, Post, Signal, TrialId, Tried},
@@ -27,6 +28,7 @@ use super::{
 
 pub(super) struct Session {
     phase: Phase,
+    version: ProtocolVersion,
     carrier: Carrier,
     config: Rc<Config>,
     socket: Socket,
@@ -36,43 +38,45 @@ pub(super) struct Session {
     alarm: Option<Instant>,
     /// Its place among the open sessions.
     _place: Place,
-    /// What the application admitted it with.
+    /// What the application gave it to keep.
     _pass: Pass,
+}
+
+/// A request that was admitted, on its way to be a session.
+pub(super) struct Admitted {
+    pub(super) terms: Terms,
+    pub(super) request: OpenRequest,
+    pub(super) pass: Pass,
 }
 
 impl Session {
     /// Starts a session that polls; its first poll brings the handshake.
-    pub(super) fn start_polling(served: &Served, admitted: (OpenRequest, Pass)) -> Addr<Self> {
-        let polling = |_, session| Carrier::polling(session);
-        Self::start(served, admitted, TransportType::Polling, polling)
+    pub(super) fn start_polling(served: &Served, admitted: Admitted) -> Addr<Self> {
+        Self::start(served, admitted, |_, session| Carrier::polling(session))
     }
 
     /// Starts the session of a websocket that was just accepted.
-    pub(super) fn start_websocket(
-        served: &Served,
-        admitted: (OpenRequest, Pass),
-        websocket: WebSocket,
-    ) {
-        let carried = |socket, session| Carrier::WebSocket {
+    pub(super) fn start_websocket(served: &Served, admitted: Admitted, websocket: WebSocket) {
+        Self::start(served, admitted, |socket, session| Carrier::WebSocket {
             _reader: websocket.attach(socket, session),
-        };
-        Self::start(served, admitted, TransportType::Websocket, carried);
+        });
     }
 
     fn start(
         served: &Served,
-        (request, pass): (OpenRequest, Pass),
-        transport: TransportType,
+        admitted: Admitted,
         carry: impl FnOnce(Socket, Addr<Self>) -> Carrier,
     ) -> Addr<Self> {
         Self::create(|ctx: &mut Context<Self>| {
             let (sid, config) = (Sid::new(), served.config.clone());
             let address = ctx.address();
             let socket = Socket::new(sid, config.clone(), address.clone());
+            let Terms { version, transport } = admitted.terms;
             socket.push(open_packet(sid, transport, &config).into());
-            let connection = served.application.open(socket.clone(), request);
+            let connection = served.application.open(socket.clone(), admitted.request);
             let mut session = Self {
                 phase: Phase::open(Instant::now(), &config),
+                version,
                 carrier: carry(socket.clone(), address.clone()),
                 config,
                 socket,
@@ -80,7 +84,7 @@ impl Session {
                 ticker: served.ticker.clone(),
                 alarm: None,
                 _place: served.sessions.enter(sid, address),
-                _pass: pass,
+                _pass: admitted.pass,
             };
             session.set_alarm();
             session
@@ -152,7 +156,8 @@ impl Handler<Incoming> for Session {
     type Result = Result<(), Malformed>;
 
     fn handle(&mut self, message: Incoming, ctx: &mut Self::Context) -> Self::Result {
-        let input = message.decode().map_or(Input::Malformed, Input::Packet);
+        let packet = message.decode(self.version);
+        let input = packet.map_or(Input::Malformed, Input::Packet);
         match self.step(input, ctx) {
             Some(CloseReason::ParseError) => Err(Malformed),
             Some(_) | None => Ok(()),
@@ -214,7 +219,8 @@ impl Handler<Tried> for Session {
     type Result = MessageResult<Tried>;
 
     fn handle(&mut self, tried: Tried, _: &mut Self::Context) -> Self::Result {
-        let verdict = self.carrier.judge(tried, Instant::now(), &self.socket);
+        let now = Instant::now();
+        let verdict = self.carrier.judge(tried, self.version, now, &self.socket);
         self.set_alarm();
         MessageResult(verdict)
     }

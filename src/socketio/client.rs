@@ -5,10 +5,7 @@
 //! event can come before its handler, and none can overtake the answer. A packet that is malformed, or that comes when
 //! it must not, closes the session.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use engineioxide_core::Str;
@@ -29,12 +26,10 @@ use super::{
 };
 use crate::engineio::{self, CloseReason, Connection, OpenRequest};
 
-/// What a binary packet may consist of, and how long its attachments may take to come.
-const PARSE: ParseConfig = ParseConfig {
-    max_incoming_binaries: 10,
-    max_incoming_binary_buf_size: 1_000_000,
-    packet_completion_timeout: Duration::from_secs(10),
-};
+/// How many attachments a binary packet may have.
+const MOST_ATTACHMENTS: usize = 10;
+/// How heavy they may be together, where the largest message that may come is not larger.
+const ATTACHMENTS_BYTES: usize = 1_000_000;
 
 pub(super) struct Client {
     namespaces: Rc<Namespaces>,
@@ -87,6 +82,16 @@ impl Client {
         client
     }
 
+    /// What a binary packet may consist of.
+    fn limits(&self) -> ParseConfig {
+        let config = self.engine.config();
+        ParseConfig {
+            max_incoming_binaries: MOST_ATTACHMENTS,
+            max_incoming_binary_buf_size: ATTACHMENTS_BYTES.max(config.max_payload),
+            packet_completion_timeout: config.attachments_timeout,
+        }
+    }
+
     /// What the codec made of a message: a packet, the first part of one, or nonsense.
     fn decoded(&mut self, outcome: Result<Packet, ParseError>) {
         match outcome {
@@ -97,11 +102,12 @@ impl Client {
                 }
             }
             Err(ParseError::NeedsMoreBinaryData) => {
+                let timeout = self.engine.config().attachments_timeout;
                 self.attachments_by
-                    .get_or_insert_with(|| Instant::now() + PARSE.packet_completion_timeout);
+                    .get_or_insert_with(|| Instant::now() + timeout);
             }
             Err(error) => {
-                tracing::debug!(session.sid = %self.engine.sid(), %error, "malformed packet");
+                tracing::trace!(session.sid = %self.engine.sid(), %error, "malformed packet");
                 self.engine.close(CloseReason::ParseError);
             }
         }
@@ -211,12 +217,12 @@ impl Client {
 
 impl Connection for Client {
     fn on_text(&mut self, text: Str) {
-        let outcome = CommonParser.decode_str(&PARSE, &self.parser, text);
+        let outcome = CommonParser.decode_str(&self.limits(), &self.parser, text);
         self.decoded(outcome);
     }
 
     fn on_binary(&mut self, bytes: Bytes) {
-        let outcome = CommonParser.decode_bin(&PARSE, &self.parser, bytes);
+        let outcome = CommonParser.decode_bin(&self.limits(), &self.parser, bytes);
         self.decoded(outcome);
     }
 

@@ -46,11 +46,7 @@ impl Frame {
 
     /// Likewise, with binary attachments. The arguments say where each stands: `{"_placeholder":true,"num":0}`.
     pub fn event_with(ns: &str, name: &str, args: &[&str], attachments: Vec<Bytes>) -> Self {
-        let name = Json::from(name).to_string();
-        let payload = array(
-            std::iter::once(name.as_str()).chain(args.iter().copied()),
-            attachments,
-        );
+        let payload = named(name, args, attachments);
         Self::encode(Packet::event(ns.to_owned(), payload))
     }
 
@@ -80,9 +76,24 @@ impl Frame {
         id: i64,
     ) -> Result<Self, EncodeError> {
         let payload = CommonParser.encode_value(data, Some(name))?;
+        Ok(Self::numbered(ns, payload, id))
+    }
+
+    /// Likewise, with arguments as JSON text and binary attachments.
+    pub(super) fn ask_with(
+        ns: &str,
+        name: &str,
+        args: &[&str],
+        attachments: Vec<Bytes>,
+        id: i64,
+    ) -> Self {
+        Self::numbered(ns, named(name, args, attachments), id)
+    }
+
+    fn numbered(ns: &str, payload: Value, id: i64) -> Self {
         let mut packet = Packet::event(ns.to_owned(), payload);
         packet.inner.set_ack_id(id);
-        Ok(Self::encode(packet))
+        Self::encode(packet)
     }
 
     /// The acknowledgement of the client's event number `id`.
@@ -158,6 +169,13 @@ impl Frame {
             },
         }
     }
+}
+
+/// The payload of an event, from JSON texts.
+fn named(name: &str, args: &[&str], attachments: Vec<Bytes>) -> Value {
+    let name = Json::from(name).to_string();
+    let items = std::iter::once(name.as_str()).chain(args.iter().copied());
+    array(items, attachments)
 }
 
 /// A payload from JSON texts.

@@ -158,11 +158,13 @@ impl SocketIo {
         self
     }
 
-    /// Decides which requests may open a session; without it, all may. See [`Application::admit`].
-    pub fn admit(
+    /// Decides which requests may open a session; without it, all may. What a session is given here is kept as long
+    /// as it lives: nothing (`()`), or a guard that counts. See [`Application::admit`].
+    pub fn admit<T: 'static>(
         mut self,
-        admit: impl Fn(&OpenRequest) -> Result<Pass, actix_web::Error> + 'static,
+        admit: impl Fn(&OpenRequest) -> Result<T, actix_web::Error> + 'static,
     ) -> Self {
+        let admit = move |request: &OpenRequest| admit(request).map(|pass| Box::new(pass) as Pass);
         self.admit = Some(Box::new(admit));
         self
     }

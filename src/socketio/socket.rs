@@ -89,14 +89,30 @@ impl Socket {
         data: &T,
         timeout: Duration,
     ) -> Result<Answer, AckError> {
+        let (id, answer) = self.expect_answer(timeout)?;
+        self.push(&Frame::ask(&self.0.ns, name, data, id)?);
+        Ok(answer)
+    }
+
+    /// Likewise, with arguments that are JSON text and with binary attachments, as [`Frame::event_with`] has them.
+    pub fn ask_with(
+        &self,
+        name: &str,
+        args: &[&str],
+        attachments: Vec<Bytes>,
+        timeout: Duration,
+    ) -> Result<Answer, AckError> {
+        let (id, answer) = self.expect_answer(timeout)?;
+        self.push(&Frame::ask_with(&self.0.ns, name, args, attachments, id));
+        Ok(answer)
+    }
+
+    fn expect_answer(&self, timeout: Duration) -> Result<(i64, Answer), AckError> {
         if !self.is_connected() {
             return Err(AckError::Disconnected);
         }
         let most = self.0.engine.config().outbox_events;
-        let (id, answer) = self.0.asked.ask(timeout, most).ok_or(AckError::TooMany)?;
-        let frame = Frame::ask(&self.0.ns, name, data, id)?;
-        self.push(&frame);
-        Ok(answer)
+        self.0.asked.ask(timeout, most).ok_or(AckError::TooMany)
     }
 
     /// Sends a frame that was encoded before, for this namespace. Over the outbox's bounds the session is closed as

@@ -1,16 +1,9 @@
 //! Engine.IO: the handshake, its refusals, the heartbeat.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpServer};
 use tokio_tungstenite::tungstenite::Message;
-use vaultcast::{
-    engineio::{CloseReason, HandshakeError, Server},
-    socketio::SocketIo,
-};
+use vaultcast::engineio::CloseReason;
 
 use crate::server::{TestServer, config, patient};
 
@@ -117,28 +110,6 @@ async fn a_handshake_that_cannot_be_is_told_why() {
         assert_eq!(response.text().await.unwrap(), answer, "{query}");
     }
     assert_eq!(server.sessions.open(), 0);
-}
-
-#[actix_web::test]
-async fn a_request_that_is_not_admitted_is_forbidden() {
-    let server = TestServer::start(|listener, sessions| {
-        let server = HttpServer::new(move || {
-            let nobody = SocketIo::new().admit(|_| Err(HandshakeError::Forbidden.into()));
-            let server = Server::new(patient(), sessions.clone(), Rc::new(nobody));
-            App::new().configure(server.routes("/socket.io/"))
-        });
-        Ok(server.workers(1).listen(listener)?.run())
-    });
-    let url = format!(
-        "http://{}/socket.io/?EIO=4&transport=websocket",
-        server.address
-    );
-    let response = reqwest::get(url).await.unwrap();
-    assert_eq!(response.status(), 403);
-    assert_eq!(
-        response.text().await.unwrap(),
-        r#"{"code":4,"message":"Forbidden"}"#
-    );
 }
 
 #[actix_web::test]

@@ -7,11 +7,13 @@
 #[path = "../../examples/echo.rs"]
 mod echo;
 
+mod admitting;
 mod closing;
 mod connecting;
 mod engine;
 mod events;
 mod frames;
+#[allow(dead_code, reason = "it serves other tests too")]
 mod poller;
 mod polling;
 mod server;

@@ -1,9 +1,11 @@
 //! A client that polls: it sends one request at a time, or as many as a test wants.
 
+use std::io;
+
 use reqwest::{Body, Response, StatusCode, header::HeaderMap};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, ToSocketAddrs},
 };
 
 use crate::server::{TestServer, patiently};
@@ -120,23 +122,69 @@ impl Poller {
 
     /// A request of one's own making, byte for byte: its headers, and as much of its body as is wanted.
     pub async fn raw(&self, method: &str, headers: &str, body: &str) -> Raw {
-        let mut stream = TcpStream::connect(&self.authority).await.unwrap();
-        let head = format!(
-            "{method} {} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n",
-            self.target()
-        );
-        let request = format!("{head}{headers}\r\n{body}");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        Raw(stream)
+        self.raw_bytes(method, headers, body.as_bytes()).await
     }
+
+    /// Likewise, with a body that need not be text.
+    pub async fn raw_bytes(&self, method: &str, headers: &str, body: &[u8]) -> Raw {
+        let headers = format!("connection: close\r\n{headers}");
+        send_bytes(&self.authority, method, &self.target(), &headers, body).await
+    }
+}
+
+/// Sends a request of one's own making to `target`, over a connection of its own.
+pub async fn send(
+    address: impl ToSocketAddrs,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &str,
+) -> Raw {
+    send_bytes(address, method, target, headers, body.as_bytes()).await
+}
+
+async fn send_bytes(
+    address: impl ToSocketAddrs,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Raw {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("{method} {target} HTTP/1.1\r\nhost: test\r\n{headers}\r\n");
+    stream
+        .write_all(&[head.as_bytes(), body].concat())
+        .await
+        .unwrap();
+    Raw(stream)
 }
 
 /// A request that was sent by hand. Dropping it gives it up.
 pub struct Raw(TcpStream);
 
+/// The connection behind an answer.
+pub struct Rest(TcpStream);
+
+impl Rest {
+    /// There will be no more on it, not even when the request goes on.
+    pub async fn is_closed_by_the_server(&mut self) {
+        let mut more = [0; 64];
+        match patiently(self.0.read(&mut more)).await {
+            Ok(0) => {}
+            Ok(_) => panic!("something came behind the answer"),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
 impl Raw {
     /// Its answer: status and body.
-    pub async fn answer(mut self) -> (u16, String) {
+    pub async fn answer(self) -> (u16, String) {
+        self.answer_and_rest().await.0
+    }
+
+    /// Its answer, and the connection, which stays open as far as it is up to this side.
+    pub async fn answer_and_rest(mut self) -> ((u16, String), Rest) {
         let mut answer = Vec::new();
         loop {
             let read = patiently(self.0.read_buf(&mut answer)).await.unwrap();
@@ -146,7 +194,7 @@ impl Raw {
                 let length: usize = length.lines().next().unwrap().parse().unwrap();
                 if body.len() == length {
                     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                    return (status, body.to_owned());
+                    return ((status, body.to_owned()), Rest(self.0));
                 }
             }
             assert_ne!(read, 0, "the answer broke off: {text:?}");

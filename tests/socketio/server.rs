@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{dev::ServerHandle, rt};
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Bytes, Error, Message, handshake::client::Response, protocol::CloseFrame},
@@ -143,8 +143,13 @@ impl Client {
 
     /// Bytes as they are, under the websocket.
     pub async fn send_raw(&mut self, bytes: &[u8]) {
-        use tokio::io::AsyncWriteExt;
-        self.websocket.get_mut().write_all(bytes).await.unwrap();
+        assert!(self.try_send_raw(bytes).await, "the connection is gone");
+    }
+
+    /// Likewise; false when the connection is gone.
+    pub async fn try_send_raw(&mut self, bytes: &[u8]) -> bool {
+        let stream = self.websocket.get_mut();
+        patiently(stream.write_all(bytes)).await.is_ok()
     }
 
     /// The next packet, which must be text.

@@ -2,9 +2,11 @@
 //!
 //! The codec behind it compares a frame's length with the limit only once the whole frame has arrived, so a peer that
 //! declares a huge one would have it collected in memory first. This stream passes bytes on unchanged and ends with
-//! [`PayloadError::Overflow`] at the head of a frame that declares more than the limit.
+//! [`PayloadError::Overflow`] at the head of a frame that declares more than the limit. Control frames have a limit of
+//! their own, and come whole: one that does not ends it as an error of the connection's bytes.
 
 use std::{
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -36,9 +38,25 @@ impl Stream for Guard {
             Some(Ok(chunk)) => chunk,
             end @ (Some(Err(_)) | None) => return Poll::Ready(end),
         };
-        match this.heads.admit(&chunk) {
-            true => Poll::Ready(Some(Ok(chunk))),
-            false => Poll::Ready(Some(Err(PayloadError::Overflow))),
+        let admitted = this.heads.admit(&chunk).map(|()| chunk);
+        Poll::Ready(Some(admitted.map_err(PayloadError::from)))
+    }
+}
+
+/// Why a frame is refused at its head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// It declares more than the limit.
+    TooLarge,
+    /// It is a control frame in fragments, or too long for one.
+    Control,
+}
+
+impl From<Refused> for PayloadError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooLarge => Self::Overflow,
+            Refused::Control => Self::Io(io::ErrorKind::InvalidData.into()),
         }
     }
 }
@@ -61,6 +79,12 @@ const NEW_HEAD: Place = Place::Head {
     come: 0,
 };
 const MASK: u64 = 4;
+/// The first bit of a frame: it is the last of its message.
+const FINAL: u8 = 0x80;
+/// The bit by which a close, a ping or a pong differs from what carries data.
+const CONTROL: u8 = 0x08;
+/// The longest payload of a control frame.
+const CONTROL_LIMIT: u64 = 125;
 
 impl Heads {
     fn new(limit: usize) -> Self {
@@ -70,8 +94,8 @@ impl Heads {
         }
     }
 
-    /// Follows the frames through `chunk`; false when one declares too much.
-    fn admit(&mut self, mut chunk: &[u8]) -> bool {
+    /// Follows the frames through `chunk`, up to one that is refused.
+    fn admit(&mut self, mut chunk: &[u8]) -> Result<(), Refused> {
         while let Some((&byte, rest)) = chunk.split_first() {
             match &mut self.place {
                 Place::Body { left } => {
@@ -87,8 +111,12 @@ impl Heads {
                     *come += 1;
                     chunk = rest;
                     if let Some(declared) = declared(&bytes[..*come]) {
-                        if declared > self.limit {
-                            return false;
+                        if bytes[0] & CONTROL != 0 {
+                            if bytes[0] & FINAL == 0 || declared > CONTROL_LIMIT {
+                                return Err(Refused::Control);
+                            }
+                        } else if declared > self.limit {
+                            return Err(Refused::TooLarge);
                         }
                         // A client's frame is masked; one that is not is refused by the codec as soon as it sees it.
                         self.place = Place::Body {
@@ -98,7 +126,7 @@ impl Heads {
                 }
             }
         }
-        true
+        Ok(())
     }
 }
 
@@ -140,23 +168,32 @@ mod tests {
 
     #[test]
     fn a_frame_at_the_limit_passes() {
-        assert!(Heads::new(70_000).admit(&frame(70_000)));
+        assert_eq!(Heads::new(70_000).admit(&frame(70_000)), Ok(()));
     }
 
     #[test]
     fn a_head_that_declares_too_much_is_refused_before_its_body() {
         let mut heads = Heads::new(1000);
-        assert!(heads.admit(&[0x82, 0x80 | 127]));
-        assert!(heads.admit(&[0, 0, 0, 0, 12, 0, 0]));
-        assert!(!heads.admit(&[0]));
+        assert_eq!(heads.admit(&[0x82, 0x80 | 127]), Ok(()));
+        assert_eq!(heads.admit(&[0, 0, 0, 0, 12, 0, 0]), Ok(()));
+        assert_eq!(heads.admit(&[0]), Err(Refused::TooLarge));
+    }
+
+    #[test]
+    fn a_control_frame_is_short_and_whole_whatever_the_limit() {
+        let (ping, close) = (0x89, 0x88);
+        assert_eq!(Heads::new(10).admit(&[ping, 0x80 | 125]), Ok(()));
+        let too_long = Heads::new(1000).admit(&[close, 0x80 | 126, 0, 126]);
+        assert_eq!(too_long, Err(Refused::Control));
+        let in_fragments = Heads::new(1000).admit(&[ping & !FINAL, 0x80]);
+        assert_eq!(in_fragments, Err(Refused::Control));
     }
 
     #[test]
     fn a_length_beyond_all_reason_does_not_overflow() {
-        assert!(
-            !Heads::new(usize::MAX / 2)
-                .admit(&[0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255])
-        );
+        let endless = [0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255];
+        let refused = Heads::new(usize::MAX / 2).admit(&endless);
+        assert_eq!(refused, Err(Refused::TooLarge));
     }
 
     proptest! {
@@ -171,7 +208,7 @@ mod tests {
                 bytes.extend(frame(65_541));
             }
             let mut heads = Heads::new(65_540);
-            let admitted = bytes.chunks(cut).all(|chunk| heads.admit(chunk));
+            let admitted = bytes.chunks(cut).all(|chunk| heads.admit(chunk).is_ok());
             prop_assert_eq!(admitted, !too_long);
         }
     }

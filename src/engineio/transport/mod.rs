@@ -5,6 +5,7 @@ mod fragments;
 mod guard;
 pub(super) mod payload;
 pub(super) mod polling;
+pub(super) mod rest;
 pub(super) mod websocket;
 
 pub(super) use websocket::WebSocket;

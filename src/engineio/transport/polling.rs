@@ -5,9 +5,8 @@
 
 use actix::Addr;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, dev,
     http::header::{self, HeaderValue},
-    web,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -43,7 +42,7 @@ pub(in crate::engineio) async fn poll(
 pub(in crate::engineio) async fn post(
     session: Addr<Session>,
     request: &HttpRequest,
-    body: web::Payload,
+    body: &mut dev::Payload,
     limit: usize,
 ) -> Result<HttpResponse, HandshakeError> {
     let received = unless_cut(&session, receive(&session, request, body, limit));
@@ -78,7 +77,7 @@ impl From<HandshakeError> for Failure {
 async fn receive(
     session: &Addr<Session>,
     request: &HttpRequest,
-    body: web::Payload,
+    body: &mut dev::Payload,
     limit: usize,
 ) -> Result<(), Failure> {
     let unknown = |_| HandshakeError::SessionUnknown;
@@ -106,7 +105,7 @@ async fn receive(
 }
 
 /// The whole body, where it is no larger than `limit`.
-async fn read(mut body: web::Payload, limit: usize) -> Result<Bytes, Failure> {
+async fn read(body: &mut dev::Payload, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_broken| Failure::Broken(CloseReason::TransportClose))?;

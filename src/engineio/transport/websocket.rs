@@ -9,6 +9,7 @@
 
 use std::{
     future::poll_fn,
+    io::ErrorKind,
     pin::{Pin, pin},
     str::Utf8Error,
     task::Poll,
@@ -53,10 +54,10 @@ impl WebSocket {
     /// Accepts the upgrade that `request` asks for. No message may be larger than `limit`.
     pub(in crate::engineio) async fn accept(
         request: &HttpRequest,
-        body: web::Payload,
+        body: dev::Payload,
         limit: usize,
     ) -> Result<(HttpResponse, Self), HandshakeError> {
-        let guard: BoxedPayloadStream = Box::pin(Guard::new(body.into_inner(), limit));
+        let guard: BoxedPayloadStream = Box::pin(Guard::new(body, limit));
         let mut guarded = dev::Payload::from(guard);
         let body = web::Payload::from_request(request, &mut guarded)
             .await
@@ -277,6 +278,9 @@ fn violation(error: &ProtocolError) -> CloseReason {
             Some(inner) if inner.is::<Utf8Error>() => CloseReason::InvalidText,
             Some(inner) if inner.is::<PayloadError>() => match inner.downcast_ref() {
                 Some(PayloadError::Overflow) => CloseReason::TooLarge,
+                Some(PayloadError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                    CloseReason::TransportError
+                }
                 Some(_) | None => CloseReason::TransportClose,
             },
             Some(_) | None => CloseReason::TransportError,
