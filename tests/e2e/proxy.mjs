@@ -17,7 +17,7 @@ export class Proxy {
   }
 
   #pass(client, port) {
-    if (this.#down) return client.resetAndDestroy();
+    if (this.#down) return reset(client);
     const server = connect(port, '127.0.0.1');
     const pair = [client, server];
     this.#pairs.add(pair);
@@ -34,7 +34,7 @@ export class Proxy {
 
   cut() {
     this.#down = true;
-    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of this.#pairs) for (const socket of pair) reset(socket);
   }
 
   mend() {
@@ -45,4 +45,10 @@ export class Proxy {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+/** A socket that is being shut down cannot be reset as well: its handle would stay open. */
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
