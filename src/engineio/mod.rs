@@ -65,6 +65,33 @@
 //! before. What is sent to it waits in an outbox with a bound; over it, the session is closed as
 //! [slow](CloseReason::Slow), and nobody else waits.
 //!
+//! # Who may open a session
+//! [`Application::admit`] decides, by the request that asks for it, and answers the others in its own words. Later requests
+//! of a session need only its id. Which pages may read the answers, and whose are refused altogether, is for a middleware
+//! around the server to say, as for any other resource; it sees polls and upgrades alike.
+//!
+//! # How a request is refused
+//! With status 400 and one of these as JSON, `{"code":1,"message":"Session ID unknown"}`; [`HandshakeError`] has them
+//! by name:
+//!
+//! | code | when |
+//! | --- | --- |
+//! | 0 | there is no such transport |
+//! | 1 | there is no such session, or no more |
+//! | 2 | a session is asked for by another method than GET |
+//! | 3 | the request contradicts itself or its session: a websocket without an upgrade, a parameter twice, a second poll, a post that is none |
+//! | 4 | the application does not admit it and says nothing else (403) |
+//! | 5 | the version of the protocol is not 4 |
+//!
+//! A payload over the limit is answered 413, and its session goes on. Where a request's body is not read to its end, its
+//! connection is closed behind the answer. A post that stays half sent ends with its session, at the next ping that is not
+//! answered.
+//!
+//! # How a session ends
+//! [`CloseReason`] has a name for every end, which is also the text of the websocket's close frame. Its code is 1002 for a
+//! broken rule of the websocket, 1007 for text that is none, 1009 for a message that is too large or in too many pieces,
+//! 1008 for a slow reader, 1001 when the server goes away, 1011 for a fault of the server's, and 1000 for all else.
+//!
 //! # What is expected of the HTTP server
 //! - `tcp_nodelay(true)`, which actix-web does not set by itself: messages are small and must not wait for more.
 //! - `h1_allow_half_closed(false)`, by which a poll that was given up is noticed before there is an answer to it.

@@ -17,7 +17,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::error::AckError;
+use super::{error::AckError, frame};
 
 /// What a client answered to an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,13 @@ pub struct Acknowledged {
     pub args: Vec<Value>,
     /// Its binary attachments, whose places the arguments tell.
     pub attachments: Vec<Bytes>,
+}
+
+impl Acknowledged {
+    /// The binary data for which a value of the arguments stands, if it stands for any.
+    pub fn attachment(&self, value: &Value) -> Option<&Bytes> {
+        frame::attachment(value, &self.attachments)
+    }
 }
 
 /// The events of one socket that wait for their acknowledgement.
