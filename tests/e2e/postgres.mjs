@@ -27,7 +27,7 @@ export class Postgres {
     const postgres = new Postgres(await mkdtemp(path.join(tmpdir(), 'vaultcast-postgres-')), port);
     await chmod(postgres.directory, 0o755);
     if (USER.uid) await chown(postgres.directory, USER.uid, USER.gid);
-    const made = postgres.#program('initdb', ['-D', postgres.#data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C']);
+    const made = postgres.#program('initdb', ['-D', postgres.#data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']);
     if ((await made.ended(60_000)).code !== 0) throw new Error(made.output);
     await postgres.resume();
     return postgres;
