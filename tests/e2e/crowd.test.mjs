@@ -1,7 +1,7 @@
 // A vault that is never still: readers come and go, members are removed and readers stall while others write.
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { PAPER, range, story } from './harness.mjs';
 import { byHttp, bySocket } from './doors.mjs';
@@ -137,13 +137,16 @@ story('who is still told what was missed when the vault is deleted hears that, t
   }
 });
 
-/** The service's open file descriptors, watched. */
+/** The service's open file descriptors, watched; but for those of its way to a database, which come and go. */
 class Descriptors extends Watched {
   #timer = setInterval(() => this.changed(), 50);
 
-  constructor(pid) {
+  constructor({ pid, database }) {
     super();
-    this.count = () => readdirSync(`/proc/${pid}/fd`).length;
+    this.count = () => {
+      const toDatabase = connectionsTo(database.port);
+      return readdirSync(`/proc/${pid}/fd`).filter((fd) => !toDatabase.has(socketOf(`/proc/${pid}/fd/${fd}`))).length;
+    };
   }
 
   end() {
@@ -151,8 +154,27 @@ class Descriptors extends Watched {
   }
 }
 
+/** The sockets that are connected to a port of this machine, as the kernel numbers them. */
+function connectionsTo(port) {
+  if (!port) return new Set();
+  const rows = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((row) => row.trim().split(/\s+/));
+  return new Set(rows.filter(([, , remote]) => parseInt(remote.split(':')[1], 16) === port).map((row) => row[9]));
+}
+
+function socketOf(descriptor) {
+  try {
+    return readlinkSync(descriptor).match(/^socket:\[(\d+)\]$/)?.[1];
+  } catch {
+    return undefined; // closed meanwhile
+  }
+}
+
 let service;
-after(() => service?.dispose());
+const ends = [];
+after(() => {
+  for (const end of ends) end();
+  return service?.dispose();
+});
 
 test('a socket that stops reading is let go with its descriptor, and nobody else waits for it', { timeout: 60_000 }, async () => {
   service = await Service.start('serve', {
@@ -163,15 +185,18 @@ test('a socket that stops reading is let go with its descriptor, and nobody else
   const shared = { id: (await ana.post('/api/vaults', { name: 'Busy' })).is(201).body.id, seq: 0 };
   const listen = async () => {
     const listener = new Listener(service.url, { transports: ['websocket'], auth: { token: ana.token() }, reconnection: false });
+    ends.push(() => listener.close());
     await listener.hears('connect');
     await listener.join(shared);
     return listener;
   };
   const reader = await listen();
-  const descriptors = new Descriptors(service.pid);
+  const descriptors = new Descriptors(service);
+  ends.push(() => descriptors.end());
   const before = descriptors.count();
   const stalled = await Promise.all(range(1, 10).map(listen));
   const held = stalled.map(({ socket }) => socket.io.engine.transport.ws._socket);
+  ends.push(() => held.forEach((socket) => socket.destroy()));
   assert.equal(descriptors.count(), before + 10);
   for (const socket of held) socket.pause();
 
@@ -186,7 +211,4 @@ test('a socket that stops reading is let go with its descriptor, and nobody else
   assert.deepEqual(reader.eventsOf(shared).map(({ seq }) => seq), range(1, 4000));
 
   await descriptors.until(() => (descriptors.count() <= before ? true : undefined), () => `${descriptors.count()} descriptors, ${before} before`, 20_000);
-  descriptors.end();
-  reader.close();
-  for (const socket of held) socket.destroy();
 });

@@ -39,7 +39,8 @@ let databases = 0;
 class PostgresDatabase {
   constructor() {
     this.name = `e2e_${process.pid}_${++databases}`;
-    this.url = Object.assign(new URL(SERVER), { pathname: this.name }).href;
+    const url = Object.assign(new URL(SERVER), { pathname: this.name });
+    Object.assign(this, { url: url.href, port: Number(url.port) });
   }
 
   make() {
