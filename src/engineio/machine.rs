@@ -54,6 +54,8 @@ pub(super) enum Input {
     Malformed,
     /// Time has passed.
     Tick,
+    /// The server side wants a heartbeat before the next one is due.
+    Beat,
     /// The server side wants an end.
     Close(CloseReason),
     /// The transport has ended and brings nothing more.
@@ -71,6 +73,8 @@ pub(super) enum Effect {
     Text(Str),
     /// Hand the application a binary message.
     Binary(Bytes),
+    /// Tell the application that the client has answered the last ping.
+    Answered,
     /// Tell the application that the session is over, and let the outbox run out.
     End(CloseReason),
     /// Free everything; nothing comes after this.
@@ -125,6 +129,11 @@ impl Phase {
                     smallvec![Effect::Send(Packet::Ping)],
                 )
             }
+            (Self::Quiet { .. }, Input::Beat) => {
+                let pong_by = now + moment.config.ping_timeout;
+                let ping = Effect::Send(Packet::Ping);
+                (Self::Pinged { pong_by }, smallvec![ping])
+            }
             (Self::Pinged { pong_by }, Input::Tick) if pong_by <= now => {
                 Self::end(CloseReason::PingTimeout, moment)
             }
@@ -143,15 +152,17 @@ impl Phase {
             }
             // Early ticks, and whatever comes after the end.
             (phase @ (Self::Quiet { .. } | Self::Pinged { .. }), Input::Tick | Input::Flushed)
+            | (phase @ Self::Pinged { .. }, Input::Beat)
             | (
                 phase @ Self::Closing { .. },
-                Input::Packet(_) | Input::Malformed | Input::Tick | Input::Close(_),
+                Input::Packet(_) | Input::Malformed | Input::Tick | Input::Beat | Input::Close(_),
             )
             | (
                 phase @ Self::Closed,
                 Input::Packet(_)
                 | Input::Malformed
                 | Input::Tick
+                | Input::Beat
                 | Input::Close(_)
                 | Input::Gone(_)
                 | Input::Flushed,
@@ -169,7 +180,7 @@ impl Phase {
                     Self::Quiet {
                         ping_at: moment.now + moment.config.ping_interval,
                     },
-                    Effects::new(),
+                    smallvec![Effect::Answered],
                 ),
                 // A pong that nobody asked for keeps nobody alive: the next ping is due as before.
                 Self::Quiet { .. } | Self::Closing { .. } | Self::Closed => (self, Effects::new()),

@@ -79,6 +79,8 @@ pub(super) enum Signal {
     Tick,
     /// Its connection asked to be called.
     Wake,
+    /// Its connection wants a heartbeat.
+    Beat,
     /// Something waits for the poll that is parked.
     Ready,
     /// It is to end.

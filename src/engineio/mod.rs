@@ -158,6 +158,15 @@ pub trait Application {
 /// What a session keeps for its application until it has gone; dropping it may give back a place.
 pub type Pass = Box<dyn Any>;
 
+/// The two halves of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// A ping was queued behind everything that was pushed so far.
+    Sent,
+    /// The client has answered the last ping.
+    Answered,
+}
+
 /// The application's side of one session. Nothing is called after [`on_close`](Connection::on_close).
 pub trait Connection {
     /// The client sent a text message.
@@ -168,6 +177,11 @@ pub trait Connection {
 
     /// The session is over.
     fn on_close(&mut self, reason: CloseReason);
+
+    /// The heart has beaten: what was pushed before a ping has arrived when the ping is answered.
+    fn on_heartbeat(&mut self, beat: Heartbeat) {
+        let _ = beat;
+    }
 
     /// When this wants to be called although nothing arrives; asked after each call of the others.
     fn deadline(&self) -> Option<Instant> {

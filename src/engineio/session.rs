@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageRe
 use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
 
 use super::{
-    Connection, Pass, Served,
+    Connection, Heartbeat, Pass, Served,
     carrier::Carrier,
     config::Config,
     error::{CloseReason, HandshakeError},
@@ -104,9 +104,10 @@ impl Session {
         let mut ended = None;
         for effect in effects {
             match effect {
-                Effect::Send(packet) => self.socket.push(Frame::from(packet)),
+                Effect::Send(packet) => self.send(packet),
                 Effect::Text(text) => self.connection.on_text(text),
                 Effect::Binary(bytes) => self.connection.on_binary(bytes),
+                Effect::Answered => self.connection.on_heartbeat(Heartbeat::Answered),
                 Effect::End(reason) => {
                     tracing::debug!(session.sid = %self.socket.sid(), %reason, "session ends");
                     ended = Some(reason);
@@ -118,6 +119,14 @@ impl Session {
         }
         self.set_alarm();
         ended
+    }
+
+    fn send(&mut self, packet: Packet) {
+        let beats = matches!(packet, Packet::Ping);
+        self.socket.push(Frame::from(packet));
+        if beats {
+            self.connection.on_heartbeat(Heartbeat::Sent);
+        }
     }
 
     fn wake(&mut self) {
@@ -241,6 +250,9 @@ impl Handler<Signal> for Session {
             Signal::Wake => {
                 self.socket.awake();
                 self.wake();
+            }
+            Signal::Beat => {
+                self.step(Input::Beat, ctx);
             }
             Signal::Ready => self.answer_poll(ctx),
             Signal::Close(reason) => {

@@ -72,6 +72,13 @@ impl Socket {
         }
     }
 
+    /// Has the heart beat before its time, to learn what has arrived. Nothing happens while a ping is out.
+    pub fn beat(&self) {
+        if self.is_open() {
+            self.signal(Signal::Beat);
+        }
+    }
+
     /// Whether the session still takes frames.
     pub fn is_open(&self) -> bool {
         self.0.outbox.is_open()
@@ -100,7 +107,8 @@ impl Socket {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "a session has at most one wake, one tick, one close and one flush on their way"
+        reason = "a session has at most one wake, one tick, one close and one flush on their way; \
+                  a heartbeat is asked for by whoever bounds how often"
     )]
     pub(super) fn signal(&self, signal: Signal) {
         self.0.session.do_send(signal);

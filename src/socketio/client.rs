@@ -24,7 +24,7 @@ use super::{
     frame::{self, Frame},
     socket::{Ack, Socket},
 };
-use crate::engineio::{self, CloseReason, Connection, OpenRequest};
+use crate::engineio::{self, CloseReason, Connection, Heartbeat, OpenRequest};
 
 /// How many attachments a binary packet may have.
 const MOST_ATTACHMENTS: usize = 10;
@@ -229,6 +229,14 @@ impl Connection for Client {
     fn on_close(&mut self, reason: CloseReason) {
         for member in self.members.drain(..) {
             member.end(DisconnectReason::Closed(reason));
+        }
+    }
+
+    fn on_heartbeat(&mut self, beat: Heartbeat) {
+        for member in &mut self.members {
+            if let Stage::Joined(events) = &mut member.stage {
+                events.on_heartbeat(beat);
+            }
         }
     }
 

@@ -113,8 +113,12 @@ impl Frame {
     }
 
     /// The answer to a CONNECT that was granted.
-    pub(super) fn connect(ns: &str, sid: &str) -> Self {
-        let answer = serde_json::json!({ "sid": sid }).to_string();
+    pub(super) fn connect(ns: &str, sid: &str, pid: Option<&str>) -> Self {
+        let answer = match pid {
+            Some(pid) => serde_json::json!({ "sid": sid, "pid": pid }),
+            None => serde_json::json!({ "sid": sid }),
+        };
+        let answer = answer.to_string();
         Self::encode(Packet::connect(
             ns.to_owned(),
             Some(Value::Str(answer.into(), None)),

@@ -165,9 +165,9 @@ pub use self::{
     ack::{Acknowledged, Answer},
     error::{AckError, DisconnectReason, EncodeError, Refusal},
     frame::Frame,
-    socket::{Ack, Socket},
+    socket::{Ack, Socket, new_id},
 };
-use crate::engineio::{self, Application, Connection, OpenRequest, Pass};
+use crate::engineio::{self, Application, Connection, Heartbeat, OpenRequest, Pass};
 
 /// Decides who connects to a namespace. There is one on each worker thread.
 pub trait Namespace {
@@ -190,6 +190,11 @@ pub trait Events {
 
     /// The client is no longer connected to the namespace. The last call.
     fn on_disconnect(&mut self, reason: DisconnectReason);
+
+    /// The heart of the connection has beaten; see [`Connection::on_heartbeat`].
+    fn on_heartbeat(&mut self, beat: Heartbeat) {
+        let _ = beat;
+    }
 }
 
 /// An event that a client sent.

@@ -1,6 +1,11 @@
 //! What an application keeps of a connected client: emit, ask, acknowledge, disconnect.
 
-use std::{cell::RefCell, mem, rc::Rc, time::Duration};
+use std::{
+    cell::{OnceCell, RefCell},
+    mem,
+    rc::Rc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use rand::Rng;
@@ -18,11 +23,18 @@ use crate::engineio::{self, CloseReason};
 pub struct Socket(Rc<Shared>);
 
 struct Shared {
-    id: String,
+    identity: OnceCell<Identity>,
     ns: String,
     engine: engineio::Socket,
     phase: RefCell<Phase>,
     asked: Rc<Asked>,
+}
+
+/// Who the client is told that it is.
+struct Identity {
+    id: String,
+    /// Known to this client alone: by this it asks to be taken for the one that it was.
+    pid: Option<String>,
 }
 
 enum Phase {
@@ -46,7 +58,7 @@ impl Socket {
     pub(super) fn connecting(ns: &str, engine: engineio::Socket) -> Self {
         let phase = RefCell::new(Phase::Connecting(Held::default()));
         Self(Rc::new(Shared {
-            id: new_id(),
+            identity: OnceCell::new(),
             ns: ns.to_owned(),
             engine,
             phase,
@@ -56,7 +68,31 @@ impl Socket {
 
     /// The socket's id, which may be told to others.
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.identity().id
+    }
+
+    /// Decides who the client is told that it is, before its CONNECT is answered: a `pid` with which the official client asks
+    /// for the recovery of its connection's state, and the id of the one that it was where it is recovered. Once anybody
+    /// has asked for its id this comes too late, and is of no effect.
+    pub fn identify(&self, id: Option<String>, pid: String) {
+        let id = id.unwrap_or_else(new_id);
+        let identity = Identity { id, pid: Some(pid) };
+        if self.0.identity.set(identity).is_err() {
+            tracing::error!("a socket has its id already");
+        }
+    }
+
+    fn identity(&self) -> &Identity {
+        self.0.identity.get_or_init(|| Identity {
+            id: new_id(),
+            pid: None,
+        })
+    }
+
+    /// Has the heart of the connection beat before its time; see
+    /// [`engineio::Socket::beat`].
+    pub fn beat(&self) {
+        self.0.engine.beat();
     }
 
     /// The namespace it is in.
@@ -179,7 +215,8 @@ impl Socket {
         let mut phase = self.0.phase.borrow_mut();
         if let Phase::Connecting(held) = &mut *phase {
             let held = mem::take(held);
-            Frame::connect(&self.0.ns, &self.0.id).push_to(&self.0.engine);
+            let Identity { id, pid } = self.identity();
+            Frame::connect(&self.0.ns, id, pid.as_deref()).push_to(&self.0.engine);
             held.frames
                 .iter()
                 .for_each(|frame| frame.push_to(&self.0.engine));
@@ -246,8 +283,8 @@ impl Ack {
     }
 }
 
-/// 120 random bits in twenty characters that need no escape anywhere.
-fn new_id() -> String {
+/// An id that cannot be guessed: 120 random bits in twenty characters that need no escape anywhere.
+pub fn new_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let bits = rand::rng().random::<u128>();
     (0..20)

@@ -103,6 +103,25 @@ fn a_pong_that_nobody_asked_for_does_not_put_off_the_ping() {
 }
 
 #[test]
+fn a_heart_may_beat_before_its_time_but_not_twice_without_an_answer() {
+    let mut life = Life::begin();
+    let beats = life.after(100).hear(Input::Beat).hear(Input::Beat).said();
+    assert_eq!(beats, [Effect::Send(Packet::Ping)]);
+    let answered = life.after(100).hear(Input::Packet(Packet::Pong)).said();
+    assert_eq!(answered, [Effect::Answered]);
+    // The next one is due an interval after the answer.
+    assert_eq!(life.after(299).said(), []);
+    assert_eq!(life.after(1).said(), [Effect::Send(Packet::Ping)]);
+    // Who does not answer in time is gone, early or not.
+    life.hear(Input::Packet(Packet::Pong)).hear(Input::Beat);
+    life.said();
+    assert_eq!(
+        life.after(200).said().first(),
+        Some(&Effect::End(CloseReason::PingTimeout))
+    );
+}
+
+#[test]
 fn an_orderly_close_tells_at_once_and_releases_when_all_has_left() {
     let mut life = Life::begin();
     assert_eq!(

@@ -27,8 +27,12 @@ fn frames_are_whole_packets() {
         "43/custom,0[1,2]"
     );
     assert_eq!(
-        Frame::connect("/custom", "id").text(),
+        Frame::connect("/custom", "id", None).text(),
         r#"40/custom,{"sid":"id"}"#
+    );
+    assert_eq!(
+        Frame::connect("/", "id", Some("p")).text(),
+        r#"40{"pid":"p","sid":"id"}"#
     );
     assert_eq!(Frame::disconnect("/").text(), "41");
 }
