@@ -163,9 +163,11 @@ impl Broom<'_> {
 pub(super) async fn take(txn: &impl ConnectionTrait, step: &Step) -> Result<u64, DbErr> {
     match step {
         Step::Answers { until } => {
+            // The time is compared twice: what was found old may be told anew before its turn comes.
             let sql = format!(
-                "DELETE FROM idempotency_keys WHERE (user_id, path, key) IN (SELECT user_id, path, key \
-                 FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT {STEP})"
+                "DELETE FROM idempotency_keys WHERE created_at <= $1 AND (user_id, path, key) IN \
+                 (SELECT user_id, path, key FROM idempotency_keys WHERE created_at <= $1 \
+                 ORDER BY created_at LIMIT {STEP})"
             );
             execute(txn, &sql, [until.0.into()]).await
         }

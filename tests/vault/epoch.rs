@@ -2,6 +2,7 @@
 
 use std::process::Command as Program;
 
+use sea_orm::ConnectionTrait;
 use vaultcast::{
     domain::{Seq, Timestamp, idempotency::IdempotencyKey},
     vault::Attach,
@@ -99,4 +100,33 @@ async fn an_answer_older_than_a_day_gives_way_before_it_is_swept() {
     let second = vault.submit(keyed()).await.unwrap();
     assert!(second.seq > first.seq);
     assert_eq!(vault.submit(keyed()).await.unwrap(), second);
+}
+
+#[actix_web::test]
+async fn an_answer_that_is_given_anew_while_it_is_swept_stays() {
+    let world = World::new().await;
+    if !world.database.is_postgres() {
+        return; // one writer at a time: whoever sweeps sees what was given
+    }
+    let now = Timestamp::now();
+    let given =
+        "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, seq, answer, created_at)";
+    world
+        .execute(&format!(
+            "{given} VALUES ('ana', '/', 'k', 'f', 1, '', {now})",
+            now = now.0
+        ))
+        .await;
+    let lock = world.lock().await;
+    let anew = format!("UPDATE idempotency_keys SET created_at = created_at + {DAY}");
+    lock.execute_unprepared(&anew).await.unwrap();
+
+    let journal = world.journal().clone();
+    let tomorrow = Timestamp(now.0 + DAY);
+    let sweep = actix_web::rt::spawn(async move { journal.sweep(tomorrow).await });
+    world.waits_for_a_lock("DELETE FROM idempotency_keys").await;
+    lock.commit().await.unwrap();
+    assert_eq!(sweep.await.unwrap().unwrap().answers, 0);
+    let left = "SELECT COUNT(*) FROM idempotency_keys";
+    assert_eq!(world.number(left).await, 1);
 }

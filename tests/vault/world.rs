@@ -98,6 +98,15 @@ impl World {
         txn
     }
 
+    /// Waits until a statement that begins so waits for somebody's lock. PostgreSQL alone can tell.
+    pub async fn waits_for_a_lock(&self, statement: &str) {
+        let waiting = format!(
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock' AND query LIKE '{statement}%'"
+        );
+        until(statement, async || self.number(&waiting).await == 1).await;
+    }
+
     /// What the journal holds of a vault, which has no gaps and agrees with the head and the sources.
     pub async fn records(&self, id: &VaultId) -> Vec<Record> {
         let records = self
