@@ -7,6 +7,7 @@ pub mod epoch;
 pub mod event;
 pub mod head;
 pub mod idempotency_key;
+pub mod kept_socket;
 pub mod member;
 pub mod source;
 pub mod user;

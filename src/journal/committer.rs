@@ -199,7 +199,8 @@ async fn attempt(writer: &Writer, works: &mut [Work]) -> Result<Vec<Written>, Jo
     };
     warn!(%error, "a commit failed; asking the database whether it happened");
     writer.renew().await;
-    // Without a witness it told at most who was seen, which will be told again.
+    // Without a witness it told at most who was seen, which will be told again, or kept or took sockets, who lose no
+    // event if they are let in anew.
     let Some(witness) = witness else {
         return Err(error.into());
     };

@@ -14,6 +14,7 @@ use crate::domain::{
 };
 
 use super::{
+    kept::KeptSocket,
     lookup,
     record::Record,
     statements::{Script, execute, execute_rows},
@@ -32,6 +33,8 @@ pub(super) struct Rows {
     keys: Vec<[Value; 7]>,
     seen: BTreeMap<UserId, Principal>,
     named: BTreeSet<UserId>,
+    /// By pid, in whose order processes that keep the same sockets take their rows.
+    kept: BTreeMap<String, [Value; 3]>,
     vaults: Vec<(NewVault, Timestamp)>,
     nets: Vec<(Vault, Net, Timestamp)>,
     witness: Option<Witness>,
@@ -94,6 +97,19 @@ impl Rows {
     /// A user as his session tells him; the latest counts.
     pub(super) fn seen(&mut self, principal: &Principal) {
         self.seen.insert(principal.id.clone(), principal.clone());
+    }
+
+    /// Sockets to be kept; of the same pid the last counts.
+    pub(super) fn keep(&mut self, sockets: &[KeptSocket]) {
+        for KeptSocket {
+            pid,
+            state,
+            expires,
+        } in sockets
+        {
+            let row = [pid.into(), state.into(), expires.0.into()];
+            self.kept.insert(pid.clone(), row);
+        }
     }
 
     /// What to look for when nobody knows whether the commit happened.
@@ -239,6 +255,11 @@ async fn insert(txn: &impl ConnectionTrait, rows: Rows) -> Result<Script, DbErr>
         "INSERT INTO vault_users (vault_id, user_id, id, role, created_at, updated_at) VALUES",
         members,
         "",
+    );
+    script.rows(
+        "INSERT INTO kept_sockets (pid, state, expires) VALUES",
+        rows.kept.into_values().collect(),
+        "ON CONFLICT (pid) DO UPDATE SET state = excluded.state, expires = excluded.expires",
     );
     if !rows.nets.iter().any(|(_, net, _)| net.changes_rows()) {
         return Ok(script);

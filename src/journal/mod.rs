@@ -5,7 +5,8 @@
 //! joins what waits of several vaults, decides each mutation by the rules of [`domain`](crate::domain) on what
 //! is true at its place in the order (`write.rs`), and writes rows and events together (`insert.rs`). Nobody
 //! hears of an event before that returned. Reads (`reads.rs`) have connections of their own and never queue
-//! behind a writer. What is old is let go of in the background (`sweep.rs`, `retention.rs`).
+//! behind a writer. What is old is let go of in the background (`sweep.rs`, `retention.rs`). Sockets that are to come
+//! back after a restart are kept here too (`kept.rs`).
 //!
 //! Nothing here assumes to be the only writer of the database: a vault's head is taken by comparison.
 
@@ -22,6 +23,7 @@ mod database;
 mod error;
 mod gathering;
 mod insert;
+mod kept;
 mod line;
 mod lookup;
 mod reads;
@@ -38,6 +40,7 @@ mod writer;
 pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
 pub use gathering::Gathering;
+pub use kept::KeptSocket;
 pub use line::Line;
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
@@ -171,7 +174,8 @@ impl Journal {
         self.write(0, Work::User(principal)).await.map(drop)
     }
 
-    /// Lets go of everything that is not kept at this time any longer: answers, events, deleted vaults; how much that was.
+    /// Lets go of everything that is not kept at this time any longer: answers, sockets that did not come back,
+    /// events, deleted vaults; how much that was.
     /// The journal does so by itself every now and then.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Letting go of what is kept no longer, in the background and in small steps, so that no mutation waits long behind
-//! one: answers that are older than they are remembered for, and events and deleted vaults ([`Retention`]).
+//! one: answers that are older than they are remembered for, sockets that did not come back in time, and events and
+//! deleted vaults ([`Retention`]).
 //!
 //! What is to go is looked for beside the writer, so that a sweep that finds nothing writes nothing, and taken away
 //! through the committer, where a step joins the transaction that is about to be written. Another process on the same database may do the same at the same time:
@@ -7,7 +8,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
@@ -16,6 +17,7 @@ use crate::domain::{Seq, Timestamp, VaultId, idempotency::REMEMBERED_FOR_MILLIS}
 use super::{
     JournalError, Retention,
     committer::Task,
+    kept,
     line::Line,
     retention::{self, Aged},
     statements::execute,
@@ -36,6 +38,8 @@ const BETWEEN_SWEEPS: Duration = Duration::from_secs(10 * 60);
 pub struct Swept {
     /// Remembered answers.
     pub answers: u64,
+    /// Sockets that were kept and did not come back.
+    pub sockets: u64,
     /// Events.
     pub events: u64,
     /// Deleted vaults, of which nothing is left.
@@ -47,6 +51,8 @@ pub struct Swept {
 pub(super) enum Step {
     /// Some of the answers given up to then.
     Answers { until: Timestamp },
+    /// Some of the kept sockets that expired by then.
+    Sockets { until: Timestamp },
     /// A vault's events up to a place, no more of them than a step takes.
     Events { vault: VaultId, through: Seq },
     /// What is left of a deleted vault whose events have gone.
@@ -65,9 +71,13 @@ pub(super) async fn run(reader: Line, committer: mpsc::WeakSender<Task>, retenti
             Ok(swept) if swept == Swept::default() => {}
             Ok(Swept {
                 answers,
+                sockets,
                 events,
                 vaults,
-            }) => info!(answers, events, vaults, "let go of what is kept no longer"),
+            }) => info!(
+                answers,
+                sockets, events, vaults, "let go of what is kept no longer"
+            ),
             Err(error) => {
                 warn!(%error, "not everything old could be let go of; trying again later")
             }
@@ -92,6 +102,7 @@ impl Broom<'_> {
     ) -> Result<Swept, JournalError> {
         let mut swept = Swept {
             answers: self.answers(now).await?,
+            sockets: self.sockets(now).await?,
             ..Swept::default()
         };
         let mut last = None;
@@ -118,14 +129,29 @@ impl Broom<'_> {
 
     async fn answers(&self, now: Timestamp) -> Result<u64, JournalError> {
         let until = Timestamp(now.0 - REMEMBERED_FOR_MILLIS);
+        let is_left = |db| async move { retention::has_answers(&db, until).await };
+        self.while_left(is_left, Step::Answers { until }).await
+    }
+
+    async fn sockets(&self, until: Timestamp) -> Result<u64, JournalError> {
+        let is_left = |db| async move { kept::has_expired(&db, until).await };
+        self.while_left(is_left, Step::Sockets { until }).await
+    }
+
+    /// Takes a step again and again, until nothing is left for it.
+    async fn while_left<F>(
+        &self,
+        is_left: impl Fn(DatabaseConnection) -> F,
+        step: Step,
+    ) -> Result<u64, JournalError>
+    where
+        F: Future<Output = Result<bool, DbErr>> + Send + 'static,
+    {
         let mut all = 0;
-        loop {
-            let look = |db| async move { retention::has_answers(&db, until).await };
-            if !self.reader.run(look).await? {
-                return Ok(all);
-            }
-            all += self.step(Step::Answers { until }).await?;
+        while self.reader.run(&is_left).await? {
+            all += self.step(step.clone()).await?;
         }
+        Ok(all)
     }
 
     /// Trims a vault's oldest events, up to the first that is not to go.
@@ -163,11 +189,18 @@ impl Broom<'_> {
 pub(super) async fn take(txn: &impl ConnectionTrait, step: &Step) -> Result<u64, DbErr> {
     match step {
         Step::Answers { until } => {
-            // The time is compared twice: what was found old may be told anew before its turn comes.
+            // The time is compared twice, here and below: what was found old may be told anew before its turn comes.
             let sql = format!(
                 "DELETE FROM idempotency_keys WHERE created_at <= $1 AND (user_id, path, key) IN \
                  (SELECT user_id, path, key FROM idempotency_keys WHERE created_at <= $1 \
                  ORDER BY created_at LIMIT {STEP})"
+            );
+            execute(txn, &sql, [until.0.into()]).await
+        }
+        Step::Sockets { until } => {
+            let sql = format!(
+                "DELETE FROM kept_sockets WHERE expires <= $1 AND pid IN (SELECT pid FROM kept_sockets \
+                 WHERE expires <= $1 ORDER BY expires LIMIT {STEP})"
             );
             execute(txn, &sql, [until.0.into()]).await
         }

@@ -3,11 +3,11 @@
 use thiserror::Error;
 
 use crate::domain::{
-    Answer, Effect, Mutation, Principal, Refusal, Vault, VaultId, idempotency::IdempotencyKey,
-    ids::MembershipId,
+    Answer, Effect, Mutation, Principal, Refusal, Timestamp, Vault, VaultId,
+    idempotency::IdempotencyKey, ids::MembershipId,
 };
 
-use super::{JournalError, record::Record, sweep::Step};
+use super::{JournalError, kept::KeptSocket, record::Record, sweep::Step};
 
 /// Something to be written.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(super) enum Work {
     NewVault(NewVault),
     /// Somebody was seen.
     User(Principal),
+    /// Sockets that are to come back.
+    Keep(Vec<KeptSocket>),
+    /// One of them has.
+    Take { pid: String, now: Timestamp },
     /// Something old goes.
     Sweep(Step),
 }
@@ -48,6 +52,8 @@ pub struct Written {
     pub results: Vec<Result<Answer, Denied>>,
     /// The vault was deleted, by another process or longer ago than its journal is kept.
     pub is_gone: bool,
+    /// What was kept of the socket that has come back.
+    pub(super) taken: Option<String>,
     /// How many rows were swept away.
     pub(super) swept: u64,
     /// The vault after it, for a batch.
@@ -70,7 +76,11 @@ impl Work {
     pub(super) fn mutations(&self) -> &[Mutation] {
         match self {
             Self::Batch { mutations, .. } => mutations,
-            Self::NewVault(_) | Self::User(_) | Self::Sweep(_) => &[],
+            Self::NewVault(_)
+            | Self::User(_)
+            | Self::Keep(_)
+            | Self::Take { .. }
+            | Self::Sweep(_) => &[],
         }
     }
 }

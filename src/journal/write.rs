@@ -19,6 +19,7 @@ use crate::domain::{
 use super::{
     JournalError,
     insert::Rows,
+    kept::Taken,
     lookup,
     record::Record,
     statements::Script,
@@ -89,6 +90,7 @@ enum Filled {
 async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbErr> {
     let named = named(txn, works).await?;
     let mut answers = lookup::answers(txn, &keys(works)).await?;
+    let mut taken = Taken::of(txn, works).await?;
     let mut rows = Rows::default();
     let mut written = Vec::with_capacity(works.len());
     for work in works {
@@ -110,6 +112,14 @@ async fn fill(txn: &impl ConnectionTrait, works: &[Work]) -> Result<Filled, DbEr
                 rows.seen(principal);
                 Written::default()
             }
+            Work::Keep(sockets) => {
+                rows.keep(sockets);
+                Written::default()
+            }
+            Work::Take { pid, now } => Written {
+                taken: taken.take(pid, *now),
+                ..Written::default()
+            },
             Work::Sweep(step) => Written {
                 swept: sweep::take(txn, step).await?,
                 ..Written::default()

@@ -10,6 +10,7 @@ mod ear;
 mod epoch;
 mod faults;
 mod hearing;
+mod kept;
 mod life;
 mod many;
 mod order;
