@@ -133,6 +133,14 @@ story('a malformed packet or a reserved event closes the transport, and nobody e
   await bystander.isRefused('vault:join', undefined, 'INVALID_VAULT_ID');
 });
 
+story('an event that nobody knows is refused, also one named error, and the connection goes on', async ({ user, socket }) => {
+  const listener = await socket(user('ana'));
+  for (const event of ['error', '7', '__proto__', 'vault:unknown']) {
+    await listener.isRefused(event, {}, 'VALIDATION_FAILED');
+  }
+  assert.equal(listener.socket.connected, true);
+});
+
 story('a service that stops closes transports, and its clients come back by themselves', async ({ user, vault, socket, service }) => {
   const ana = user('ana');
   const shared = await vault(ana);
