@@ -25,7 +25,7 @@ use crate::{
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
     engineio::{self, CloseReason, OpenRequest, Pass, Sessions},
-    gateway::{self, Gateway, GatewayOptions},
+    gateway::{self, Gateway, GatewayOptions, Recovery},
     journal::{Database, DatabaseOptions, Journal, JournalError, Retention},
     limits::Limits,
     origin::Origins,
@@ -75,6 +75,7 @@ pub struct Service {
     addr: SocketAddr,
     servers: Vec<ServerHandle>,
     sessions: Sessions,
+    recovery: Recovery,
     vaults: Vaults,
     draining: Arc<AtomicBool>,
     grace: Duration,
@@ -152,10 +153,13 @@ impl Service {
             draining: draining.clone(),
         };
 
+        let window = config.socketio.recovery_window;
+        let recovery = Recovery::new(vaults.journal().clone(), window);
         let options = GatewayOptions {
             relay_mailbox: config.actors.relay_mailbox,
             join_timeout: config.actors.join_timeout,
             limits,
+            recovery: recovery.clone(),
             draining: draining.clone(),
         };
         let door = Door {
@@ -225,6 +229,7 @@ impl Service {
             addr,
             servers,
             sessions,
+            recovery,
             vaults,
             draining,
             grace: config.server.shutdown_grace,
@@ -242,6 +247,7 @@ impl Service {
         self.draining.store(true, Ordering::Release);
         let in_order = async {
             self.vaults.settle().await;
+            self.recovery.let_everybody_go().await;
             self.sessions.close_all(CloseReason::Shutdown);
             self.sessions.drained().await;
             for server in self.servers.iter().rev() {

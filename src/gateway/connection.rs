@@ -7,6 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    mem,
     rc::Rc,
     time::Instant,
 };
@@ -14,18 +15,20 @@ use std::{
 use tracing::{debug, error};
 
 use crate::{
-    domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
-    engineio::CloseReason,
+    domain::{Answer, Command, Principal, SourceId, SubscriberId, UserId, VaultId},
+    engineio::{CloseReason, Heartbeat},
     limits::{Haste, Hurry, LimitExceeded, Limits, RateLimited},
     problem::{Code, Problem},
-    socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket},
+    socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket, new_id},
     vault::{Attach, VaultError, Vaults},
 };
 
 use super::{
     protocol::{self, Done, Request},
+    recovery::{Claim, Kept, Recovered, Recovery},
     relay::Relay,
     room::{Listener, acknowledge, emit},
+    trace::{Resumed, Trace},
 };
 
 /// How many events of one socket wait for a look-up before more are refused.
@@ -40,6 +43,7 @@ pub(super) struct Context {
     pub vaults: Vaults,
     pub relay: Relay,
     pub limits: Limits,
+    pub recovery: Recovery,
 }
 
 /// One connected user. A clone is the same one.
@@ -55,6 +59,10 @@ struct Inner {
     seats: RefCell<HashMap<VaultId, SubscriberId>>,
     waiting: RefCell<VecDeque<Asked>>,
     haste: RefCell<Haste>,
+    /// By what it may come back, where it may.
+    pid: Option<String>,
+    /// It is sent nothing more: what it leaves is kept, or nobody wants it.
+    has_left: Cell<bool>,
     /// Somebody is working off what waits.
     looking_up: Cell<bool>,
 }
@@ -73,17 +81,118 @@ struct About {
 }
 
 impl Connection {
-    pub(super) fn new(context: Context, socket: Socket, by: Principal) -> Self {
-        Self(Rc::new(Inner {
+    /// Somebody has connected: anew, or as the one that he was. He can come back when he came with what he claims to be.
+    pub(super) fn new(
+        context: Context,
+        socket: Socket,
+        by: Principal,
+        (claim, recovered): (Option<Claim>, Option<Recovered>),
+    ) -> Self {
+        let (id, pid, resumed) = match recovered {
+            Some(Recovered { pid, id, resumed }) => (Some(id), pid, resumed),
+            None => (None, new_id(), Vec::new()),
+        };
+        let pid = context.recovery.is_on().then_some(pid);
+        if let Some(pid) = &pid {
+            socket.identify(id, pid.clone());
+        }
+        let brought = claim.and_then(|claim| claim.offset);
+        let trace = pid.is_some().then(|| Trace::begin(brought));
+        let connection = Self(Rc::new(Inner {
             haste: RefCell::new(context.limits.haste()),
-            listener: Listener::new(socket.clone(), by.id.clone()),
+            listener: Listener::new(socket.clone(), by.id.clone(), trace),
             context,
             socket,
             by,
             seats: RefCell::default(),
+            pid,
+            has_left: Cell::new(false),
             waiting: RefCell::default(),
             looking_up: Cell::new(false),
-        }))
+        }));
+        connection.enter(resumed);
+        connection
+    }
+
+    /// Takes its place among those who may come back, and its seats again.
+    fn enter(&self, resumed: Vec<Resumed>) {
+        let Context {
+            vaults,
+            relay,
+            recovery,
+            ..
+        } = &self.0.context;
+        if let Some(pid) = &self.0.pid {
+            relay.entered(pid, self.clone());
+            recovery.entered(pid, relay.address().clone());
+        }
+        for one in resumed {
+            let vault = one.vault.clone();
+            let seat = relay.resume(vaults.open(&vault), &self.0.listener, one);
+            self.0.seats.borrow_mut().insert(vault, seat);
+        }
+    }
+
+    /// Keeps what it leaves, so that it can be taken up elsewhere, and is sent nothing more from here on. Not for
+    /// somebody else's sake.
+    pub(super) fn let_go(&self, whose: Option<&UserId>) -> bool {
+        let is_his = whose.is_none_or(|user| *user == self.0.by.id);
+        if is_his && !self.0.has_left.get() {
+            self.leave_all(true);
+        }
+        is_his
+    }
+
+    /// Leaves every vault, once; what it leaves is kept where it may come back.
+    fn leave_all(&self, may_come_back: bool) {
+        if self.0.has_left.replace(true) {
+            return;
+        }
+        let Context {
+            relay, recovery, ..
+        } = &self.0.context;
+        self.0.waiting.borrow_mut().clear();
+        let seats = self.0.seats.take();
+        if let Some(pid) = &self.0.pid {
+            let trace = self.0.listener.trace(mem::take).filter(|_| may_come_back);
+            match trace {
+                Some(trace) => {
+                    let pending = seats.iter().flat_map(|(id, seat)| {
+                        let joins = relay.joins(id, *seat).into_iter();
+                        joins.map(|join| (id.clone(), join))
+                    });
+                    let kept = Kept {
+                        user: self.0.by.id.clone(),
+                        id: self.0.socket.id().to_owned(),
+                        trace,
+                        pending: pending.collect(),
+                    };
+                    recovery.keep(pid, kept);
+                }
+                None => recovery.forget(pid, relay.address()),
+            }
+        }
+        for (id, seat) in seats {
+            relay.leave(&id, seat);
+        }
+    }
+
+    /// Closes the transport; the client comes back.
+    pub(super) fn close(&self, reason: CloseReason) {
+        self.0.socket.close(reason);
+    }
+
+    /// Whether this is another handle to the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// It is gone, however that came about.
+    pub(super) fn end(&self, may_come_back: bool) {
+        self.leave_all(may_come_back);
+        if let Some(pid) = &self.0.pid {
+            self.0.context.relay.left(pid, self);
+        }
     }
 
     /// A mutation counts as one of the user's, whatever comes of it.
@@ -259,6 +368,9 @@ impl Connection {
 
 impl Events for Connection {
     fn on_event(&mut self, event: IncomingEvent) {
+        if self.0.has_left.get() {
+            return; // its transport is about to be closed
+        }
         let about = About {
             vault: protocol::vault_named(&event.args),
             event: event.name,
@@ -281,9 +393,16 @@ impl Events for Connection {
 
     fn on_disconnect(&mut self, reason: DisconnectReason) {
         debug!(user.id = %self.0.by.id, socket.id = self.0.socket.id(), %reason, "a socket left");
-        self.0.waiting.borrow_mut().clear();
-        for (id, seat) in self.0.seats.take() {
-            self.0.context.relay.leave(&id, seat);
-        }
+        self.end(match reason {
+            DisconnectReason::ClientNamespace | DisconnectReason::ServerNamespace => false,
+            DisconnectReason::Closed(_) => true,
+        });
+    }
+
+    fn on_heartbeat(&mut self, beat: Heartbeat) {
+        self.0.listener.trace(|trace| match beat {
+            Heartbeat::Sent => trace.pinged(),
+            Heartbeat::Answered => trace.answered(),
+        });
     }
 }

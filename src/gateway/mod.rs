@@ -1,7 +1,8 @@
 //! Door two: sockets. The contract's events on the generic Socket.IO layer.
 //!
-//! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs` and `room.rs`
-//! hand a worker thread's share of every vault's events to its sockets. A [`Gateway`] is built once per worker thread.
+//! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs`, `room.rs` and `mailbox.rs`
+//! hand a worker thread's share of every vault's events to its sockets; `trace.rs` and `recovery.rs` let a client come back
+//! as the one that it was. A [`Gateway`] is built once per worker thread.
 
 use std::{
     rc::Rc,
@@ -18,7 +19,7 @@ use tracing::debug;
 
 use crate::{
     auth::{Gate, Session},
-    engineio::{CloseReason, OpenRequest},
+    engineio::{CloseReason, Heartbeat, OpenRequest},
     limits::{Limits, Place},
     problem::Problem,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
@@ -26,14 +27,20 @@ use crate::{
 };
 
 mod connection;
+mod mailbox;
+mod offset;
 mod protocol;
+mod recovery;
 mod relay;
 mod room;
+mod trace;
 
 use connection::{Connection, Context};
+use recovery::Claim;
 use relay::Relay;
 
 pub use protocol::NAMESPACE;
+pub use recovery::Recovery;
 
 /// The session that a socket came with is over: its transport is closed, and the client comes back with what it
 /// has now.
@@ -48,6 +55,8 @@ pub struct GatewayOptions {
     pub join_timeout: Duration,
     /// How much users and sockets may do.
     pub limits: Limits,
+    /// Who may come back as the one that he was.
+    pub recovery: Recovery,
     /// Set when the service stops: a CONNECT has its transport closed from then on.
     pub draining: Arc<AtomicBool>,
 }
@@ -63,13 +72,15 @@ impl Gateway {
     /// Starts the gateway of this worker thread; needs its actix runtime.
     pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
         let epoch = vaults.journal().epoch();
-        let relay = Relay::start(options.relay_mailbox, options.join_timeout, epoch);
+        let history = (epoch, options.recovery.is_on());
+        let relay = Relay::start(options.relay_mailbox, options.join_timeout, history);
         Self {
             gate,
             context: Context {
                 vaults,
                 relay,
                 limits: options.limits,
+                recovery: options.recovery,
             },
             draining: options.draining,
         }
@@ -107,8 +118,13 @@ impl Namespace for Gateway {
                 }
             })?;
             let by = session.principal.clone();
+            let claim = Claim::of(&auth).filter(|_| context.recovery.is_on());
+            let recovered = match &claim {
+                Some(claim) => context.recovery.claim(claim, &by.id).await,
+                None => None,
+            };
             let end = Alarm::set(gate, session, socket.clone());
-            let connection = Connection::new(context, socket, by);
+            let connection = Connection::new(context, socket, by, (claim, recovered));
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
@@ -132,6 +148,17 @@ impl Events for Admitted {
 
     fn on_disconnect(&mut self, reason: DisconnectReason) {
         self.connection.on_disconnect(reason);
+    }
+
+    fn on_heartbeat(&mut self, beat: Heartbeat) {
+        self.connection.on_heartbeat(beat);
+    }
+}
+
+impl Drop for Admitted {
+    /// Also after a panic, of which nobody else hears.
+    fn drop(&mut self) {
+        self.connection.end(true);
     }
 }
 

@@ -17,6 +17,8 @@ use crate::{
     vault::{Attach, Joined},
 };
 
+use super::offset::Offset;
+
 /// The contract's events are all in the default namespace.
 pub const NAMESPACE: &str = "/";
 
@@ -250,9 +252,16 @@ impl From<Answer> for Done {
     }
 }
 
-/// An event as it is sent to everybody: its JSON is the journal's, byte for byte.
-pub(super) fn event(record: &Record) -> Frame {
-    Frame::event(NAMESPACE, record.kind.as_str(), &[&record.payload])
+/// An event as it is sent to everybody: its JSON is the journal's, byte for byte. Behind it, where clients may come back,
+/// the offset by which they tell how far they got.
+pub(super) fn event(vault: &VaultId, record: &Record, with_offset: bool) -> Frame {
+    let kind = record.kind.as_str();
+    if !with_offset {
+        return Frame::event(NAMESPACE, kind, &[&record.payload]);
+    }
+    // Digits and letters need no escape.
+    let offset = format!("\"{}\"", Offset::of_event(vault, record.seq).as_str());
+    Frame::event(NAMESPACE, kind, &[&record.payload, &offset])
 }
 
 /// `"VAULT_ID"` or `{vaultId}`.

@@ -15,21 +15,25 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tracing::error;
 
 use crate::{
     domain::{SubscriberId, VaultId},
-    socketio::Ack,
+    journal::Record,
+    socketio::{Ack, Frame},
     vault::{
-        Attach, Attached, Audience, Body, Delivery, Full, PAGE, Sink, SinkId, Subscription, Then,
+        Attach, Attached, Audience, Body, Delivery, Notice, PAGE, SinkId, Subscription, Then,
         VaultError, VaultHandle,
     },
 };
 
 use super::{
+    connection::Connection,
+    mailbox::{RelayActor, RelaySink},
     protocol,
     room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Room, Seat, Task, Turns, emit},
+    trace::Resumed,
 };
 
 /// The sockets of one worker thread and what they are subscribed to. A clone is the same relay.
@@ -39,6 +43,10 @@ pub(super) struct Relay(Rc<Inner>);
 struct Inner {
     sink: Arc<RelaySink>,
     epoch: String,
+    /// Events carry offsets, for those who may come back.
+    offsets: bool,
+    /// Who is connected, by pid.
+    connections: RefCell<HashMap<String, Connection>>,
     /// How long a join may wait for its vault.
     patience: Duration,
     /// How many pages may be on their way here from one vault.
@@ -52,7 +60,11 @@ struct Inner {
 impl Relay {
     /// Starts the relay of this worker thread, for at most so many events waiting (`actors.relay_mailbox`). A join waits
     /// as long as `patience` says (`actors.join_timeout`).
-    pub(super) fn start(capacity: usize, patience: Duration, epoch: &str) -> Self {
+    pub(super) fn start(
+        capacity: usize,
+        patience: Duration,
+        (epoch, offsets): (&str, bool),
+    ) -> Self {
         static RELAYS: AtomicU64 = AtomicU64::new(0);
         let id = SinkId(RELAYS.fetch_add(1, Ordering::Relaxed));
         let mut relay = None;
@@ -65,12 +77,15 @@ impl Relay {
                     capacity,
                 }),
                 epoch: epoch.to_owned(),
+                offsets,
+                connections: RefCell::default(),
                 patience,
                 // Most of the places are for what happens meanwhile.
                 pages: (capacity / 4 / PAGE).max(1),
                 rooms: RefCell::default(),
                 behind: RefCell::default(),
-                tickets: Cell::new(0),
+                // They name joins to clients that come back, to another process perhaps: none is to come twice.
+                tickets: Cell::new(u64::from(rand::random::<u32>()) << 32),
             });
             relay = Some(Self(inner.clone()));
             RelayActor(Self(inner))
@@ -88,23 +103,95 @@ impl Relay {
         (attach, ack): (Attach, Option<Ack>),
     ) -> SubscriberId {
         let mut rooms = self.0.rooms.borrow_mut();
-        let room = rooms.entry(vault.id().clone()).or_insert_with(|| Room {
-            vault,
-            seats: HashMap::new(),
-            pages: Arc::new(Semaphore::new(self.0.pages)),
-        });
+        let room = self.room(&mut rooms, vault);
         let id = seat
             .filter(|seat| room.seats.contains_key(seat))
             .unwrap_or_else(new_subscriber);
         let new = || Seat::new(listener.clone());
         let seat = room.seats.entry(id).or_insert_with(new);
         seat.joins.push_back(Join {
-            attach,
             ack,
-            patience: None,
+            ..Join::unacknowledged(attach)
         });
         self.attend(room, id);
         id
+    }
+
+    /// Has a socket go on in a vault where it left it; before that, tells it again what it did not hear of its joining.
+    pub(super) fn resume(
+        &self,
+        vault: VaultHandle,
+        listener: &Listener,
+        resumed: Resumed,
+    ) -> SubscriberId {
+        let Resumed {
+            seen,
+            joined,
+            joins,
+            ..
+        } = resumed;
+        let mut rooms = self.0.rooms.borrow_mut();
+        let room = self.room(&mut rooms, vault);
+        let (id, vault) = (new_subscriber(), room.vault.id());
+        let mut seat = Seat::new(listener.clone());
+        if let Some(joined) = joined {
+            seat.joins.push_back(Join::unacknowledged(Attach::Join));
+            seat.joined(id, (vault, &self.0.epoch), (self.ticket(), &joined));
+        } else if let Some((q, joined_at)) = seen {
+            (seat.q, seat.joined_at) = (Some(q), joined_at);
+            listener.trace(|trace| trace.resume(id, vault, (q, joined_at)));
+        }
+        seat.joins
+            .extend(joins.into_iter().map(Join::unacknowledged));
+        room.seats.insert(id, seat);
+        self.attend(room, id);
+        id
+    }
+
+    fn ticket(&self) -> u64 {
+        let ticket = self.0.tickets.get();
+        self.0.tickets.set(ticket + 1);
+        ticket
+    }
+
+    fn room<'a>(&self, rooms: &'a mut HashMap<VaultId, Room>, vault: VaultHandle) -> &'a mut Room {
+        rooms.entry(vault.id().clone()).or_insert_with(|| Room {
+            vault,
+            seats: HashMap::new(),
+            pages: Arc::new(Semaphore::new(self.0.pages)),
+        })
+    }
+
+    /// Where this relay is reached from other threads.
+    pub(super) fn address(&self) -> &Addr<RelayActor> {
+        &self.0.sink.addr
+    }
+
+    /// A client that may come back is connected here.
+    pub(super) fn entered(&self, pid: &str, connection: Connection) {
+        let mut connections = self.0.connections.borrow_mut();
+        connections.insert(pid.to_owned(), connection);
+    }
+
+    /// The client of this pid, if it is connected here.
+    pub(super) fn connection(&self, pid: &str) -> Option<Connection> {
+        self.0.connections.borrow().get(pid).cloned()
+    }
+
+    /// This client is no longer connected here; another may be by the same pid.
+    pub(super) fn left(&self, pid: &str, connection: &Connection) {
+        let mut connections = self.0.connections.borrow_mut();
+        if connections.get(pid).is_some_and(|it| it.is(connection)) {
+            connections.remove(pid);
+        }
+    }
+
+    /// The joins of a seat that the vault has not answered yet.
+    pub(super) fn joins(&self, id: &VaultId, seat: SubscriberId) -> Vec<Attach> {
+        let rooms = self.0.rooms.borrow();
+        let seat = rooms.get(id).and_then(|room| room.seats.get(&seat));
+        let joins = seat.into_iter().flat_map(|seat| &seat.joins);
+        joins.map(|join| join.attach.clone()).collect()
     }
 
     /// Asks the vault for what a seat needs next, when nothing is under way for it: at once, or when it is its turn.
@@ -142,8 +229,7 @@ impl Relay {
         attach: Attach,
         turns: Option<Turns>,
     ) {
-        let ticket = self.0.tickets.get();
-        self.0.tickets.set(ticket + 1);
+        let ticket = self.ticket();
         let joins = !matches!(attach, Attach::Resume { .. });
         if joins && let Some(join) = seat.joins.front_mut() {
             let patience = || self.patience(vault.id().clone(), id);
@@ -199,10 +285,11 @@ impl Relay {
         };
         room.vault.leave(subscriber);
         forget_if_empty(&mut rooms, id);
+        seat.listener.trace(|trace| trace.left(subscriber));
         seat.joins.into_iter().filter_map(|join| join.ack).collect()
     }
 
-    fn deliver(&self, delivery: Delivery) {
+    pub(super) fn deliver(&self, delivery: Delivery) {
         let Delivery { vault, to, notice } = delivery;
         let mut rooms = self.0.rooms.borrow_mut();
         let Some(room) = rooms.get_mut(&vault) else {
@@ -210,9 +297,9 @@ impl Relay {
         };
         match (&notice.body, to) {
             (Body::Event(record), Audience::Everyone) => {
-                let frame = notice.wire(|_| protocol::event(record));
-                for seat in room.seats.values_mut().filter(|seat| seat.live) {
-                    seat.event(&vault, record, &frame);
+                let frame = self.frame(&vault, &notice, record);
+                for (id, seat) in room.seats.iter_mut().filter(|(_, seat)| seat.live) {
+                    seat.event(*id, &vault, record, &frame);
                 }
             }
             (Body::Attached(attached), Audience::Only(ids)) => {
@@ -230,7 +317,7 @@ impl Relay {
             (Body::Closed, Audience::Everyone) => {
                 // Who is still told what he missed comes to the end by himself; a join under way is about to be refused.
                 room.seats
-                    .retain(|_, seat| !seat.live || seat.keep_joining());
+                    .retain(|id, seat| !seat.live || seat.keep_joining(*id));
             }
             (body, to) => {
                 error!(vault.id = %vault, ?to, ?body, "a notice for others");
@@ -249,11 +336,11 @@ impl Relay {
             return;
         }
         if let Some(joined) = &attached.joined {
-            seat.joined(&vault, joined, &self.0.epoch);
+            seat.joined(id, (&vault, &self.0.epoch), (attached.ticket, joined));
         }
         for notice in &attached.events {
             if let Body::Event(record) = &notice.body {
-                seat.event(&vault, record, &notice.wire(|_| protocol::event(record)));
+                seat.event(id, &vault, record, &self.frame(&vault, notice, record));
             }
         }
         match &attached.then {
@@ -278,9 +365,19 @@ impl Relay {
         room.end(id);
     }
 
+    /// An event as it is sent to everybody.
+    fn frame(&self, vault: &VaultId, notice: &Notice, record: &Record) -> Frame {
+        notice.wire(|_| protocol::event(vault, record, self.0.offsets))
+    }
+
+    /// This relay is left out of a vault's events; whether that is news.
+    pub(super) fn is_left_behind(&self, vault: &VaultHandle) -> bool {
+        self.0.behind.borrow_mut().insert(vault.id().clone())
+    }
+
     /// This relay was left out for a while, or the vault's actor died: everybody in the room is attached again where
     /// he stands.
-    fn catch_up(&self, vault: &VaultHandle) {
+    pub(super) fn catch_up(&self, vault: &VaultHandle) {
         self.0.behind.borrow_mut().remove(vault.id());
         vault.caught_up(self.0.sink.id);
         let mut rooms = self.0.rooms.borrow_mut();
@@ -307,80 +404,5 @@ fn new_subscriber() -> SubscriberId {
 fn forget_if_empty(rooms: &mut HashMap<VaultId, Room>, id: &VaultId) {
     if rooms.get(id).is_some_and(|room| room.seats.is_empty()) {
         rooms.remove(id);
-    }
-}
-
-/// The relay's mailbox.
-struct RelayActor(Relay);
-
-impl Actor for RelayActor {
-    type Context = Context<Self>;
-}
-
-/// A notice, with its places in the relay's queue.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Deliver(
-    Delivery,
-    #[allow(dead_code, reason = "held until handled")] OwnedSemaphorePermit,
-);
-
-impl Handler<Deliver> for RelayActor {
-    type Result = ();
-
-    fn handle(&mut self, Deliver(delivery, _places): Deliver, _: &mut Self::Context) {
-        self.0.deliver(delivery);
-    }
-}
-
-/// The relay was left out of a vault's events from here on.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct FellBehind(VaultHandle);
-
-impl Handler<FellBehind> for RelayActor {
-    type Result = ();
-
-    fn handle(&mut self, FellBehind(vault): FellBehind, ctx: &mut Self::Context) {
-        // Once, however often it is said, and when the mailbox is empty: actix polls it before what is spawned.
-        if self.0.0.behind.borrow_mut().insert(vault.id().clone()) {
-            ctx.spawn(
-                async {}
-                    .into_actor(self)
-                    .map(move |(), this, _| this.0.catch_up(&vault)),
-            );
-        }
-    }
-}
-
-/// How vaults reach a relay, from their own threads.
-struct RelaySink {
-    id: SinkId,
-    addr: Addr<RelayActor>,
-    places: Arc<Semaphore>,
-    capacity: usize,
-}
-
-impl Sink for RelaySink {
-    fn id(&self) -> SinkId {
-        self.id
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "bounded by places")]
-    fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
-        let weight = delivery.weight().min(self.capacity);
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let places = self.places.clone().try_acquire_many_owned(weight);
-        let places = places.map_err(|_| Full)?;
-        self.addr.do_send(Deliver(delivery, places));
-        Ok(())
-    }
-
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "once for each vault until it has caught up, or for each join that was lost"
-    )]
-    fn fell_behind(&self, vault: VaultHandle) {
-        self.addr.do_send(FellBehind(vault));
     }
 }

@@ -8,7 +8,9 @@
 //! and a room no more pages at once than the relay has places for.
 
 use std::{
+    cell::RefCell,
     collections::{HashMap, VecDeque},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -27,7 +29,11 @@ use crate::{
     vault::{Attach, Joined, VaultError, VaultHandle},
 };
 
-use super::protocol::{self, JoinedPayload};
+use super::{
+    offset::Offset,
+    protocol::{self, JoinedPayload},
+    trace::Trace,
+};
 
 /// Why a transport is closed: its client comes back and joins again.
 pub(super) const OUT_OF_STEP: CloseReason = CloseReason::Application("out of step");
@@ -64,6 +70,8 @@ pub(super) struct Listener {
     pub user: UserId,
     /// Held while a page is on its way to the socket, from whichever vault.
     page: Arc<Semaphore>,
+    /// What it was sent, where it may come back.
+    trace: Option<Rc<RefCell<Trace>>>,
 }
 
 /// A join under way.
@@ -107,10 +115,39 @@ impl Drop for Task {
     }
 }
 
+impl Join {
+    /// A join whose confirmation nobody waits for but the socket.
+    pub(super) fn unacknowledged(attach: Attach) -> Self {
+        Self {
+            attach,
+            ack: None,
+            patience: None,
+        }
+    }
+}
+
 impl Listener {
-    pub(super) fn new(socket: Socket, user: UserId) -> Self {
-        let page = Arc::new(Semaphore::new(1));
-        Self { socket, user, page }
+    pub(super) fn new(socket: Socket, user: UserId, trace: Option<Trace>) -> Self {
+        Self {
+            socket,
+            user,
+            page: Arc::new(Semaphore::new(1)),
+            trace: trace.map(|trace| Rc::new(RefCell::new(trace))),
+        }
+    }
+
+    /// Notes something, where it may come back.
+    pub(super) fn trace<T>(&self, note: impl FnOnce(&mut Trace) -> T) -> Option<T> {
+        self.trace
+            .as_ref()
+            .map(|trace| note(&mut trace.borrow_mut()))
+    }
+
+    /// Notes something that was sent; where much was, it is time to learn what has arrived.
+    fn sent(&self, note: impl FnOnce(&mut Trace) -> bool) {
+        if self.trace(note) == Some(true) {
+            self.socket.beat();
+        }
     }
 
     /// The turns, if they can be had at once.
@@ -162,7 +199,7 @@ impl Room {
         if self
             .seats
             .get_mut(&id)
-            .is_some_and(|seat| !seat.keep_joining())
+            .is_some_and(|seat| !seat.keep_joining(id))
         {
             self.seats.remove(&id);
         }
@@ -182,7 +219,8 @@ impl Seat {
     }
 
     /// Ends the subscription but for joins that are under way; whether there are any.
-    pub(super) fn keep_joining(&mut self) -> bool {
+    pub(super) fn keep_joining(&mut self, id: SubscriberId) -> bool {
+        self.listener.trace(|trace| trace.ended(id));
         (self.q, self.live) = (None, false);
         !self.joins.is_empty()
     }
@@ -218,23 +256,44 @@ impl Seat {
         }
     }
 
-    pub(super) fn joined(&mut self, vault: &VaultId, joined: &Joined, epoch: &str) {
-        let Some(join) = self.joins.pop_front() else {
+    /// The oldest join has been answered under this ticket.
+    pub(super) fn joined(
+        &mut self,
+        id: SubscriberId,
+        (vault, epoch): (&VaultId, &str),
+        (ticket, joined): (u64, &Joined),
+    ) {
+        let Some(Join { attach, ack, .. }) = self.joins.pop_front() else {
             return;
         };
         (self.q, self.joined_at) = (Some(joined.after()), joined.seq);
         let mut payload = JoinedPayload::new(vault, joined, epoch);
-        emit(&self.listener.socket, protocol::JOINED, &payload);
-        if let Some(ack) = join.ack {
+        let listener = &self.listener;
+        if listener.trace.is_some() {
+            let offset = Offset::of_join(vault, ticket);
+            let args = (&payload, offset.as_str());
+            emit(&listener.socket, protocol::JOINED, &args);
+            listener.sent(|trace| trace.joined(id, vault, (ticket, &attach, joined)));
+        } else {
+            emit(&listener.socket, protocol::JOINED, &payload);
+        }
+        if let Some(ack) = ack {
             payload.ok = Some(true);
             acknowledge(ack, &payload);
         }
     }
 
-    pub(super) fn event(&mut self, vault: &VaultId, record: &Record, frame: &Frame) {
+    pub(super) fn event(
+        &mut self,
+        id: SubscriberId,
+        vault: &VaultId,
+        record: &Record,
+        frame: &Frame,
+    ) {
         match self.q {
             Some(q) if record.seq == q.next() => {
                 self.listener.socket.push(frame);
+                self.listener.sent(|trace| trace.event(id, record.seq));
                 self.q = Some(record.seq);
             }
             Some(q) if record.seq > q => {

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
@@ -34,7 +35,7 @@ pub struct Subscription {
 }
 
 /// After which event a subscriber is attached, and whether he is told that he is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attach {
     /// He joins: events from now on.
     Join,

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     domain::{Role, Seq, SubscriberId, VaultId},
     journal::Record,
@@ -68,7 +70,7 @@ pub enum Then {
 }
 
 /// That somebody joined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     pub role: Role,
     /// Where the vault stands.

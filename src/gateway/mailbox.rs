@@ -1,0 +1,146 @@
+//! A relay's mailbox: what vaults, on their own threads, have for its sockets, and what is asked of those by whoever
+//! takes their place.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    domain::UserId,
+    engineio::CloseReason,
+    vault::{Delivery, Full, Sink, SinkId, VaultHandle},
+};
+
+use super::relay::Relay;
+
+/// The relay, reached from other threads.
+pub(super) struct RelayActor(pub Relay);
+
+impl Actor for RelayActor {
+    type Context = Context<Self>;
+}
+
+/// A notice, with its places in the relay's queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Deliver(
+    Delivery,
+    #[allow(dead_code, reason = "held until handled")] OwnedSemaphorePermit,
+);
+
+impl Handler<Deliver> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(delivery, _places): Deliver, _: &mut Self::Context) {
+        self.0.deliver(delivery);
+    }
+}
+
+/// The relay was left out of a vault's events from here on.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct FellBehind(VaultHandle);
+
+impl Handler<FellBehind> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, FellBehind(vault): FellBehind, ctx: &mut Self::Context) {
+        // Once, however often it is said, and when the mailbox is empty: actix polls it before what is spawned.
+        if self.0.is_left_behind(&vault) {
+            ctx.spawn(
+                async {}
+                    .into_actor(self)
+                    .map(move |(), this, _| this.0.catch_up(&vault)),
+            );
+        }
+    }
+}
+
+/// What the socket of this pid leaves is wanted elsewhere: it is kept, and the socket is sent nothing more. The answer
+/// comes behind everything that vaults have sent before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct LetGo(pub String);
+
+impl Handler<LetGo> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, LetGo(pid): LetGo, _: &mut Self::Context) {
+        if let Some(connection) = self.0.connection(&pid) {
+            connection.let_go(None);
+        }
+    }
+}
+
+/// This user comes back by another transport: what the socket of this pid leaves, if it is his, is kept for him, and its
+/// own transport closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct TakeOver {
+    pub pid: String,
+    pub user: UserId,
+    pub reason: CloseReason,
+}
+
+impl Handler<TakeOver> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, over: TakeOver, _: &mut Self::Context) {
+        if let Some(connection) = self.0.connection(&over.pid)
+            && connection.let_go(Some(&over.user))
+        {
+            connection.close(over.reason);
+        }
+    }
+}
+
+/// The transport of this pid's socket is to be closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Dismiss {
+    pub pid: String,
+    pub reason: CloseReason,
+}
+
+impl Handler<Dismiss> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, Dismiss { pid, reason }: Dismiss, _: &mut Self::Context) {
+        if let Some(connection) = self.0.connection(&pid) {
+            connection.close(reason);
+        }
+    }
+}
+
+/// How vaults reach a relay, from their own threads.
+pub(super) struct RelaySink {
+    pub id: SinkId,
+    pub addr: Addr<RelayActor>,
+    pub places: Arc<Semaphore>,
+    pub capacity: usize,
+}
+
+impl Sink for RelaySink {
+    fn id(&self) -> SinkId {
+        self.id
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "bounded by places")]
+    fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
+        let weight = delivery.weight().min(self.capacity);
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let places = self.places.clone().try_acquire_many_owned(weight);
+        let places = places.map_err(|_| Full)?;
+        self.addr.do_send(Deliver(delivery, places));
+        Ok(())
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "once for each vault until it has caught up, or for each join that was lost"
+    )]
+    fn fell_behind(&self, vault: VaultHandle) {
+        self.addr.do_send(FellBehind(vault));
+    }
+}

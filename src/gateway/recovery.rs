@@ -1,0 +1,357 @@
+//! Connection state recovery: who may come back as the one that he was, and what he left.
+//!
+//! A connected socket is known by its `pid`, which only its client knows, and by the relay that it lives on. When its
+//! transport ends and nobody asked for that, what it leaves is kept for `socketio.recovery_window`; at an orderly stop it
+//! is kept in the database, where another process finds it. Whoever comes with the pid takes it, once; of two that
+//! do, the later one takes it from the earlier.
+//!
+//! The map is behind a lock that is held for one look-up and never across an await: sockets of all worker threads enter
+//! it, and a client may come back on any of them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use actix::Addr;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::{debug, warn};
+
+use crate::{
+    domain::{Timestamp, UserId, VaultId},
+    engineio::CloseReason,
+    journal::{Journal, JournalError, KeptSocket},
+    vault::Attach,
+};
+
+use super::{
+    mailbox::{Dismiss, LetGo, RelayActor, TakeOver},
+    offset::Offset,
+    trace::{Resumed, Trace},
+};
+
+/// Why a transport is closed: its client has come back by another one.
+const TAKEN_OVER: CloseReason = CloseReason::Application("taken over");
+
+/// How many sockets are let go at once when the service stops.
+const AT_ONCE: usize = 256;
+
+/// How many absent sockets are remembered; beyond that the oldest are forgotten before their time.
+const MOST_ABSENT: usize = 100_000;
+
+/// Who is connected and who may come back. Cheap to clone.
+#[derive(Clone)]
+pub struct Recovery {
+    journal: Journal,
+    /// Nobody comes back when it is zero.
+    window: Duration,
+    places: Arc<Mutex<Places>>,
+}
+
+#[derive(Default)]
+struct Places {
+    by_pid: HashMap<String, Place>,
+    /// Who left, oldest first, and until when he may come back. Some have done so.
+    leaving: VecDeque<(Instant, String)>,
+}
+
+enum Place {
+    Connected(Addr<RelayActor>),
+    Away(Instant, Box<Kept>),
+}
+
+/// What a socket leaves.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub user: UserId,
+    pub id: String,
+    pub trace: Trace,
+    /// Joins that no vault has answered.
+    pub pending: Vec<(VaultId, Attach)>,
+}
+
+/// What somebody is about to take. It is kept again when he gives up before.
+struct Held<'a> {
+    recovery: &'a Recovery,
+    pid: String,
+    kept: Option<Kept>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            self.recovery.keep(&self.pid, kept);
+        }
+    }
+}
+
+impl Kept {
+    /// What is to be taken up again for a client that names its last offset.
+    fn resumed(&self, offset: Option<&Offset>) -> Option<Vec<Resumed>> {
+        let mut resumed = self.trace.recover(offset)?;
+        for (vault, join) in &self.pending {
+            match resumed.iter_mut().find(|one| one.vault == *vault) {
+                Some(one) => one.joins.push(join.clone()),
+                None => resumed.push(Resumed {
+                    vault: vault.clone(),
+                    seen: None,
+                    joined: None,
+                    joins: vec![join.clone()],
+                }),
+            }
+        }
+        Some(resumed)
+    }
+}
+
+/// What a client says that comes back.
+pub(super) struct Claim {
+    pub pid: String,
+    pub offset: Option<Offset>,
+}
+
+/// The one that a client was.
+pub(super) struct Recovered {
+    pub pid: String,
+    pub id: String,
+    pub resumed: Vec<Resumed>,
+}
+
+/// What is kept in the database: of one history.
+#[derive(Serialize, Deserialize)]
+struct Letter {
+    epoch: String,
+    kept: Kept,
+}
+
+impl Claim {
+    /// What the auth payload of a CONNECT claims, if it does.
+    pub(super) fn of(auth: &Value) -> Option<Self> {
+        let pid = auth.get("pid")?.as_str()?.to_owned();
+        let offset = auth.get("offset").and_then(Value::as_str);
+        Some(Self {
+            pid,
+            offset: offset.map(Offset::told),
+        })
+    }
+}
+
+impl Recovery {
+    /// Nobody is connected yet. Who leaves may come back for so long (`socketio.recovery_window`); not at all when it is
+    /// zero.
+    pub fn new(journal: Journal, window: Duration) -> Self {
+        Self {
+            journal,
+            window,
+            places: Arc::default(),
+        }
+    }
+
+    /// Whether anybody can come back.
+    pub(super) fn is_on(&self) -> bool {
+        !self.window.is_zero()
+    }
+
+    /// A socket is connected and lives on this relay.
+    pub(super) fn entered(&self, pid: &str, relay: Addr<RelayActor>) {
+        let place = Place::Connected(relay);
+        self.places().by_pid.insert(pid.to_owned(), place);
+    }
+
+    /// A socket has left for good, or its state is somebody else's now.
+    pub(super) fn forget(&self, pid: &str, relay: &Addr<RelayActor>) {
+        let mut places = self.places();
+        if matches!(places.by_pid.get(pid), Some(Place::Connected(at)) if at == relay) {
+            places.by_pid.remove(pid);
+        }
+    }
+
+    /// A socket has left and may come back.
+    pub(super) fn keep(&self, pid: &str, kept: Kept) {
+        let (mut places, now) = (self.places(), Instant::now());
+        places.forget_until(now);
+        let until = now + self.window;
+        places.leaving.push_back((until, pid.to_owned()));
+        let place = Place::Away(until, Box::new(kept));
+        places.by_pid.insert(pid.to_owned(), place);
+    }
+
+    /// The one that this user says he was, if his connection can be recovered whole. Where it cannot, nobody can claim the
+    /// same any more.
+    pub(super) async fn claim(&self, claim: &Claim, user: &UserId) -> Option<Recovered> {
+        let mut held = self.take(&claim.pid, user).await?;
+        let resumed = held.kept.as_ref()?.resumed(claim.offset.as_ref());
+        let places = |one: &Resumed| Some((one.vault.clone(), one.seen?.0));
+        let can_resume = match &resumed {
+            Some(resumed) => {
+                let places: Vec<_> = resumed.iter().filter_map(places).collect();
+                self.journal.can_resume(&places).await
+            }
+            None => Ok(false),
+        };
+        let kept = held.kept.take()?;
+        match can_resume {
+            Ok(true) => Some(Recovered {
+                pid: claim.pid.clone(),
+                id: kept.id,
+                resumed: resumed?,
+            }),
+            Ok(false) => {
+                debug!(user.id = %user, "a client cannot be told what it missed: it begins anew");
+                None
+            }
+            Err(error) => {
+                warn!(user.id = %user, %error, "a connection could not be recovered: it begins anew");
+                None
+            }
+        }
+    }
+
+    /// What is kept of this pid, if it is this user's; of a client that is still connected when it has been let go.
+    async fn take(&self, pid: &str, user: &UserId) -> Option<Held<'_>> {
+        let connected = match self.places().by_pid.get(pid) {
+            Some(Place::Connected(relay)) => Some(relay.clone()),
+            Some(Place::Away(..)) | None => None,
+        };
+        if let Some(relay) = connected {
+            let over = TakeOver {
+                pid: pid.to_owned(),
+                user: user.clone(),
+                reason: TAKEN_OVER,
+            };
+            relay.send(over).await.ok()?;
+        }
+        let held = |kept| Held {
+            recovery: self,
+            pid: pid.to_owned(),
+            kept: Some(kept),
+        };
+        if let Some(kept) = self.places().take(pid, user)? {
+            return Some(held(kept));
+        }
+        Some(held(self.take_letter(pid, user).await?))
+    }
+
+    async fn take_letter(&self, pid: &str, user: &UserId) -> Option<Kept> {
+        let state = match self.journal.take_socket(pid, Timestamp::now()).await {
+            Ok(state) => state?,
+            Err(error) => {
+                warn!(%error, "it could not be looked up who comes back: he begins anew");
+                return None;
+            }
+        };
+        let Letter { epoch, kept } = match serde_json::from_str(&state) {
+            Ok(letter) => letter,
+            Err(error) => {
+                warn!(%error, "what a socket left cannot be read: it begins anew");
+                return None;
+            }
+        };
+        if kept.user != *user {
+            // It was not his to take.
+            self.keep(pid, kept);
+            return None;
+        }
+        (epoch == self.journal.epoch()).then_some(kept)
+    }
+
+    /// Lets every socket go, some at a time: what they leave is in the database before their transports are closed. Who
+    /// cannot be kept, for the database does not answer, begins anew when he comes back.
+    pub async fn let_everybody_go(&self) {
+        loop {
+            let some = self.places().some(AT_ONCE);
+            if some.is_empty() {
+                return;
+            }
+            for (pid, relay) in &some {
+                if let Some(relay) = relay {
+                    // One that has ended has left nothing behind.
+                    let _ = relay.send(LetGo(pid.clone())).await;
+                }
+            }
+            let letters = self.places().take_all(some.iter().map(|(pid, _)| pid));
+            if let Err(error) = self.write(letters).await {
+                warn!(%error, "what sockets leave could not be kept: they begin anew");
+            }
+            for (pid, relay) in some {
+                if let Some(relay) = relay {
+                    let reason = CloseReason::Shutdown;
+                    let _ = relay.send(Dismiss { pid, reason }).await;
+                }
+            }
+        }
+    }
+
+    async fn write(&self, kept: Vec<(String, Kept)>) -> Result<(), JournalError> {
+        let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        let expires = Timestamp(Timestamp::now().0.saturating_add(window));
+        let letter = |(pid, kept)| {
+            let epoch = self.journal.epoch().to_owned();
+            let state = serde_json::to_string(&Letter { epoch, kept });
+            KeptSocket {
+                pid,
+                state: state.expect("texts and numbers are JSON"),
+                expires,
+            }
+        };
+        let sockets = kept.into_iter().map(letter).collect();
+        self.journal.keep_sockets(sockets).await
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        // Nothing in here can panic half-way.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Places {
+    /// What is kept of this pid; `None` where it is somebody else's.
+    fn take(&mut self, pid: &str, user: &UserId) -> Option<Option<Kept>> {
+        self.forget_until(Instant::now());
+        match self.by_pid.remove_entry(pid) {
+            Some((_, Place::Away(_, kept))) if kept.user == *user => Some(Some(*kept)),
+            Some((pid, place)) => {
+                self.by_pid.insert(pid, place);
+                None
+            }
+            None => Some(None),
+        }
+    }
+
+    /// Some of those who are there, and the relays of those who are connected.
+    fn some(&self, most: usize) -> Vec<(String, Option<Addr<RelayActor>>)> {
+        let relay = |place: &Place| match place {
+            Place::Connected(relay) => Some(relay.clone()),
+            Place::Away(..) => None,
+        };
+        let some = self.by_pid.iter().take(most);
+        some.map(|(pid, place)| (pid.clone(), relay(place)))
+            .collect()
+    }
+
+    /// What is kept of these pids. They are not there any more.
+    fn take_all<'a>(&mut self, pids: impl Iterator<Item = &'a String>) -> Vec<(String, Kept)> {
+        let mut all = Vec::new();
+        for pid in pids {
+            if let Some((pid, Place::Away(_, kept))) = self.by_pid.remove_entry(pid) {
+                all.push((pid, *kept));
+            }
+        }
+        all
+    }
+
+    /// Forgets those whose time is over, and the oldest where there are too many.
+    fn forget_until(&mut self, now: Instant) {
+        while let Some((until, _)) = self.leaving.front()
+            && (*until <= now || self.leaving.len() > MOST_ABSENT)
+            && let Some((until, pid)) = self.leaving.pop_front()
+        {
+            // He may have come back, and left again later.
+            if matches!(self.by_pid.get(&pid), Some(Place::Away(at, _)) if *at == until) {
+                self.by_pid.remove(&pid);
+            }
+        }
+    }
+}
