@@ -114,11 +114,13 @@ impl Frame {
 
     /// The answer to a CONNECT that was granted.
     pub(super) fn connect(ns: &str, sid: &str, pid: Option<&str>) -> Self {
-        let answer = match pid {
-            Some(pid) => serde_json::json!({ "sid": sid, "pid": pid }),
-            None => serde_json::json!({ "sid": sid }),
-        };
-        let answer = answer.to_string();
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            sid: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pid: Option<&'a str>,
+        }
+        let answer = serde_json::to_string(&Answer { sid, pid }).expect("texts are JSON");
         Self::encode(Packet::connect(
             ns.to_owned(),
             Some(Value::Str(answer.into(), None)),

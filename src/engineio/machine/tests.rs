@@ -187,6 +187,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         4 => Just(Input::Packet(Packet::Message("hello".into()))),
         1 => Just(Input::Packet(Packet::Ping)),
         1 => Just(Input::Packet(Packet::Close)),
+        1 => Just(Input::Beat),
         1 => Just(Input::Malformed),
         1 => reason.clone().prop_map(Input::Close),
         1 => reason.prop_map(Input::Gone),
@@ -226,7 +227,8 @@ proptest! {
         let mut life = Life::begin();
         for ms in delays {
             prop_assert_eq!(life.after(300).said(), vec![Effect::Send(Packet::Ping)]);
-            prop_assert_eq!(life.after(ms).hear(Input::Packet(Packet::Pong)).said(), vec![]);
+            let answered = life.after(ms).hear(Input::Packet(Packet::Pong)).said();
+            prop_assert_eq!(answered, vec![Effect::Answered]);
         }
         prop_assert!(life.phase.is_alive());
     }

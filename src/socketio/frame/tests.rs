@@ -32,7 +32,7 @@ fn frames_are_whole_packets() {
     );
     assert_eq!(
         Frame::connect("/", "id", Some("p")).text(),
-        r#"40{"pid":"p","sid":"id"}"#
+        r#"40{"sid":"id","pid":"p"}"#
     );
     assert_eq!(Frame::disconnect("/").text(), "41");
 }
