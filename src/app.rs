@@ -1,7 +1,6 @@
 //! The wiring: database → journal → vaults → sockets → HTTP, and the orderly way back.
 
 use std::{
-    any::Any,
     io::{self, Write},
     net::SocketAddr,
     process,
@@ -13,18 +12,19 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, rt::net::TcpStream, web};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api, ApiError},
+    api::{self, Api},
     auth::{Auth, Gate, Secrets, TableError},
     cli::Migrate,
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
-    engineio::{self, CloseReason, OpenRequest, Pass, Sessions},
+    door::{Door, give_up_unread},
+    engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
     journal::{Database, DatabaseOptions, Journal, JournalError, Retention},
     limits::Limits,
@@ -331,27 +331,6 @@ fn engineio_config(config: &Config) -> engineio::Config {
     }
 }
 
-/// Who may open a session.
-#[derive(Clone)]
-struct Door {
-    draining: Arc<AtomicBool>,
-    limits: Limits,
-    proxies: Proxies,
-}
-
-impl Door {
-    /// Nobody while the service drains, and not more than there may be.
-    fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
-        if self.draining.load(Ordering::Acquire) {
-            return Err(ApiError::from(VaultError::Unavailable).into());
-        }
-        let peer = request.peer.map(|peer| peer.ip());
-        let client = peer.map(|peer| self.proxies.client(peer, &request.headers()));
-        let places = self.limits.socket(client).map_err(ApiError::from)?;
-        Ok(Box::new(places))
-    }
-}
-
 /// Runs a server beside everything else; its end is reported by whoever stops it.
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {
     let handle = server.handle();
@@ -361,16 +340,6 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
         }
     });
     handle
-}
-
-/// Has the kernel end the connection of a peer that has read nothing for a while: nothing else does.
-fn give_up_unread(connection: &dyn Any, after: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let socket = socket2::SockRef::from(stream);
-        if let Err(error) = socket.set_tcp_user_timeout(Some(after)) {
-            warn!(%error, "TCP_USER_TIMEOUT could not be set");
-        }
-    }
 }
 
 /// Takes one step of `vaultcast migrate`; a line for each migration.

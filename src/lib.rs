@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod door;
 pub mod engineio;
 pub mod forms;
 pub mod gateway;

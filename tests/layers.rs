@@ -45,13 +45,14 @@ const HOUSE: &[(&str, &[&str])] = &[
         "demo",
         &["domain", "journal", "vault", "auth", "problem", "api"],
     ),
+    ("door", &["vault", "proxies", "limits", "engineio", "api"]),
     // How all of it is asked for and wired.
     ("cli", &["domain"]),
     (
         "app",
         &[
             "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "cli",
+            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
         ],
     ),
 ];

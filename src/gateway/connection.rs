@@ -7,7 +7,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
-    mem,
     rc::Rc,
     time::Instant,
 };
@@ -15,7 +14,7 @@ use std::{
 use tracing::{debug, error};
 
 use crate::{
-    domain::{Answer, Command, Principal, SourceId, SubscriberId, UserId, VaultId},
+    domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
     engineio::{CloseReason, Heartbeat},
     limits::{Haste, Hurry, LimitExceeded, Limits, RateLimited},
     problem::{Code, Problem},
@@ -25,14 +24,16 @@ use crate::{
 
 use super::{
     protocol::{self, Done, Request},
-    recovery::{Claim, Kept, Recovered, Recovery},
+    recovery::{Claim, Recovered, Recovery},
     relay::Relay,
     room::{Listener, acknowledge, emit},
-    trace::{Resumed, Trace},
+    trace::Trace,
 };
 
 /// How many events of one socket wait for a look-up before more are refused.
 const WAITING: usize = 1024;
+
+mod presence;
 
 /// Why a transport is closed: its client did not stop sending too much.
 const HASTY: CloseReason = CloseReason::Application("rate limited");
@@ -112,87 +113,6 @@ impl Connection {
         }));
         connection.enter(resumed);
         connection
-    }
-
-    /// Takes its place among those who may come back, and its seats again.
-    fn enter(&self, resumed: Vec<Resumed>) {
-        let Context {
-            vaults,
-            relay,
-            recovery,
-            ..
-        } = &self.0.context;
-        if let Some(pid) = &self.0.pid {
-            relay.entered(pid, self.clone());
-            recovery.entered(pid, relay.address().clone());
-        }
-        for one in resumed {
-            let vault = one.vault.clone();
-            let seat = relay.resume(vaults.open(&vault), &self.0.listener, one);
-            self.0.seats.borrow_mut().insert(vault, seat);
-        }
-    }
-
-    /// Keeps what it leaves, so that it can be taken up elsewhere, and is sent nothing more from here on. Not for
-    /// somebody else's sake.
-    pub(super) fn let_go(&self, whose: Option<&UserId>) -> bool {
-        let is_his = whose.is_none_or(|user| *user == self.0.by.id);
-        if is_his && !self.0.has_left.get() {
-            self.leave_all(true);
-        }
-        is_his
-    }
-
-    /// Leaves every vault, once; what it leaves is kept where it may come back.
-    fn leave_all(&self, may_come_back: bool) {
-        if self.0.has_left.replace(true) {
-            return;
-        }
-        let Context {
-            relay, recovery, ..
-        } = &self.0.context;
-        self.0.waiting.borrow_mut().clear();
-        let seats = self.0.seats.take();
-        if let Some(pid) = &self.0.pid {
-            let trace = self.0.listener.trace(mem::take).filter(|_| may_come_back);
-            match trace {
-                Some(trace) => {
-                    let pending = seats.iter().flat_map(|(id, seat)| {
-                        let joins = relay.joins(id, *seat).into_iter();
-                        joins.map(|join| (id.clone(), join))
-                    });
-                    let kept = Kept {
-                        user: self.0.by.id.clone(),
-                        id: self.0.socket.id().to_owned(),
-                        trace,
-                        pending: pending.collect(),
-                    };
-                    recovery.keep(pid, kept);
-                }
-                None => recovery.forget(pid, relay.address()),
-            }
-        }
-        for (id, seat) in seats {
-            relay.leave(&id, seat);
-        }
-    }
-
-    /// Closes the transport; the client comes back.
-    pub(super) fn close(&self, reason: CloseReason) {
-        self.0.socket.close(reason);
-    }
-
-    /// Whether this is another handle to the same.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// It is gone, however that came about.
-    pub(super) fn end(&self, may_come_back: bool) {
-        self.leave_all(may_come_back);
-        if let Some(pid) = &self.0.pid {
-            self.0.context.relay.left(pid, self);
-        }
     }
 
     /// A mutation counts as one of the user's, whatever comes of it.
