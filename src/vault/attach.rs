@@ -92,8 +92,12 @@ impl Handler<Subscribe> for VaultActor {
 
     fn handle(&mut self, subscribe: Subscribe, ctx: &mut Self::Context) {
         self.used = true;
-        let joins = !matches!(subscribe.subscription.attach, Attach::Resume { .. });
-        if joins && self.closed().is_none() {
+        let looks_first = match &subscribe.subscription.attach {
+            Attach::Join | Attach::JoinSince { .. } => true,
+            // He got it from another process, where this vault has been ahead.
+            Attach::Resume { after, .. } => self.head().is_some_and(|head| *after > head),
+        };
+        if looks_first && self.closed().is_none() {
             return self.join_abreast(subscribe, ctx);
         }
         self.attach(subscribe, None, ctx);

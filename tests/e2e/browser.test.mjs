@@ -1,16 +1,13 @@
 // The browser builds of the client in a real Chromium: a page of another origin than the layer's, which reports what came
-// of it. Without a Chromium on this machine (CHROMIUM_BIN names one) there is nothing to tell.
+// of it.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { withChromium } from './chromium.mjs';
 import { Echo } from './echo.mjs';
-import { Program } from './program.mjs';
 import { Proxy } from './proxy.mjs';
 import { Watched } from './waiting.mjs';
 
@@ -23,9 +20,6 @@ const TRANSPORTS = {
   polling: { transports: ['polling'] },
   websocket: { transports: ['websocket'] },
 };
-
-const names = [process.env.CHROMIUM_BIN, 'chromium', 'chromium-browser', 'google-chrome'];
-const CHROMIUM = names.find((name) => name && spawnSync(name, ['--version']).status === 0);
 
 let echo;
 before(async () => {
@@ -121,28 +115,16 @@ class Stage extends Watched {
 
 for (const [client, build] of Object.entries(BUILDS)) {
   for (const [transport, options] of Object.entries(TRANSPORTS)) {
-    const skip = CHROMIUM ? false : 'there is no Chromium here';
-    test(`in Chromium, ${client} is whole (${transport})`, { skip, timeout: 90_000 }, async () => {
+    test(`in Chromium, ${client} is whole (${transport})`, { timeout: 90_000 }, async () => {
       const proxy = await Proxy.inFrontOf(echo);
       const stage = await Stage.with(build, { url: proxy.url, options }, proxy);
-      const profile = await mkdtemp(path.join(tmpdir(), 'vaultcast-chromium-'));
-      const browser = new Program(CHROMIUM, [
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--no-first-run',
-        '--disable-background-networking',
-        `--user-data-dir=${profile}`,
-        stage.url,
-      ]);
       try {
-        const report = await stage.until(() => stage.reports[0], () => `no report; ${browser.output}`, 60_000);
-        assert.equal(report, 'well');
+        await withChromium(stage.url, async () => {
+          assert.equal(await stage.until(() => stage.reports[0], () => 'no report', 60_000), 'well');
+        });
       } finally {
-        await browser.stop('SIGKILL');
         await proxy.close();
         stage.close();
-        await rm(profile, { recursive: true, force: true, maxRetries: 5 });
       }
     });
   }

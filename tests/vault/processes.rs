@@ -103,6 +103,23 @@ async fn a_vault_deleted_by_another_process_is_gone() {
 }
 
 #[actix_web::test]
+async fn who_goes_on_here_after_what_he_heard_elsewhere_misses_nothing() {
+    let world = World::new().await;
+    let here = world.vault().await;
+    let there = world.another().await.open(here.id());
+    let (mut heard_here, mut ear) = (Ear::new(), Ear::new());
+    ear.join(&there, "ana").await; // it stands at the beginning there
+    let ana = heard_here.join(&here, "ana").await;
+    here.posts(3).await;
+    assert_eq!(heard_here.events(2).await, places(1, 2));
+    let mut back = Ear::new();
+    back.resume(&there, "ana", ana, 3);
+    assert_eq!(back.event().await, 3); // which he knows
+    there.posts(1).await;
+    assert_eq!(back.event().await, 4);
+}
+
+#[actix_web::test]
 async fn who_joins_finds_the_vault_where_another_process_has_brought_it() {
     let world = World::new().await;
     let here = world.vault().await;
