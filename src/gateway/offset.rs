@@ -26,6 +26,13 @@ impl Offset {
         Self(text.to_owned())
     }
 
+    /// Which event of this vault it names, if it does.
+    pub(super) fn event(&self, vault: &VaultId) -> Option<Seq> {
+        let (seq, _) = self.0.split_once('.')?;
+        let seq = Seq(seq.parse().ok()?);
+        (*self == Self::of_event(vault, seq)).then_some(seq)
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

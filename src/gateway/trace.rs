@@ -18,19 +18,21 @@ use crate::{
 
 use super::offset::Offset;
 
-/// How many entries are kept; older ones are dropped, and recovery from before them is refused.
-const KEPT: usize = 1024;
+/// How many things that were sent are kept; older ones are dropped, and recovery from before them is refused.
+const KEPT: u64 = 1024;
 
 /// What one socket was sent of its vaults since its last answered heartbeat.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Trace {
     subscriptions: BTreeMap<u64, Subscription>,
+    /// What was sent, oldest first: events that follow each other are one entry.
     entries: VecDeque<Entry>,
-    /// The number of the first entry.
+    /// The number of the first thing in the entries, and of the next one to be sent.
     first: u64,
-    /// Entries before this one have arrived.
+    next: u64,
+    /// Things before this one have arrived.
     confirmed: u64,
-    /// Entries before this one have arrived when the ping that is out is answered.
+    /// Things before this one have arrived when the ping that is out is answered.
     #[serde(skip)]
     pinged: Option<u64>,
     /// The offset that the client came with, which it may tell again without having seen it here.
@@ -59,9 +61,10 @@ struct Entry {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Sent {
-    Event(Seq),
-    /// `vault:joined`, under its ticket, as the answer to what was asked for.
-    Joined(u64, Attach, Joined),
+    /// Events, from the first to the last.
+    Events(Seq, Seq),
+    /// `vault:joined`, under its ticket, as the answer to what was asked for. Boxed, for it is rare.
+    Joined(Box<(u64, Attach, Joined)>),
 }
 
 /// A subscription as it is to be taken up again.
@@ -97,7 +100,17 @@ impl Trace {
 
     /// An event was sent. Whether it is time to learn what has arrived.
     pub(super) fn event(&mut self, id: SubscriberId, seq: Seq) -> bool {
-        self.note(id, Sent::Event(seq))
+        match self.entries.back_mut() {
+            Some(Entry {
+                subscription,
+                sent: Sent::Events(_, last),
+            }) if *subscription == id.0 && last.next() == seq => *last = seq,
+            Some(_) | None => self.entries.push_back(Entry {
+                subscription: id.0,
+                sent: Sent::Events(seq, seq),
+            }),
+        }
+        self.noted()
     }
 
     /// `vault:joined` was sent as the answer to a join.
@@ -110,7 +123,11 @@ impl Trace {
         let new = || Subscription::of(vault);
         let subscription = self.subscriptions.entry(id.0).or_insert_with(new);
         subscription.ended = false;
-        self.note(id, Sent::Joined(ticket, attach.clone(), joined.clone()))
+        self.entries.push_back(Entry {
+            subscription: id.0,
+            sent: Sent::Joined(Box::new((ticket, attach.clone(), joined.clone()))),
+        });
+        self.noted()
     }
 
     /// The subscription has ended behind what was sent of it.
@@ -129,7 +146,7 @@ impl Trace {
 
     /// A ping was queued behind everything that was sent.
     pub(super) fn pinged(&mut self) {
-        self.pinged = Some(self.first + self.entries.len() as u64);
+        self.pinged = Some(self.next);
     }
 
     /// The ping was answered.
@@ -156,11 +173,7 @@ impl Trace {
             None => None,
         };
         match seen {
-            Some(place) => {
-                for _ in 0..=place {
-                    left.drop_first();
-                }
-            }
+            Some(place) => while left.first <= place && left.drop_first() {},
             // It saw what was confirmed, of which some is not known any longer.
             None if self.first > self.confirmed => return None,
             None => {}
@@ -190,50 +203,52 @@ impl Trace {
         Some(resumed)
     }
 
-    /// The one place among the entries that an offset names, if there is one; `None` when nobody can say.
-    fn place_of(&self, offset: &Offset) -> Option<Option<usize>> {
-        let mut places = (self.entries.iter().enumerate())
-            .filter(|(_, entry)| self.offset_of(entry).as_ref() == Some(offset))
-            .map(|(place, _)| place);
+    /// The number of the one thing that an offset names, if there is one; `None` when nobody can say.
+    fn place_of(&self, offset: &Offset) -> Option<Option<u64>> {
+        let mut number = self.first;
+        let mut places = self
+            .entries
+            .iter()
+            .filter_map(|Entry { subscription, sent }| {
+                let start = number;
+                number += sent.count();
+                let vault = &self.subscriptions.get(subscription)?.vault;
+                Some(start + sent.place_of(offset, vault)?)
+            });
         let place = places.next();
         let is_one =
             places.next().is_none() && (place.is_none() || self.brought.as_ref() != Some(offset));
         is_one.then_some(place)
     }
 
-    fn offset_of(&self, entry: &Entry) -> Option<Offset> {
-        let vault = &self.subscriptions.get(&entry.subscription)?.vault;
-        Some(match &entry.sent {
-            Sent::Event(seq) => Offset::of_event(vault, *seq),
-            Sent::Joined(ticket, ..) => Offset::of_join(vault, *ticket),
-        })
-    }
-
-    fn note(&mut self, id: SubscriberId, sent: Sent) -> bool {
-        if self.entries.len() == KEPT {
+    /// Numbers what was just added to the entries. Whether it is time to learn what has arrived.
+    fn noted(&mut self) -> bool {
+        self.next += 1;
+        if self.next - self.first > KEPT {
             self.drop_first();
         }
-        self.entries.push_back(Entry {
-            subscription: id.0,
-            sent,
-        });
-        self.entries.len() >= KEPT / 2 && self.pinged.is_none()
+        self.next - self.first >= KEPT / 2 && self.pinged.is_none()
     }
 
-    /// Takes the oldest entry for seen; whether there was one.
+    /// Takes the oldest thing for seen; whether there was one.
     fn drop_first(&mut self) -> bool {
-        let Some(Entry { subscription, sent }) = self.entries.pop_front() else {
+        let Some(Entry { subscription, sent }) = self.entries.front_mut() else {
             return false;
         };
         self.first += 1;
-        if let Some(subscription) = self.subscriptions.get_mut(&subscription) {
+        let is_last = sent.count() == 1;
+        if let Some(subscription) = self.subscriptions.get_mut(subscription) {
             match sent {
-                Sent::Event(seq) => subscription.q = Some(seq),
-                Sent::Joined(_, _, joined) => {
-                    subscription.q = Some(joined.after());
-                    subscription.joined_at = joined.seq;
+                Sent::Events(first, _) => subscription.q = Some(*first),
+                Sent::Joined(joined) => {
+                    subscription.q = Some(joined.2.after());
+                    subscription.joined_at = joined.2.seq;
                 }
             }
+        }
+        match sent {
+            Sent::Events(first, _) if !is_last => *first = first.next(),
+            Sent::Events(..) | Sent::Joined(_) => drop(self.entries.pop_front()),
         }
         true
     }
@@ -258,8 +273,27 @@ impl Subscription {
 impl Sent {
     fn joined(&self) -> Option<(&Attach, &Joined)> {
         match self {
-            Self::Event(_) => None,
-            Self::Joined(_, attach, joined) => Some((attach, joined)),
+            Self::Events(..) => None,
+            Self::Joined(joined) => Some((&joined.1, &joined.2)),
+        }
+    }
+
+    /// How many things it is.
+    fn count(&self) -> u64 {
+        match self {
+            Self::Events(first, last) => last.0 - first.0 + 1,
+            Self::Joined(_) => 1,
+        }
+    }
+
+    /// Which of them an offset names, if it does.
+    fn place_of(&self, offset: &Offset, vault: &VaultId) -> Option<u64> {
+        match self {
+            Self::Events(first, last) => {
+                let seq = offset.event(vault)?;
+                (*first..=*last).contains(&seq).then(|| seq.0 - first.0)
+            }
+            Self::Joined(joined) => (*offset == Offset::of_join(vault, joined.0)).then_some(0),
         }
     }
 }

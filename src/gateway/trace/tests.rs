@@ -206,7 +206,7 @@ fn who_is_far_behind_what_is_kept_begins_anew() {
     let mut story = Story::begin();
     story.joins(A, 0);
     let mut asked = false;
-    for seq in 1..=KEPT as u64 + 10 {
+    for seq in 1..=KEPT + 10 {
         asked |= story.trace.event(A, Seq(seq));
         story
             .offsets
@@ -218,7 +218,7 @@ fn who_is_far_behind_what_is_kept_begins_anew() {
     assert_eq!(story.seen(A, 1000), Some(999));
     // What was dropped has arrived, as the next heartbeat shows.
     story.heart_beats();
-    assert_eq!(story.seen(A, 0), Some(KEPT as u64 + 10));
+    assert_eq!(story.seen(A, 0), Some(KEPT + 10));
 }
 
 #[test]
