@@ -34,6 +34,9 @@ use crate::{
     vault::{VaultError, VaultOptions, Vaults},
 };
 
+/// How long sockets have to take what still waits for them, and to hear that they are closed.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// Where Socket.IO is served.
 const SOCKETIO_PATH: &str = "/socket.io/";
 
@@ -249,7 +252,12 @@ impl Service {
             self.vaults.settle().await;
             self.recovery.let_everybody_go().await;
             self.sessions.close_all(CloseReason::Shutdown);
-            self.sessions.drained().await;
+            // Who polls is told by his next poll; who has vanished between two of them never asks.
+            let last_word = tokio::time::timeout(LAST_WORD, self.sessions.drained());
+            if last_word.await.is_err() {
+                let sockets = self.sessions.open();
+                info!(sockets, "some sockets did not fetch the last word");
+            }
             for server in self.servers.iter().rev() {
                 server.stop(true).await;
             }

@@ -16,7 +16,7 @@ use tracing::{debug, error};
 use crate::{
     domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
     engineio::{CloseReason, Heartbeat},
-    limits::{Haste, Hurry, LimitExceeded, Limits, RateLimited},
+    limits::{Haste, Hurry, LimitExceeded, Limits, Place, RateLimited},
     problem::{Code, Problem},
     socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket, new_id},
     vault::{Attach, VaultError, Vaults},
@@ -62,6 +62,8 @@ struct Inner {
     haste: RefCell<Haste>,
     /// By what it may come back, where it may.
     pid: Option<String>,
+    /// Its place among the user's sockets, until it leaves.
+    place: Cell<Option<Place>>,
     /// It is sent nothing more: what it leaves is kept, or nobody wants it.
     has_left: Cell<bool>,
     /// Somebody is working off what waits.
@@ -86,7 +88,7 @@ impl Connection {
     pub(super) fn new(
         context: Context,
         socket: Socket,
-        by: Principal,
+        (by, place): (Principal, Place),
         (claim, recovered): (Option<Claim>, Option<Recovered>),
     ) -> Self {
         let (id, pid, resumed) = match recovered {
@@ -107,6 +109,7 @@ impl Connection {
             by,
             seats: RefCell::default(),
             pid,
+            place: Cell::new(Some(place)),
             has_left: Cell::new(false),
             waiting: RefCell::default(),
             looking_up: Cell::new(false),

@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::{
     auth::{Gate, Session},
     engineio::{CloseReason, Heartbeat, OpenRequest},
-    limits::{Limits, Place},
+    limits::Limits,
     problem::Problem,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
     vault::Vaults,
@@ -108,27 +108,27 @@ impl Namespace for Gateway {
                 debug!(reason = %problem.message, "a CONNECT was refused");
                 Refusal::message(problem.message)
             })?;
-            let place = context.limits.socket_of(&session.principal.id);
-            let place = place.map_err(|error| {
-                debug!(user.id = %session.principal.id, %error, "a CONNECT was refused");
-                let problem = Problem::from(error);
-                Refusal::ConnectError {
-                    message: "LIMIT_EXCEEDED".to_owned(),
-                    data: serde_json::to_value(problem).ok(),
-                }
-            })?;
             let by = session.principal.clone();
             let claim = Claim::of(&auth).filter(|_| context.recovery.is_on());
             let recovered = match &claim {
                 Some(claim) => context.recovery.claim(claim, &by.id).await,
                 None => None,
             };
+            // What is left of him by another transport has given its place back now.
+            let place = context.limits.socket_of(&by.id);
+            let place = place.map_err(|error| {
+                debug!(user.id = %by.id, %error, "a CONNECT was refused");
+                let problem = Problem::from(error);
+                Refusal::ConnectError {
+                    message: "LIMIT_EXCEEDED".to_owned(),
+                    data: serde_json::to_value(problem).ok(),
+                }
+            })?;
             let end = Alarm::set(gate, session, socket.clone());
-            let connection = Connection::new(context, socket, by, (claim, recovered));
+            let connection = Connection::new(context, socket, (by, place), (claim, recovered));
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
-                _place: place,
             }) as Box<dyn Events>)
         })
     }
@@ -138,7 +138,6 @@ impl Namespace for Gateway {
 struct Admitted {
     connection: Connection,
     _end: Alarm,
-    _place: Place,
 }
 
 impl Events for Admitted {

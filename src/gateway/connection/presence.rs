@@ -49,6 +49,7 @@ impl Connection {
             relay, recovery, ..
         } = &self.0.context;
         self.0.waiting.borrow_mut().clear();
+        self.0.place.take();
         let seats = self.0.seats.take();
         if let Some(pid) = &self.0.pid {
             let trace = self.0.listener.trace(mem::take).filter(|_| may_come_back);
