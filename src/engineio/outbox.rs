@@ -193,13 +193,16 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Everything that waits, for a poll, and the reason of the end when nothing will follow.
+    /// Everything that waits, for a poll; when nothing does and nothing will follow, the reason of the end. The two never
+    /// come together: the official client hands the messages of a payload on a moment later than it closes at the close in
+    /// it, and would not count them as received before.
     pub(super) fn poll_all(&self, cx: &mut Context<'_>) -> Poll<(VecDeque<Frame>, Ended)> {
         let mut inner = self.inner.borrow_mut();
         let ended = match inner.state {
             State::Open | State::Sealed => None,
             State::Finishing(reason) | State::Cut(reason) => Some(reason),
         };
+        let ended = ended.filter(|_| inner.queue.is_empty());
         if inner.queue.is_empty() && ended.is_none() {
             inner.pump = Some(cx.waker().clone());
             return Poll::Pending;

@@ -61,7 +61,8 @@ impl Polls {
         Ok(end)
     }
 
-    /// Answers the parked poll with everything that waits, if anything does. True when the farewell was said with it.
+    /// Answers the parked poll with everything that waits, if anything does, or with the farewell when that is all. True when it
+    /// was that.
     pub(super) fn answer(&mut self, outbox: &Outbox) -> bool {
         let Some(reply) = self.parked.take() else {
             return false;

@@ -290,7 +290,8 @@ async fn what_was_sent_before_the_server_closes_arrives_and_the_close_behind_it(
     let client = Poller::joined(&theatre.server).await;
     client.says(r#"42["close"]"#).await;
     assert_eq!(theatre.report().await, "session expired");
-    assert_eq!(client.hears().await, "42[\"goodbye\",\"see you\"]\x1e1");
+    assert_eq!(client.hears().await, "42[\"goodbye\",\"see you\"]");
+    assert_eq!(client.hears().await, "1");
     client.is_unknown().await;
     theatre.server.emptied().await;
 }

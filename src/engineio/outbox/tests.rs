@@ -91,10 +91,14 @@ fn a_poll_takes_everything_at_once_and_the_end_behind_it() {
 
     outbox.push(Frame::message("c"));
     outbox.finish(CloseReason::Forced);
-    let Poll::Ready((frames, Some(CloseReason::Forced))) = outbox.poll_all(&mut cx) else {
-        panic!("a frame waits, and the end");
+    let Poll::Ready((frames, None)) = outbox.poll_all(&mut cx) else {
+        panic!("a frame waits, and the end behind it");
     };
     assert_eq!(frames.len(), 1);
+    let Poll::Ready((frames, Some(CloseReason::Forced))) = outbox.poll_all(&mut cx) else {
+        panic!("the end waits, alone");
+    };
+    assert!(frames.is_empty());
 }
 
 #[test]
