@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Listener } from './listener.mjs';
 import { Person } from './person.mjs';
+import { Proxy } from './proxy.mjs';
 import { Service } from './service.mjs';
 
 /** Each story is told over each of these. */
@@ -36,7 +37,7 @@ export function storiesOn(settings) {
           console.error(`--- what the service said during "${sentence}"\n${service.output.slice(before)}---`);
           throw error;
         } finally {
-          world.close();
+          await world.close();
         }
       });
     }
@@ -48,6 +49,7 @@ export const story = storiesOn({});
 /** The people, vaults and sockets of one story. Its helpers may be taken out by name. */
 class World {
   #listeners = [];
+  #proxies = [];
 
   constructor(service, transport, number) {
     Object.assign(this, { service, transport });
@@ -66,9 +68,16 @@ class World {
       return { id: body.id, seq: Object.values(members).flat().length };
     };
 
-    /** A client that tries to connect, with whatever options. */
-    this.knock = (options) => {
-      const listener = new Listener(service.url, { ...transport, ...options });
+    /** A network of the story's own in front of the service. */
+    this.proxy = async () => {
+      const proxy = await Proxy.inFrontOf(service);
+      this.#proxies.push(proxy);
+      return proxy;
+    };
+
+    /** A client that tries to connect, with whatever options, and by whatever way. */
+    this.knock = ({ via = service, ...options } = {}) => {
+      const listener = new Listener(via.url, { ...transport, ...options });
       this.#listeners.push(listener);
       return listener;
     };
@@ -81,8 +90,9 @@ class World {
     };
   }
 
-  close() {
+  async close() {
     for (const listener of this.#listeners) listener.close();
+    for (const proxy of this.#proxies) await proxy.close();
   }
 }
 

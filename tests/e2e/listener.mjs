@@ -8,21 +8,27 @@ import { DEADLINE, Watched } from './waiting.mjs';
 const OF_THE_CONNECTION = ['connect', 'connect_error', 'disconnect'];
 
 export class Listener extends Watched {
-  /** `{ event, payload, taken }`, oldest first. */
+  /** `{ event, payload, said, taken }`, oldest first: `said` is all that came with the event, the payload first. */
   log = [];
 
   constructor(url, options) {
     super();
     this.socket = io(url, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...options });
-    for (const event of OF_THE_CONNECTION) {
-      this.socket.on(event, (said) => this.#heard(event, said instanceof Error ? said.message : said));
-    }
-    this.socket.onAny((event, ...said) => this.#heard(event, said[0]));
+    this.socket.on('connect', () => this.#heard('connect', this.self));
+    this.socket.on('connect_error', ({ message }) => this.#heard('connect_error', message));
+    this.socket.on('disconnect', (reason) => this.#heard('disconnect', reason));
+    this.socket.onAny((event, ...said) => this.#heard(event, ...said));
   }
 
-  #heard(event, payload) {
-    this.log.push({ event, payload, taken: false });
+  #heard(event, ...said) {
+    this.log.push({ event, payload: said[0], said, taken: false });
     this.changed();
+  }
+
+  /** Who it is on its connection, and whether it was so before: what `connect` is noted with. */
+  get self() {
+    const { id, _pid: pid, recovered } = this.socket;
+    return { id, pid, recovered: Boolean(recovered) };
   }
 
   /** The next `event` that no earlier call took (and that fits), now or as soon as it comes. */

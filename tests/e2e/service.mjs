@@ -107,6 +107,16 @@ export class Service {
     assert.deepEqual(end, { code: 0, signal: null }, `it did not end well; it said:\n${this.output}`);
   }
 
+  /** Sends it a signal, and waits for nothing. */
+  signal(signal) {
+    process.kill(this.pid, signal);
+  }
+
+  /** How it ended, as soon as it has. */
+  ended(deadline) {
+    return this.#program.ended(deadline);
+  }
+
   /** Ends it, if it still runs, and leaves nothing behind. */
   async dispose() {
     try {
