@@ -287,8 +287,9 @@ impl Relay {
             Then::Removed => self.removed(room, id),
             Then::Closed => room.end(id),
             Then::Lost => {
+                // Not the end of it: who comes back asks again.
                 seat.listener.socket.close(OUT_OF_STEP);
-                room.end(id);
+                room.seats.remove(&id);
             }
             Then::Refused(error) => room.refuse(&vault, id, error.clone()),
         }
