@@ -91,9 +91,14 @@ impl Connection {
         (by, place): (Principal, Place),
         (claim, recovered): (Option<Claim>, Option<Recovered>),
     ) -> Self {
-        let (id, pid, resumed) = match recovered {
-            Some(Recovered { pid, id, resumed }) => (Some(id), pid, resumed),
-            None => (None, new_id(), Vec::new()),
+        let (id, pid, resumed, _turn) = match recovered {
+            Some(Recovered {
+                pid,
+                id,
+                resumed,
+                turn,
+            }) => (Some(id), pid, resumed, Some(turn)),
+            None => (None, new_id(), Vec::new(), None),
         };
         let pid = context.recovery.is_on().then_some(pid);
         if let Some(pid) = &pid {

@@ -10,6 +10,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use std::{
 use actix::Addr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 use tracing::{debug, warn};
 
 use crate::{
@@ -48,7 +50,14 @@ pub struct Recovery {
     /// Nobody comes back when it is zero.
     window: Duration,
     places: Arc<Mutex<Places>>,
+    /// Held while somebody claims a pid, until he has its place: who comes after him takes it from him.
+    turns: Arc<[Arc<Turn>]>,
 }
+
+type Turn = tokio::sync::Mutex<()>;
+
+/// How many pids are claimed at the same time, at most.
+const TURNS: usize = 64;
 
 #[derive(Default)]
 struct Places {
@@ -117,6 +126,8 @@ pub(super) struct Recovered {
     pub pid: String,
     pub id: String,
     pub resumed: Vec<Resumed>,
+    /// To be held until he has taken the place.
+    pub turn: OwnedMutexGuard<()>,
 }
 
 /// What is kept in the database: of one history.
@@ -146,6 +157,7 @@ impl Recovery {
             journal,
             window,
             places: Arc::default(),
+            turns: (0..TURNS).map(|_| Arc::default()).collect(),
         }
     }
 
@@ -181,6 +193,7 @@ impl Recovery {
     /// The one that this user says he was, if his connection can be recovered whole. Where it cannot, nobody can claim the
     /// same any more.
     pub(super) async fn claim(&self, claim: &Claim, user: &UserId) -> Option<Recovered> {
+        let turn = self.turn(&claim.pid).lock_owned().await;
         let mut held = self.take(&claim.pid, user).await?;
         let resumed = held.kept.as_ref()?.resumed(claim.offset.as_ref());
         let places = |one: &Resumed| Some((one.vault.clone(), one.seen?.0));
@@ -197,6 +210,7 @@ impl Recovery {
                 pid: claim.pid.clone(),
                 id: kept.id,
                 resumed: resumed?,
+                turn,
             }),
             Ok(false) => {
                 debug!(user.id = %user, "a client cannot be told what it missed: it begins anew");
@@ -207,6 +221,12 @@ impl Recovery {
                 None
             }
         }
+    }
+
+    fn turn(&self, pid: &str) -> Arc<Turn> {
+        let mut hasher = DefaultHasher::new();
+        pid.hash(&mut hasher);
+        self.turns[hasher.finish() as usize % TURNS].clone()
     }
 
     /// What is kept of this pid, if it is this user's; of a client that is still connected when it has been let go.

@@ -1,5 +1,6 @@
 // A network that can fail: a TCP proxy in front of the service. It breaks every connection at once, without a word to
-// either side, or for one side alone, or loses what the service says; and it can lead to another service.
+// either side, or for one side alone, loses what the service says, or lets nobody in for a while; and it can lead to another
+// service.
 
 import { connect, createServer } from 'node:net';
 import { Watched } from './waiting.mjs';
@@ -10,7 +11,11 @@ export class Proxy extends Watched {
   /** The service's halves of connections that their clients have lost. */
   #stranded = new Set();
   #down = false;
+  /** How many connections it has not let in. */
+  #refused = 0;
   #deaf = false;
+  /** What lets the connections in that wait, while they do. */
+  #waiting;
 
   static async inFrontOf(service) {
     const proxy = new Proxy();
@@ -21,11 +26,20 @@ export class Proxy extends Watched {
     return proxy;
   }
 
-  #pass(client) {
-    if (this.#down) return reset(client);
+  async #pass(client) {
+    client.on('error', () => {});
+    await this.#waiting?.over;
+    if (this.#down || client.destroyed) {
+      this.#refused += 1;
+      this.changed();
+      return reset(client);
+    }
     const server = connect(this.port, '127.0.0.1');
-    const pair = { client, server };
+    const pair = { client, server, isWebSocket: false, isPoll: false };
     this.#pairs.add(pair);
+    client.once('data', (head) => (pair.isPoll = /^GET .*[?&]sid=/.test(head)));
+    server.once('data', (head) => (pair.isWebSocket = /^HTTP\/1.1 101 /.test(head)));
+    client.on('data', () => this.changed());
     for (const [here, there] of [[client, server], [server, client]]) {
       here.setNoDelay(true);
       here.pipe(there);
@@ -59,13 +73,23 @@ export class Proxy extends Watched {
     for (const { server } of this.#pairs) lose(server);
   }
 
+  /** Whoever connects from here on waits until `mend`; who is connected is not touched. */
+  hold() {
+    this.#waiting = {};
+    this.#waiting.over = new Promise((end) => (this.#waiting.end = end));
+  }
+
   mend() {
     this.#down = false;
     this.#deaf = false;
+    this.#waiting?.end();
+    this.#waiting = undefined;
   }
 
-  /** Cuts until the client has noticed and `meanwhile` is done; who the client is when it is back. */
+  /** Cuts until the client has noticed and `meanwhile` is done; who the client is when it is back. The service notices, too:
+   * of a client that is not there to be spoken to it would not know. */
   async outage(listener, meanwhile = () => {}) {
+    if (!this.#down && !this.#deaf) await this.heard();
     this.cut();
     await listener.hears('disconnect');
     await meanwhile();
@@ -73,13 +97,28 @@ export class Proxy extends Watched {
     return listener.hears('connect');
   }
 
-  /** Breaks every connection for its client alone. The service keeps its half, and is told nothing of the end. */
-  strand() {
+  /** Breaks every connection for its client alone, and lets none in until `mend`. The service keeps its half, and is told
+   * nothing of the end; a client that polls tries to, and is seen not to get through. */
+  async strand() {
+    const refused = this.#refused;
+    this.#down = true;
     for (const { client, server } of this.#pairs) {
       this.#stranded.add(server);
       lose(server);
       reset(client);
     }
+    await this.until(() => (this.#refused > refused ? true : undefined), () => 'nobody tries to connect');
+  }
+
+  /** Waits until somebody is connected, however shortly. */
+  async used() {
+    await this.until(() => (this.#pairs.size > 0 ? true : undefined), () => 'nobody connects');
+  }
+
+  /** Waits until the service can speak to somebody: by a WebSocket, or in answer to a poll. */
+  async heard() {
+    const hears = ({ server, isWebSocket, isPoll }) => isWebSocket || (isPoll && server.bytesRead === 0);
+    await this.until(() => ([...this.#pairs].some(hears) ? true : undefined), () => 'nobody hears the service');
   }
 
   /** Waits until the service has let go of every connection whose client is gone. */
@@ -89,6 +128,7 @@ export class Proxy extends Watched {
 
   async close() {
     this.cut();
+    this.#waiting?.end();
     for (const server of this.#stranded) server.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }

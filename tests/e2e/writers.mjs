@@ -1,0 +1,92 @@
+// Several people's worth of mutations, over several vaults and without an end, through whatever happens to the service; and
+// what must be true of them afterwards.
+
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import { PAPER, range } from './harness.mjs';
+import { Watched } from './waiting.mjs';
+
+/** How long somebody who was refused waits until the next try, in milliseconds. */
+const REFUSED = 50;
+
+export class Writers extends Watched {
+  /** `{ vault, title, seq }` of every mutation that was answered with success. */
+  acknowledged = [];
+  /** The titles that were refused. */
+  refused = [];
+  /** The titles of which nobody knows: the service went away before it answered. */
+  unknown = [];
+  #on = true;
+  #done;
+
+  /** So many at a time. `people` are one person, or the same person at several services; `pace` is a rest after each. */
+  constructor(people, vaults, { lanes = 4, pace = 0 } = {}) {
+    super();
+    this.#done = Promise.all(range(1, lanes).map((lane) => this.#write(people[lane % people.length], vaults, lane, pace)));
+    // Who stops them hears of it; meanwhile nobody does.
+    this.#done.catch(() => {});
+  }
+
+  async #write(person, vaults, lane, pace) {
+    for (let number = lane; this.#on; number += 1) {
+      const vault = vaults[number % vaults.length];
+      const title = `lane ${lane} number ${number}`;
+      const answer = await person.post(`/api/vaults/${vault.id}/sources`, { ...PAPER, title }).catch(() => undefined);
+      if (answer?.status === 201) {
+        this.acknowledged.push({ vault, title, seq: answer.seq });
+      } else if (answer) {
+        assert.equal(answer.refuses(503, 'UNAVAILABLE').details, undefined);
+        this.refused.push(title);
+      } else {
+        this.unknown.push(title);
+      }
+      this.changed();
+      const rest = answer?.status === 201 ? pace : REFUSED;
+      if (rest > 0) await pause(rest);
+    }
+  }
+
+  /** Waits until so many more are acknowledged. */
+  more(count) {
+    const enough = this.acknowledged.length + count;
+    const tell = () => `${this.acknowledged.length} of ${enough} acknowledged`;
+    return this.until(() => (this.acknowledged.length >= enough ? true : undefined), tell, 30_000);
+  }
+
+  async stop() {
+    this.close();
+    await this.#done;
+  }
+
+  close() {
+    this.#on = false;
+  }
+
+  /** What was acknowledged is in these journals where it was said to be, and what was refused is not. */
+  agreeWith(journals) {
+    const written = new Map();
+    for (const [vault, events] of journals) {
+      for (const { seq, payload } of events) {
+        assert(!written.has(payload.source.title), `${payload.source.title} was written twice`);
+        written.set(payload.source.title, { vault, seq });
+      }
+    }
+    for (const { vault, title, seq } of this.acknowledged) assert.deepEqual(written.get(title), { vault, seq }, `${title} was acknowledged`);
+    for (const title of this.refused) assert(!written.has(title), `${title} was refused, and is there`);
+    assert(written.size <= this.acknowledged.length + this.unknown.length, 'nobody asked for some of it');
+  }
+}
+
+/** The whole journal of each of these vaults, which must have no gap. */
+export async function journalsOf(person, vaults) {
+  const journals = new Map();
+  for (const vault of vaults) {
+    const events = [];
+    for (let page; page?.length !== 0; events.push(...page)) {
+      page = (await person.get(`/api/vaults/${vault.id}/events?since=${events.length}&limit=500`)).is(200).body.events;
+    }
+    assert.deepEqual(events.map(({ seq }) => seq), range(1, events.length));
+    journals.set(vault, events);
+  }
+  return journals;
+}
