@@ -90,6 +90,9 @@ export class Proxy extends Watched {
    * of a client that is not there to be spoken to it would not know. */
   async outage(listener, meanwhile = () => {}) {
     if (!this.#down && !this.#deaf) await this.heard();
+    // A client that is cut off in the middle of its upgrade does not notice before its heartbeat fails.
+    const { engine } = listener.socket.io;
+    if (engine.upgrading) await new Promise((resolve) => engine.once('upgrade', resolve));
     this.cut();
     await listener.hears('disconnect');
     await meanwhile();
