@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, Operators},
     auth::{Auth, Gate, Secrets, TableError},
     cli::Migrate,
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
@@ -26,13 +26,17 @@ use crate::{
     door::{Door, give_up_unread},
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
-    journal::{Database, DatabaseOptions, Journal, JournalError, Retention},
+    journal::{self, Database, DatabaseOptions, Journal, JournalError, Retention},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
     socketio::SocketIo,
-    vault::{VaultError, VaultOptions, Vaults},
+    vault::{self, VaultError, VaultOptions, Vaults},
 };
+
+mod meters;
+
+use meters::Meters;
 
 /// How long sockets have to take what still waits for them, and to hear that they are closed.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -127,8 +131,11 @@ impl Service {
         if secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
             config.require_loopback(LoopbackOnly::ShortSecret)?;
         }
-        let journal = open_journal(config).await?;
-        let vaults = Vaults::new(journal.clone(), vault_options(config));
+        let meters = Meters::new();
+        let journal = open_journal(config, &meters).await?;
+        let vaults = Vaults::new(journal.clone(), vault_options(config), meters.vault.clone());
+        journal::register_gauges(&meters.metrics, journal.database());
+        vault::register_gauges(&meters.metrics, &vaults);
         let auth = match mode {
             Mode::Serve => Auth::open(&config.auth, secrets, &config.database.url).await?,
             // The demo signs its visitors in itself, whatever the application beside it does.
@@ -157,13 +164,14 @@ impl Service {
         };
 
         let window = config.socketio.recovery_window;
-        let recovery = Recovery::new(vaults.journal().clone(), window);
+        let recovery = Recovery::new(vaults.journal().clone(), window, meters.gateway.clone());
         let options = GatewayOptions {
             relay_mailbox: config.actors.relay_mailbox,
             join_timeout: config.actors.join_timeout,
             limits,
             recovery: recovery.clone(),
             draining: draining.clone(),
+            meters: meters.gateway.clone(),
         };
         let door = Door {
             draining: draining.clone(),
@@ -171,6 +179,12 @@ impl Service {
             proxies: api.proxies.clone(),
         };
         let (engine, directory) = (engineio_config(config), sessions.clone());
+        let operators = Operators {
+            metrics: meters.metrics.clone(),
+            vaults: vaults.clone(),
+            sessions: sessions.clone(),
+        };
+        let (http, engine_meters) = (meters.http, meters.engineio);
         let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
         let server = HttpServer::new(move || {
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
@@ -179,15 +193,18 @@ impl Service {
                 .namespace(gateway::NAMESPACE, gateway)
                 .admit(move |request| door.admit(request));
             let sockets =
-                engineio::Server::new(engine.clone(), directory.clone(), Rc::new(socketio));
+                engineio::Server::new(engine.clone(), directory.clone(), Rc::new(socketio))
+                    .metered(engine_meters.clone());
             let mut app = App::new()
                 .configure(sockets.routes(SOCKETIO_PATH))
                 .configure(api::routes(served.clone()));
             if let Some(demo) = &demo_page {
                 app = app.configure(demo.routes());
             }
-            app.default_service(web::to(api::not_found))
+            app.app_data(web::Data::new(http.clone()))
+                .default_service(web::to(api::not_found))
                 .wrap(from_fn(api::guard_origin))
+                .wrap(from_fn(api::count_requests))
                 .wrap(from_fn(api::with_request_id))
         });
         let user_timeout = config.socketio.ping_timeout;
@@ -209,7 +226,7 @@ impl Service {
         if let Some(bind) = config.admin.bind {
             let admin = HttpServer::new(move || {
                 App::new()
-                    .configure(api::admin_routes(api.clone()))
+                    .configure(api::admin_routes(api.clone(), operators.clone()))
                     .default_service(web::to(api::not_found))
                     .wrap(from_fn(api::with_request_id))
             })
@@ -219,7 +236,7 @@ impl Service {
             .bind(bind)
             .map_err(|source| cannot_bind("admin.bind", bind, source))?;
             let addr = admin.addrs().first().copied().unwrap_or(bind);
-            info!(%addr, "admin listener: /healthz, /readyz");
+            info!(%addr, "admin listener: /healthz, /readyz, /metrics, /actors");
             servers.push(spawn(admin.run()));
         }
         servers.push(spawn(server.run()));
@@ -279,13 +296,13 @@ impl Service {
     }
 }
 
-async fn open_journal(config: &Config) -> Result<Journal, AppError> {
+async fn open_journal(config: &Config, meters: &Meters) -> Result<Journal, AppError> {
     let database = open_database(config).await?;
     if config.database.migrate {
         let migrated = database.migrate().await;
         migrated.map_err(|source| cannot_use(config, source))?;
     }
-    Ok(Journal::open(database, retention(config)).await?)
+    Ok(Journal::open(database, retention(config), meters.journal.clone()).await?)
 }
 
 /// Connects to the configured database.

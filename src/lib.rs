@@ -12,7 +12,8 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
+//! 8. [`metrics`]: what each of them counts.
+//! 9. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
 
 pub mod api;
 pub mod app;
@@ -27,6 +28,7 @@ pub mod forms;
 pub mod gateway;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod proxies;

@@ -40,6 +40,36 @@ pub enum Code {
     Internal,
 }
 
+impl Code {
+    /// The code as a metric's label: `access_denied`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::ValidationFailed => "validation_failed",
+            Self::InvalidVaultId => "invalid_vault_id",
+            Self::Unauthorized => "unauthorized",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::AccessDenied => "access_denied",
+            Self::InsufficientPermissions => "insufficient_permissions",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Conflict => "conflict",
+            Self::LastOwner => "last_owner",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::JournalTrimmed => "journal_trimmed",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::RateLimited => "rate_limited",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::VaultBusy => "vault_busy",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// Why something is not done, as people and programs are told.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {

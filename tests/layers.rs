@@ -10,19 +10,20 @@ use std::{
 
 /// What each module may use, from the bottom up. A module uses only what stands before it.
 const HOUSE: &[(&str, &[&str])] = &[
-    // What is set, as plain values.
+    // What is set, as plain values; what is counted.
     ("config", &[]),
+    ("metrics", &[]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
-    ("journal", &["domain"]),
-    ("vault", &["domain", "journal"]),
+    ("journal", &["domain", "metrics"]),
+    ("vault", &["domain", "journal", "metrics"]),
     // Who is speaking, from where, and how much.
     ("auth", &["config", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
     ("limits", &["config", "domain"]),
     // A Socket.IO server that knows no vault.
-    ("engineio", &[]),
+    ("engineio", &["metrics"]),
     ("socketio", &["engineio"]),
     // What both doors share: what people write, and what they are told.
     ("problem", &["domain", "journal", "vault", "auth", "limits"]),
@@ -31,14 +32,15 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "domain", "journal", "vault", "auth", "proxies", "origin", "limits", "problem", "forms",
+            "domain", "journal", "vault", "auth", "proxies", "origin", "limits", "problem",
+            "forms", "engineio", "metrics",
         ],
     ),
     (
         "gateway",
         &[
             "domain", "journal", "vault", "auth", "limits", "engineio", "socketio", "problem",
-            "forms",
+            "forms", "metrics",
         ],
     ),
     (
@@ -52,7 +54,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         "app",
         &[
             "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
+            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli", "metrics",
         ],
     ),
 ];

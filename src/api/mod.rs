@@ -29,6 +29,8 @@ mod error;
 mod extract;
 mod health;
 mod members;
+mod meters;
+mod operators;
 mod origin;
 mod page;
 mod request_id;
@@ -37,6 +39,8 @@ mod sources;
 mod vaults;
 
 pub use error::ApiError;
+pub use meters::{Meters, count_requests};
+pub use operators::Operators;
 pub use origin::guard_origin;
 pub use request_id::with_request_id;
 pub use resource::at;
@@ -136,10 +140,13 @@ pub fn routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
 }
 
 /// The paths of the admin listener.
-pub fn admin_routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
+pub fn admin_routes(api: Api, operators: Operators) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
             .app_data(web::Data::new(api))
+            .app_data(web::Data::new(operators))
+            .service(at("/metrics").get(operators::metrics))
+            .service(at("/actors").get(operators::actors))
             .configure(health_routes);
     }
 }

@@ -78,6 +78,11 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
         self.by_sink.keys().copied()
     }
 
+    /// How many are in.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// Whether nobody listens.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()

@@ -1,5 +1,7 @@
 //! What a session is told, by transports on whatever thread and by the session's own socket.
 
+use std::time::Instant;
+
 use actix::Message;
 use bytes::Bytes;
 use engineioxide_core::{Packet, ProtocolVersion, Str};
@@ -11,9 +13,23 @@ use super::{
     machine::Verdict,
 };
 
-/// A packet of the client. The transport awaits the answer before it goes on: that is the back-pressure.
+/// A packet of the client has arrived. The transport awaits the answer before it goes on: that is the back-pressure.
 #[derive(Message)]
 #[rtype(result = "Result<(), Malformed>")]
+pub(super) struct Arrived {
+    pub(super) incoming: Incoming,
+    pub(super) at: Instant,
+}
+
+impl Arrived {
+    /// Now.
+    pub(super) fn now(incoming: Incoming) -> Self {
+        let at = Instant::now();
+        Self { incoming, at }
+    }
+}
+
+/// A packet of the client.
 pub(super) enum Incoming {
     /// As text, with its type.
     Text(Str),

@@ -111,6 +111,7 @@ mod handshake;
 mod leash;
 mod machine;
 mod message;
+mod meters;
 mod outbox;
 mod polls;
 mod request;
@@ -130,6 +131,7 @@ pub use self::{
     config::Config,
     error::{CloseReason, HandshakeError},
     frame::Frame,
+    meters::Meters,
     request::OpenRequest,
     sessions::Sessions,
     socket::Socket,
@@ -201,6 +203,7 @@ pub struct Server(Rc<Served>);
 /// What all sessions of a worker thread share.
 struct Served {
     config: Rc<Config>,
+    meters: Rc<Meters>,
     sessions: Sessions,
     application: Rc<dyn Application>,
     ticker: Rc<Ticker>,
@@ -212,10 +215,19 @@ impl Server {
         let (config, ticker) = (Rc::new(config), Rc::default());
         Self(Rc::new(Served {
             config,
+            meters: Rc::default(),
             sessions,
             application,
             ticker,
         }))
+    }
+
+    /// Counts here what becomes of its sessions.
+    #[must_use]
+    pub fn metered(mut self, meters: Meters) -> Self {
+        let served = Rc::get_mut(&mut self.0).expect("it serves no path yet");
+        served.meters = Rc::new(meters);
+        self
     }
 
     /// Serves `path`, with and without a slash at its end; for [`App::configure`](actix_web::App::configure).

@@ -13,18 +13,20 @@ use std::{
     mem,
     rc::Rc,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::{config::Config, error::CloseReason, frame::Frame};
+use super::{config::Config, error::CloseReason, frame::Frame, meters::Meters};
 
 /// Above this capacity an empty queue gives its memory back; below, keeping it saves the allocation.
 const KEPT_CAPACITY: usize = 64;
 
 pub(super) struct Outbox {
     config: Rc<Config>,
+    meters: Rc<Meters>,
     inner: RefCell<Inner>,
 }
 
@@ -36,6 +38,14 @@ struct Inner {
     bytes: usize,
     pump: Option<Waker>,
     patient: Vec<Patient>,
+    timed: Option<Timed>,
+}
+
+/// A frame whose way is timed: when it was pushed, and how many leave before it.
+#[derive(Clone, Copy)]
+struct Timed {
+    since: Instant,
+    ahead: usize,
 }
 
 /// Someone who waits until no more frames than this wait for the pump.
@@ -81,7 +91,7 @@ pub(super) enum Pushed {
 }
 
 impl Outbox {
-    pub(super) fn new(config: Rc<Config>) -> Self {
+    pub(super) fn new(config: Rc<Config>, meters: Rc<Meters>) -> Self {
         let inner = Inner {
             state: State::Open,
             queue: VecDeque::new(),
@@ -89,9 +99,11 @@ impl Outbox {
             bytes: 0,
             pump: None,
             patient: Vec::new(),
+            timed: None,
         };
         Self {
             config,
+            meters,
             inner: RefCell::new(inner),
         }
     }
@@ -107,8 +119,15 @@ impl Outbox {
             inner.cut(CloseReason::Slow);
             return Pushed::Overflowed;
         }
+        if inner.timed.is_none() {
+            inner.timed = Some(Timed {
+                since: Instant::now(),
+                ahead: inner.events,
+            });
+        }
         inner.events += 1;
         inner.bytes = bytes;
+        self.meters.waiting(inner.events, bytes);
         inner.queue.push_back(frame);
         inner.wake();
         Pushed::Queued
@@ -208,6 +227,9 @@ impl Outbox {
             return Poll::Pending;
         }
         (inner.events, inner.bytes) = (0, 0);
+        if let Some(timed) = inner.timed.take() {
+            self.measure(timed);
+        }
         inner.tell_patient();
         Poll::Ready((mem::take(&mut inner.queue), ended))
     }
@@ -228,7 +250,20 @@ impl Outbox {
         // A cut has set both to zero while the frame was with the pump.
         inner.events = inner.events.saturating_sub(1);
         inner.bytes = inner.bytes.saturating_sub(bytes);
+        match inner.timed.take() {
+            Some(timed) if timed.ahead == 0 => self.measure(timed),
+            Some(Timed { since, ahead }) => {
+                let ahead = ahead - 1;
+                inner.timed = Some(Timed { since, ahead });
+            }
+            None => {}
+        }
         inner.tell_patient();
+    }
+
+    fn measure(&self, timed: Timed) {
+        let seconds = timed.since.elapsed().as_secs_f64();
+        self.meters.queue_seconds.observe(seconds);
     }
 }
 
@@ -244,6 +279,7 @@ impl Inner {
         self.queue = VecDeque::new();
         self.events = 0;
         self.bytes = 0;
+        self.timed = None;
         self.wake();
         self.tell_patient();
     }

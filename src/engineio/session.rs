@@ -17,8 +17,9 @@ use super::{
     frame::Frame,
     handshake::Terms,
     leash::Leashed,
-    machine::{Effect, Input, Moment, Phase},
-    message::{Incoming, Malformed, Offer, Poll, Post, Signal, TrialId, Tried},
+    machine::{Effect, Input, Moment, Phase, Verdict},
+    message::{Arrived, Malformed, Offer, Poll, Post, Signal, TrialId, Tried},
+    meters::{Counted, Meters},
     request::OpenRequest,
     sessions::Place,
     socket::Socket,
@@ -34,6 +35,9 @@ pub(super) struct Session {
     socket: Socket,
     connection: Box<dyn Connection>,
     ticker: Rc<Ticker>,
+    meters: Rc<Meters>,
+    /// It counts as open, by its transport.
+    counted: Counted,
     /// The deadline that the ticker knows.
     alarm: Option<Instant>,
     /// Its place among the open sessions.
@@ -70,7 +74,8 @@ impl Session {
         Self::create(|ctx: &mut Context<Self>| {
             let (sid, config) = (Sid::new(), served.config.clone());
             let address = ctx.address();
-            let socket = Socket::new(sid, config.clone(), address.clone());
+            let meters = served.meters.clone();
+            let socket = Socket::new(sid, config.clone(), meters.clone(), address.clone());
             let Terms { version, transport } = admitted.terms;
             socket.push(open_packet(sid, transport, &config).into());
             let connection = served.application.open(socket.clone(), admitted.request);
@@ -82,6 +87,8 @@ impl Session {
                 socket,
                 connection,
                 ticker: served.ticker.clone(),
+                counted: meters.opened(transport),
+                meters,
                 alarm: None,
                 _place: served.sessions.enter(sid, address),
                 _pass: admitted.pass,
@@ -111,6 +118,7 @@ impl Session {
                 Effect::End(reason) => {
                     tracing::debug!(session.sid = %self.socket.sid(), %reason, "session ends");
                     ended = Some(reason);
+                    self.meters.closed(reason);
                     self.socket.outbox().finish(reason);
                     self.connection.on_close(reason);
                 }
@@ -161,11 +169,12 @@ impl Actor for Session {
     type Context = Context<Self>;
 }
 
-impl Handler<Incoming> for Session {
+impl Handler<Arrived> for Session {
     type Result = Result<(), Malformed>;
 
-    fn handle(&mut self, message: Incoming, ctx: &mut Self::Context) -> Self::Result {
-        let packet = message.decode(self.version);
+    fn handle(&mut self, arrived: Arrived, ctx: &mut Self::Context) -> Self::Result {
+        let _handling = self.meters.mailbox.taken(arrived.at);
+        let packet = arrived.incoming.decode(self.version);
         let input = packet.map_or(Input::Malformed, Input::Packet);
         match self.step(input, ctx) {
             Some(CloseReason::ParseError) => Err(Malformed),
@@ -230,6 +239,9 @@ impl Handler<Tried> for Session {
     fn handle(&mut self, tried: Tried, _: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
         let verdict = self.carrier.judge(tried, self.version, now, &self.socket);
+        if verdict == Verdict::Upgraded {
+            self.counted = self.meters.upgraded();
+        }
         self.set_alarm();
         MessageResult(verdict)
     }

@@ -10,6 +10,7 @@ use super::{
     error::CloseReason,
     frame::Frame,
     message::Signal,
+    meters::Meters,
     outbox::{Outbox, Pushed},
     session::Session,
 };
@@ -28,8 +29,13 @@ struct Shared {
 }
 
 impl Socket {
-    pub(super) fn new(sid: Sid, config: Rc<Config>, session: Addr<Session>) -> Self {
-        let outbox = Outbox::new(config.clone());
+    pub(super) fn new(
+        sid: Sid,
+        config: Rc<Config>,
+        meters: Rc<Meters>,
+        session: Addr<Session>,
+    ) -> Self {
+        let outbox = Outbox::new(config.clone(), meters);
         Self(Rc::new(Shared {
             sid,
             config,

@@ -23,6 +23,7 @@ use crate::{
 };
 
 use super::{
+    meters::Meters,
     protocol::{self, Done, Request},
     recovery::{Claim, Recovered, Recovery},
     relay::Relay,
@@ -45,6 +46,7 @@ pub(super) struct Context {
     pub relay: Relay,
     pub limits: Limits,
     pub recovery: Recovery,
+    pub meters: Meters,
 }
 
 /// One connected user. A clone is the same one.
@@ -321,6 +323,7 @@ impl Events for Connection {
 
     fn on_disconnect(&mut self, reason: DisconnectReason) {
         debug!(user.id = %self.0.by.id, socket.id = self.0.socket.id(), %reason, "a socket left");
+        self.0.context.meters.disconnect(reason);
         self.end(match reason {
             DisconnectReason::ClientNamespace | DisconnectReason::ServerNamespace => false,
             DisconnectReason::Closed(_) => true,
@@ -328,9 +331,14 @@ impl Events for Connection {
     }
 
     fn on_heartbeat(&mut self, beat: Heartbeat) {
-        self.0.listener.trace(|trace| match beat {
-            Heartbeat::Sent => trace.pinged(),
-            Heartbeat::Answered => trace.answered(),
+        let dropped = self.0.listener.trace(|trace| {
+            match beat {
+                Heartbeat::Sent => trace.pinged(),
+                Heartbeat::Answered => trace.answered(),
+            }
+            trace.take_dropped()
         });
+        let forgotten = &self.0.context.meters.forgotten;
+        forgotten.inc_by(dropped.unwrap_or(0));
     }
 }

@@ -1,7 +1,7 @@
 //! A relay's mailbox: what vaults, on their own threads, have for its sockets, and what is asked of those by whoever
 //! takes their place.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     domain::UserId,
     engineio::CloseReason,
+    metrics::Mailbox,
     vault::{Delivery, Full, Sink, SinkId, VaultHandle},
 };
 
@@ -24,16 +25,18 @@ impl Actor for RelayActor {
 /// A notice, with its places in the relay's queue.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Deliver(
-    Delivery,
-    #[allow(dead_code, reason = "held until handled")] OwnedSemaphorePermit,
-);
+struct Deliver {
+    delivery: Delivery,
+    sent: Instant,
+    _places: OwnedSemaphorePermit,
+}
 
 impl Handler<Deliver> for RelayActor {
     type Result = ();
 
-    fn handle(&mut self, Deliver(delivery, _places): Deliver, _: &mut Self::Context) {
-        self.0.deliver(delivery);
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        let _handling = self.0.mailbox().taken(deliver.sent);
+        self.0.deliver(deliver.delivery);
     }
 }
 
@@ -119,6 +122,7 @@ pub(super) struct RelaySink {
     pub addr: Addr<RelayActor>,
     pub places: Arc<Semaphore>,
     pub capacity: usize,
+    pub mailbox: Mailbox,
 }
 
 impl Sink for RelaySink {
@@ -132,7 +136,15 @@ impl Sink for RelaySink {
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let places = self.places.clone().try_acquire_many_owned(weight);
         let places = places.map_err(|_| Full)?;
-        self.addr.do_send(Deliver(delivery, places));
+        let taken = self
+            .capacity
+            .saturating_sub(self.places.available_permits());
+        self.mailbox.sent(taken.saturating_sub(weight as usize));
+        self.addr.do_send(Deliver {
+            delivery,
+            sent: Instant::now(),
+            _places: places,
+        });
         Ok(())
     }
 

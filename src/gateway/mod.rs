@@ -28,6 +28,7 @@ use crate::{
 
 mod connection;
 mod mailbox;
+mod meters;
 mod offset;
 mod protocol;
 mod recovery;
@@ -39,6 +40,7 @@ use connection::{Connection, Context};
 use recovery::Claim;
 use relay::Relay;
 
+pub use meters::Meters;
 pub use protocol::NAMESPACE;
 pub use recovery::Recovery;
 
@@ -59,6 +61,8 @@ pub struct GatewayOptions {
     pub recovery: Recovery,
     /// Set when the service stops: a CONNECT has its transport closed from then on.
     pub draining: Arc<AtomicBool>,
+    /// What is counted.
+    pub meters: Meters,
 }
 
 /// The namespace in which the contract's events are spoken, on one worker thread.
@@ -73,7 +77,8 @@ impl Gateway {
     pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
         let epoch = vaults.journal().epoch();
         let history = (epoch, options.recovery.is_on());
-        let relay = Relay::start(options.relay_mailbox, options.join_timeout, history);
+        let bounds = (options.relay_mailbox, options.join_timeout);
+        let relay = Relay::start(bounds, history, options.meters.clone());
         Self {
             gate,
             context: Context {
@@ -81,6 +86,7 @@ impl Gateway {
                 relay,
                 limits: options.limits,
                 recovery: options.recovery,
+                meters: options.meters,
             },
             draining: options.draining,
         }
@@ -98,6 +104,7 @@ impl Namespace for Gateway {
         let draining = self.draining.load(Ordering::Acquire);
         Box::pin(async move {
             if draining {
+                context.meters.connect("draining");
                 // After a CONNECT_ERROR the official client would stay away.
                 return Err(Refusal::Close(CloseReason::Shutdown));
             }
@@ -106,6 +113,7 @@ impl Namespace for Gateway {
             let session = gate.admit(&credentials).await.map_err(|error| {
                 let problem = Problem::from(error);
                 debug!(reason = %problem.message, "a CONNECT was refused");
+                context.meters.connect(problem.code.label());
                 Refusal::message(problem.message)
             })?;
             let by = session.principal.clone();
@@ -119,11 +127,14 @@ impl Namespace for Gateway {
             let place = place.map_err(|error| {
                 debug!(user.id = %by.id, %error, "a CONNECT was refused");
                 let problem = Problem::from(error);
+                context.meters.connect(problem.code.label());
                 Refusal::ConnectError {
                     message: "LIMIT_EXCEEDED".to_owned(),
                     data: serde_json::to_value(problem).ok(),
                 }
             })?;
+            let outcome = recovered.as_ref().map_or("connected", |_| "recovered");
+            context.meters.connect(outcome);
             let end = Alarm::set(gate, session, socket.clone());
             let connection = Connection::new(context, socket, (by, place), (claim, recovered));
             Ok(Box::new(Admitted {

@@ -30,6 +30,7 @@ use crate::{
 
 use super::{
     mailbox::{Dismiss, LetGo, RelayActor, TakeOver},
+    meters::{Meters, Recovering},
     offset::Offset,
     trace::{Resumed, Trace},
 };
@@ -50,6 +51,7 @@ pub struct Recovery {
     /// Nobody comes back when it is zero.
     window: Duration,
     places: Arc<Mutex<Places>>,
+    meters: Meters,
     /// Held while somebody claims a pid, until he has its place: who comes after him takes it from him.
     turns: Arc<[Arc<Turn>]>,
 }
@@ -152,10 +154,11 @@ impl Claim {
 impl Recovery {
     /// Nobody is connected yet. Who leaves may come back for so long (`socketio.recovery_window`); not at all when it is
     /// zero.
-    pub fn new(journal: Journal, window: Duration) -> Self {
+    pub fn new(journal: Journal, window: Duration, meters: Meters) -> Self {
         Self {
             journal,
             window,
+            meters,
             places: Arc::default(),
             turns: (0..TURNS).map(|_| Arc::default()).collect(),
         }
@@ -193,9 +196,20 @@ impl Recovery {
     /// The one that this user says he was, if his connection can be recovered whole. Where it cannot, nobody can claim the
     /// same any more.
     pub(super) async fn claim(&self, claim: &Claim, user: &UserId) -> Option<Recovered> {
+        let recovered = self.recover(claim, user).await;
+        let outcome = recovered.as_ref().err().copied();
+        self.meters.recovery(outcome.unwrap_or(Recovering::Done));
+        recovered.ok()
+    }
+
+    async fn recover(&self, claim: &Claim, user: &UserId) -> Result<Recovered, Recovering> {
         let turn = self.turn(&claim.pid).lock_owned().await;
-        let mut held = self.take(&claim.pid, user).await?;
-        let resumed = held.kept.as_ref()?.resumed(claim.offset.as_ref());
+        let mut held = self
+            .take(&claim.pid, user)
+            .await
+            .ok_or(Recovering::Nothing)?;
+        let kept = held.kept.as_ref().ok_or(Recovering::Nothing)?;
+        let resumed = kept.resumed(claim.offset.as_ref());
         let places = |one: &Resumed| Some((one.vault.clone(), one.seen?.0));
         let can_resume = match &resumed {
             Some(resumed) => {
@@ -204,21 +218,21 @@ impl Recovery {
             }
             None => Ok(false),
         };
-        let kept = held.kept.take()?;
-        match can_resume {
-            Ok(true) => Some(Recovered {
+        let kept = held.kept.take().ok_or(Recovering::Nothing)?;
+        match (can_resume, resumed) {
+            (Ok(true), Some(resumed)) => Ok(Recovered {
                 pid: claim.pid.clone(),
                 id: kept.id,
-                resumed: resumed?,
+                resumed,
                 turn,
             }),
-            Ok(false) => {
+            (Ok(_), resumed) => {
                 debug!(user.id = %user, "a client cannot be told what it missed: it begins anew");
-                None
+                Err(resumed.map_or(Recovering::Unclear, |_| Recovering::Trimmed))
             }
-            Err(error) => {
+            (Err(error), _) => {
                 warn!(user.id = %user, %error, "a connection could not be recovered: it begins anew");
-                None
+                Err(Recovering::Failed)
             }
         }
     }

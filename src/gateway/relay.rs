@@ -31,6 +31,7 @@ use crate::{
 use super::{
     connection::Connection,
     mailbox::{RelayActor, RelaySink},
+    meters::Meters,
     protocol,
     room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Room, Seat, Task, Turns, emit},
 };
@@ -56,15 +57,16 @@ struct Inner {
     /// Vaults whose rooms are to be attached again when everything before has been worked off.
     behind: RefCell<HashSet<VaultId>>,
     tickets: Cell<u64>,
+    meters: Meters,
 }
 
 impl Relay {
     /// Starts the relay of this worker thread, for at most so many events waiting (`actors.relay_mailbox`). A join waits
     /// as long as `patience` says (`actors.join_timeout`).
     pub(super) fn start(
-        capacity: usize,
-        patience: Duration,
+        (capacity, patience): (usize, Duration),
         (epoch, offsets): (&str, bool),
+        meters: Meters,
     ) -> Self {
         static RELAYS: AtomicU64 = AtomicU64::new(0);
         let id = SinkId(RELAYS.fetch_add(1, Ordering::Relaxed));
@@ -76,6 +78,7 @@ impl Relay {
                     addr: ctx.address(),
                     places: Arc::new(Semaphore::new(capacity)),
                     capacity,
+                    mailbox: meters.mailbox.clone(),
                 }),
                 epoch: epoch.to_owned(),
                 offsets,
@@ -87,6 +90,7 @@ impl Relay {
                 behind: RefCell::default(),
                 // They name joins to clients that come back, to another process perhaps: none is to come twice.
                 tickets: Cell::new(u64::from(rand::random::<u32>()) << 32),
+                meters,
             });
             relay = Some(Self(inner.clone()));
             RelayActor(Self(inner))
@@ -196,7 +200,7 @@ impl Relay {
                 if let Some(seat) = room.seats.get_mut(&id) {
                     seat.give_up();
                 }
-                room.refuse(&vault, id, VaultError::Busy);
+                this.0.refuse(room, id, VaultError::Busy);
                 this.attend(room, id);
                 forget_if_empty(&mut rooms, &vault);
             }
@@ -236,9 +240,12 @@ impl Relay {
         match (&notice.body, to) {
             (Body::Event(record), Audience::Everyone) => {
                 let frame = self.frame(&vault, &notice, record);
+                let mut sockets = 0;
                 for (id, seat) in room.seats.iter_mut().filter(|(_, seat)| seat.live) {
                     seat.event(*id, &vault, record, &frame);
+                    sockets += 1;
                 }
+                self.0.meters.delivered(sockets, notice.since);
             }
             (Body::Attached(attached), Audience::Only(ids)) => {
                 for id in ids {
@@ -273,7 +280,9 @@ impl Relay {
         if !seat.answered(attached.ticket) {
             return;
         }
+        self.0.meters.replayed.inc_by(attached.events.len() as u64);
         if let Some(joined) = &attached.joined {
+            self.0.meters.joined(joined.resync);
             seat.joined(id, (&vault, &self.0.epoch), (attached.ticket, joined));
         }
         for notice in &attached.events {
@@ -291,7 +300,7 @@ impl Relay {
                 seat.listener.socket.close(OUT_OF_STEP);
                 room.seats.remove(&id);
             }
-            Then::Refused(error) => room.refuse(&vault, id, error.clone()),
+            Then::Refused(error) => self.0.refuse(room, id, error.clone()),
         }
         self.attend(room, id);
     }
@@ -331,6 +340,15 @@ impl Relay {
         let everybody: Vec<_> = room.seats.keys().copied().collect();
         for id in everybody {
             self.attend(room, id);
+        }
+    }
+}
+
+impl Inner {
+    /// The oldest join of a seat came to nothing.
+    fn refuse(&self, room: &mut Room, id: SubscriberId, error: VaultError) {
+        if let Some(code) = room.refuse(id, error) {
+            self.meters.refused(code);
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     domain::{Seq, SubscriberId, UserId, VaultId},
     engineio::CloseReason,
     journal::Record,
-    problem::Problem,
+    problem::{Code, Problem},
     socketio::{Ack, Frame, Socket},
     vault::{Attach, Joined, VaultError, VaultHandle},
 };
@@ -174,16 +174,15 @@ impl Listener {
 }
 
 impl Room {
-    /// The oldest join came to nothing: tells so, and frees the seat of who was not in before.
-    pub(super) fn refuse(&mut self, vault: &VaultId, id: SubscriberId, error: VaultError) {
-        let Some(seat) = self.seats.get_mut(&id) else {
-            return;
-        };
-        let Some(join) = seat.joins.pop_front() else {
-            return;
-        };
+    /// The oldest join came to nothing: tells so, and frees the seat of who was not in before. What was told, if
+    /// somebody was joining.
+    pub(super) fn refuse(&mut self, id: SubscriberId, error: VaultError) -> Option<Code> {
+        let seat = self.seats.get_mut(&id)?;
+        let join = seat.joins.pop_front()?;
         let problem = Problem::from(error);
-        let error = protocol::Error::new(problem, protocol::JOIN, Some(vault.clone()));
+        let code = problem.code;
+        let vault = self.vault.id().clone();
+        let error = protocol::Error::new(problem, protocol::JOIN, Some(vault));
         emit(&seat.listener.socket, protocol::ERROR, &error);
         if let Some(ack) = join.ack {
             acknowledge(ack, &error.acknowledgement());
@@ -192,6 +191,7 @@ impl Room {
             self.vault.leave(id);
             self.seats.remove(&id);
         }
+        Some(code)
     }
 
     /// A subscription has ended. Joins under way are about to be answered, and have their seat until then.

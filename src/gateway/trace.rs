@@ -35,6 +35,9 @@ pub(super) struct Trace {
     /// Things before this one have arrived when the ping that is out is answered.
     #[serde(skip)]
     pinged: Option<u64>,
+    /// Things that were dropped before it was known that they have arrived, and not yet told of.
+    #[serde(skip)]
+    dropped: u64,
     /// The offset that the client came with, which it may tell again without having seen it here.
     brought: Option<Offset>,
 }
@@ -165,6 +168,11 @@ impl Trace {
             .retain(|id, subscription| !subscription.is_over() || named.contains(id));
     }
 
+    /// How much was dropped, since this was last asked, before it was known that it has arrived.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// What is to be taken up again for a client that names its last offset; `None` where it cannot be told what it saw.
     pub(super) fn recover(&self, offset: Option<&Offset>) -> Option<Vec<Resumed>> {
         let mut left = self.clone();
@@ -226,6 +234,7 @@ impl Trace {
         self.next += 1;
         if self.next - self.first > KEPT {
             self.drop_first();
+            self.dropped += 1;
         }
         self.next - self.first >= KEPT / 2 && self.pinged.is_none()
     }

@@ -3,7 +3,11 @@
 //!
 //! It is never timed out or cancelled: a commit whose future is dropped may have happened all the same.
 
-use std::{panic::AssertUnwindSafe, thread, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    thread,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use sea_orm::DbErr;
@@ -11,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::{
-    Gathering, JournalError,
+    Gathering, JournalError, Meters,
     line::Line,
     work::{Work, Written},
     write::{WriteError, write},
@@ -27,13 +31,22 @@ const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
 
 /// A work and where its outcome goes.
 pub(super) struct Task {
-    pub work: Work,
-    pub answer: oneshot::Sender<Result<Written, JournalError>>,
+    work: Work,
+    answer: oneshot::Sender<Result<Written, JournalError>>,
+    sent: Instant,
+}
+
+impl Task {
+    /// A work that is sent now.
+    pub(super) fn now(work: Work, answer: oneshot::Sender<Result<Written, JournalError>>) -> Self {
+        let sent = Instant::now();
+        Self { work, answer, sent }
+    }
 }
 
 /// Writes tasks until every sender is gone, or the connections close. Holds the line, so that its thread outlives the
 /// last task.
-pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
+pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>, meters: Meters) {
     let writer = Writer::of(line.connection());
     let mut closing = writer.closing();
     let (mut waiting, mut gathering) = (Vec::new(), Gathering::default());
@@ -46,11 +59,22 @@ pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>) {
             return;
         }
         gather(&mut gathering, &mut waiting, &mut tasks);
+        let mut handling = Vec::with_capacity(waiting.len());
         let (mut works, answers): (Vec<_>, Vec<_>) = waiting
             .drain(..)
-            .map(|Task { work, answer }| (work, answer))
+            .map(|Task { work, answer, sent }| {
+                handling.push(meters.mailbox.taken(sent));
+                (work, answer)
+            })
             .unzip();
+        let mutations: usize = works.iter().map(|work| work.mutations().len()).sum();
+        meters.batch_works.observe(works.len() as f64);
+        meters.batch_mutations.observe(mutations as f64);
+        let begun = Instant::now();
         let outcomes = survive(&writer, &mut works).await;
+        meters.commit_seconds.observe(begun.elapsed().as_secs_f64());
+        drop(handling);
+        outcomes.iter().for_each(|outcome| meters.work(outcome));
         let outage = outage_in(&outcomes);
         let answered = outcomes.len();
         for (answer, outcome) in answers.into_iter().zip(outcomes) {

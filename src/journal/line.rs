@@ -5,12 +5,19 @@
 //! others, and one that ended would leave them a connection that nobody drives. So nobody else's thread touches a
 //! connection: work is handed to the line's own thread, and only its outcome comes back.
 
-use std::{future::Future, sync::Arc, thread};
+use std::{
+    future::Future,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use prometheus::Histogram;
+use sea_orm::{ConnAcquireErr, ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
 use tokio::{
     runtime::{Builder, Handle},
-    sync::oneshot,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::timeout,
 };
 use tracing::error;
 
@@ -20,6 +27,11 @@ pub struct Line {
     connection: DatabaseConnection,
     thread: Handle,
     alive: Arc<oneshot::Sender<()>>,
+    /// One for each connection, so that the wait for one can be seen.
+    places: Arc<Semaphore>,
+    capacity: usize,
+    patience: Duration,
+    wait: Option<Histogram>,
 }
 
 impl Line {
@@ -41,24 +53,63 @@ impl Line {
             .spawn(move || runtime.block_on(async { all_gone.await.is_ok() }))
             .map_err(broken)?;
         let alive = Arc::new(alive);
+        let capacity = options.get_max_connections().unwrap_or(1) as usize;
+        let patience = options.get_acquire_timeout().unwrap_or(Duration::MAX);
         let connection = carry_out(&handle, &alive, Database::connect(options)).await?;
         Ok(Self {
             connection,
             thread: handle,
             alive,
+            places: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            patience,
+            wait: None,
         })
     }
 
-    /// Does something with a connection, on the line's thread and to its end, even when nobody awaits it any longer.
+    /// Has it measured from here on, in this clone and those of it, how long work waits for a connection.
+    pub(super) fn measure_wait(&mut self, seconds: Histogram) {
+        self.wait = Some(seconds);
+    }
+
+    /// How many connections work is being done with.
+    pub(super) fn in_use(&self) -> usize {
+        self.capacity - self.places.available_permits()
+    }
+
+    /// How many connections there may be.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Does something with one connection, on the line's thread and to its end, even when nobody awaits it any longer.
     ///
     /// # Errors
-    /// Those of the work; a panic in it becomes one too.
+    /// Those of the work; a panic in it becomes one too. None is free for as long as one is waited for.
     pub async fn run<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        carry_out(&self.thread, &self.alive, work(self.connection.clone())).await
+        let place = self.place().await?;
+        let work = work(self.connection.clone());
+        let work = async move {
+            let _place = place;
+            work.await
+        };
+        carry_out(&self.thread, &self.alive, work).await
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, DbErr> {
+        let begun = Instant::now();
+        let place = timeout(self.patience, self.places.clone().acquire_owned()).await;
+        if let Some(seconds) = &self.wait {
+            seconds.observe(begun.elapsed().as_secs_f64());
+        }
+        match place {
+            Ok(place) => Ok(place.expect("nobody closes the line's places")),
+            Err(_) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
+        }
     }
 
     /// Starts something that goes on beside everything else on the line's thread. It ends with the thread, unless it

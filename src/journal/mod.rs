@@ -26,6 +26,7 @@ mod insert;
 mod kept;
 mod line;
 mod lookup;
+mod meters;
 mod reads;
 mod record;
 mod retention;
@@ -42,6 +43,7 @@ pub use error::JournalError;
 pub use gathering::Gathering;
 pub use kept::KeptSocket;
 pub use line::Line;
+pub use meters::{Meters, register_gauges};
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
 pub use retention::Retention;
@@ -63,6 +65,7 @@ pub struct Journal {
     committers: Vec<mpsc::Sender<Task>>,
     retention: Retention,
     epoch: String,
+    meters: Meters,
 }
 
 impl Journal {
@@ -70,23 +73,31 @@ impl Journal {
     ///
     /// # Errors
     /// When the database does not answer or was not migrated.
-    pub async fn open(database: Database, retention: Retention) -> Result<Self, JournalError> {
+    pub async fn open(
+        mut database: Database,
+        retention: Retention,
+        meters: Meters,
+    ) -> Result<Self, JournalError> {
+        let wait = meters.connection_wait.with_label_values(&[meters::READER]);
+        database.reader.measure_wait(wait);
         let epoch = database.epoch().await?;
         let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
-            writer.spawn(committer::run(writer.clone(), waiting));
+            writer.spawn(committer::run(writer.clone(), waiting, meters.clone()));
             tasks
         };
         let committers: Vec<_> = database.writers.iter().map(start).collect();
         for (writer, tasks) in database.writers.iter().zip(&committers).take(1) {
             let reader = database.reader.clone();
-            writer.spawn(sweep::run(reader, tasks.downgrade(), retention));
+            let (tasks, meters) = (tasks.downgrade(), meters.clone());
+            writer.spawn(sweep::run(reader, tasks, retention, meters));
         }
         Ok(Self {
             database,
             committers,
             retention,
             epoch,
+            meters,
         })
     }
 
@@ -184,6 +195,7 @@ impl Journal {
         let broom = Broom {
             reader: &self.database.reader,
             committer: self.committers.first().expect("there is always one writer"),
+            meters: &self.meters,
         };
         broom.sweep(self.retention, now).await
     }
@@ -199,11 +211,18 @@ impl Journal {
 
     async fn write(&self, lane: usize, work: Work) -> Result<Written, JournalError> {
         let (answer, outcome) = oneshot::channel();
-        self.committers[lane]
-            .send(Task { work, answer })
+        let committer = &self.committers[lane];
+        (self.meters.mailbox).sent(committer.max_capacity() - committer.capacity());
+        committer
+            .send(Task::now(work, answer))
             .await
             .map_err(|_| JournalError::Closed)?;
         outcome.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// The connections.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Reads on a connection that nobody writes with.

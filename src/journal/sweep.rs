@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use crate::domain::{Seq, Timestamp, VaultId, idempotency::REMEMBERED_FOR_MILLIS};
 
 use super::{
-    JournalError, Retention,
+    JournalError, Meters, Retention,
     committer::Task,
     kept,
     line::Line,
@@ -61,11 +61,17 @@ pub(super) enum Step {
 
 /// Sweeps every now and then, as long as somebody else keeps the committer going. At once for the first time: a service
 /// that is started again often would never come to it.
-pub(super) async fn run(reader: Line, committer: mpsc::WeakSender<Task>, retention: Retention) {
+pub(super) async fn run(
+    reader: Line,
+    committer: mpsc::WeakSender<Task>,
+    retention: Retention,
+    meters: Meters,
+) {
     while let Some(committer) = committer.upgrade() {
         let broom = Broom {
             reader: &reader,
             committer: &committer,
+            meters: &meters,
         };
         match broom.sweep(retention, Timestamp::now()).await {
             Ok(swept) if swept == Swept::default() => {}
@@ -91,6 +97,7 @@ pub(super) async fn run(reader: Line, committer: mpsc::WeakSender<Task>, retenti
 pub(super) struct Broom<'a> {
     pub reader: &'a Line,
     pub committer: &'a mpsc::Sender<Task>,
+    pub meters: &'a Meters,
 }
 
 impl Broom<'_> {
@@ -122,7 +129,10 @@ impl Broom<'_> {
             }
             match vaults.into_iter().next_back() {
                 Some(vault) => last = Some(vault.id),
-                None => return Ok(swept),
+                None => {
+                    self.meters.swept_events.inc_by(swept.events);
+                    return Ok(swept);
+                }
             }
         }
     }
@@ -178,7 +188,7 @@ impl Broom<'_> {
     async fn step(&self, step: Step) -> Result<u64, JournalError> {
         let (answer, outcome) = oneshot::channel();
         let work = Work::Sweep(step);
-        let sent = self.committer.send(Task { work, answer }).await;
+        let sent = self.committer.send(Task::now(work, answer)).await;
         sent.map_err(|_| JournalError::Closed)?;
         let written = outcome.await.map_err(|_| JournalError::Closed)??;
         Ok(written.swept)

@@ -4,7 +4,10 @@
 //! there is no vault, or when nobody has used it for a while; and it may die at any time, for all that it knows is in
 //! the journal. Its sinks are told then, and attach their subscribers to its successor.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,8 +24,10 @@ use super::{
     commits::Queue,
     directory::{Directory, Entrance},
     listeners::Listeners,
+    meters::Meters,
     reading::Readings,
     ring::Ring,
+    vitals::Vitals,
 };
 
 /// What an actor starts with.
@@ -38,6 +43,29 @@ pub(super) struct Start {
     pub opening: Arc<Semaphore>,
     /// How long to wait before.
     pub pause: Duration,
+    /// What is told of it.
+    pub vitals: Arc<Vitals>,
+}
+
+/// What the actor is told.
+pub(super) trait Letter: Send + 'static {
+    /// Handles it.
+    fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>);
+}
+
+/// A letter to the actor, and when it was sent: the one way in.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Sent<M: Letter> {
+    at: Instant,
+    letter: M,
+}
+
+impl<M: Letter> Sent<M> {
+    pub(super) fn now(letter: M) -> Self {
+        let at = Instant::now();
+        Self { at, letter }
+    }
 }
 
 /// A vault, alive: a projection of its journal.
@@ -47,6 +75,8 @@ pub(super) struct VaultActor {
     pub(super) options: VaultOptions,
     directory: Directory,
     entrance: Entrance,
+    pub(super) meters: Meters,
+    pub(super) vitals: Arc<Vitals>,
     /// What is waited for before the vault is read.
     awaited: Awaited,
     pub(super) standing: Standing,
@@ -93,6 +123,7 @@ impl VaultActor {
             id: start.id.clone(),
             directory: start.directory.clone(),
         };
+        let meters = start.directory.meters().clone();
         Self {
             id: start.id,
             journal: start.journal,
@@ -106,7 +137,9 @@ impl VaultActor {
             },
             standing: Standing::Opening,
             queue: Queue::default(),
-            listeners: Listeners::of(handle),
+            listeners: Listeners::of(handle, start.vitals.clone(), &meters),
+            vitals: start.vitals,
+            meters,
             joining: Joining::default(),
             reading: Readings::default(),
             used: true,
@@ -117,6 +150,7 @@ impl VaultActor {
         self.standing = match loaded {
             Ok(Some(vault)) if !vault.members.is_empty() => {
                 let ring = Ring::at(vault.head);
+                self.vitals.stands_at(vault.head);
                 Standing::Open {
                     vault,
                     ring,
@@ -171,12 +205,24 @@ impl VaultActor {
     }
 }
 
+impl<M: Letter> Handler<Sent<M>> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, Sent { at, letter }: Sent<M>, ctx: &mut Self::Context) {
+        let handling = self.meters.mailbox.taken(at);
+        self.used = true;
+        self.vitals.is_used(handling.since);
+        letter.handle(self, ctx);
+    }
+}
+
 impl Actor for VaultActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let (journal, id) = (self.journal.clone(), self.id.clone());
         let awaited = self.awaited.clone();
+        self.vitals.is_used(Instant::now());
         let load = async move {
             if !awaited.pause.is_zero() {
                 tokio::time::sleep(awaited.pause).await;

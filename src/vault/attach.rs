@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     VaultError, VaultHandle,
-    actor::{Standing, VaultActor},
+    actor::{Letter, Standing, VaultActor},
     notice::{Attached, Body, Joined, Notice, PAGE, Sink, SinkId, Then},
 };
 
@@ -47,8 +47,6 @@ pub enum Attach {
 }
 
 /// Attach a subscriber. Everything he hears of the vault leaves through this sink, beginning with the answer.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(super) struct Subscribe {
     pub(super) subscription: Subscription,
     pub(super) sink: Arc<dyn Sink>,
@@ -87,21 +85,18 @@ impl Drop for Subscribe {
     }
 }
 
-impl Handler<Subscribe> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, subscribe: Subscribe, ctx: &mut Self::Context) {
-        self.used = true;
-        let looks_first = match &subscribe.subscription.attach {
+impl Letter for Subscribe {
+    fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
+        let looks_first = match &self.subscription.attach {
             Attach::Join | Attach::JoinSince { .. } => true,
             // He got it from another process, where this vault has been ahead.
-            Attach::Resume { after, .. } => self.head().is_some_and(|head| *after > head),
+            Attach::Resume { after, .. } => vault.head().is_some_and(|head| *after > head),
         };
-        if looks_first && self.closed().is_none() {
-            return self.join_abreast(subscribe, ctx);
+        if looks_first && vault.closed().is_none() {
+            return vault.join_abreast(self, ctx);
         }
-        self.attach(subscribe, None, ctx);
-        self.end_if_closed(ctx);
+        vault.attach(self, None, ctx);
+        vault.end_if_closed(ctx);
     }
 }
 
@@ -361,31 +356,23 @@ fn end_of(event: &Notice, user: &UserId, joined_at: Seq) -> Option<Then> {
 }
 
 /// The subscriber hears nothing more of the vault.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(super) struct Leave(pub SubscriberId);
 
-impl Handler<Leave> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, Leave(subscriber): Leave, _: &mut Self::Context) {
-        self.used = true;
-        self.listeners.remove(subscriber);
-        self.reading.forget(subscriber);
+impl Letter for Leave {
+    fn handle(self, vault: &mut VaultActor, _: &mut Context<VaultActor>) {
+        let Self(subscriber) = self;
+        vault.listeners.remove(subscriber);
+        vault.reading.forget(subscriber);
     }
 }
 
 /// The sink has room again and is about to attach its subscribers.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(super) struct CaughtUp(pub SinkId);
 
-impl Handler<CaughtUp> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, CaughtUp(sink): CaughtUp, _: &mut Self::Context) {
-        self.used = true;
-        self.reading.forget_sink(sink);
-        self.listeners.caught_up(sink);
+impl Letter for CaughtUp {
+    fn handle(self, vault: &mut VaultActor, _: &mut Context<VaultActor>) {
+        let Self(sink) = self;
+        vault.reading.forget_sink(sink);
+        vault.listeners.caught_up(sink);
     }
 }

@@ -2,7 +2,10 @@
 //! together, in order. After the commit the events are applied, spoken to the subscribers, and then their authors are
 //! answered.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -15,7 +18,8 @@ use crate::{
 
 use super::{
     VaultError,
-    actor::{Standing, VaultActor},
+    actor::{Letter, Standing, VaultActor},
+    meters::{Meters, kind_of},
     notice::{Body, Notice},
 };
 
@@ -29,8 +33,6 @@ const PAGE: usize = 1024;
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// Change the vault on someone's behalf.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(super) struct Submit {
     mutation: Mutation,
     asked: Asked,
@@ -54,6 +56,9 @@ pub(super) struct Queue {
 struct Asked {
     answer: Option<oneshot::Sender<Result<Answer, VaultError>>>,
     truth: Result<Answer, VaultError>,
+    since: Instant,
+    kind: &'static str,
+    meters: Meters,
     _place: OwnedSemaphorePermit,
 }
 
@@ -72,10 +77,14 @@ impl Submit {
         mutation: Mutation,
         place: OwnedSemaphorePermit,
         answer: oneshot::Sender<Result<Answer, VaultError>>,
+        meters: Meters,
     ) -> Self {
         let asked = Asked {
             answer: Some(answer),
             truth: Err(VaultError::Unavailable),
+            since: Instant::now(),
+            kind: kind_of(&mutation.command),
+            meters,
             _place: place,
         };
         Self { mutation, asked }
@@ -95,6 +104,9 @@ impl Submit {
 impl Drop for Asked {
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
+            self.meters.mutation(self.kind, &self.truth);
+            let waited = self.since.elapsed().as_secs_f64();
+            self.meters.mutation_seconds.observe(waited);
             let nothing = Err(VaultError::Unknown);
             // Who asked may be gone; what he asked for is done all the same.
             let _ = answer.send(std::mem::replace(&mut self.truth, nothing));
@@ -131,19 +143,17 @@ impl Committed {
     }
 }
 
-impl Handler<Submit> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, submit: Submit, ctx: &mut Self::Context) {
-        self.used = true;
-        match self.closed() {
+impl Letter for Submit {
+    fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
+        match vault.closed() {
             None => {
-                self.queue.pending.push_back(submit);
-                self.commit_next(ctx); // does nothing while a transaction is in flight, or others are waited for
+                vault.queue.pending.push_back(self);
+                vault.commit_next(ctx); // does nothing while a transaction is in flight, or others are waited for
             }
             Some(error) => {
-                submit.refuse(error);
-                self.end_if_closed(ctx);
+                self.refuse(error);
+                vault.answered();
+                vault.end_if_closed(ctx);
             }
         }
     }
@@ -177,6 +187,7 @@ impl VaultActor {
         let (mutations, authors): (Vec<_>, Vec<_>) = batch.unzip();
         queue.in_flight = true;
         queue.begun += 1;
+        self.vitals.has_in_flight(size);
         let (journal, vault, tenure) = (self.journal.clone(), vault.clone(), tenure.clone());
         let (tell, told) = oneshot::channel();
         // Not a future of the actor's: should the actor die, its successor waits for the end of this.
@@ -238,12 +249,21 @@ impl VaultActor {
 
     /// Takes up what waits, or ends if the vault is no more.
     pub(super) fn go_on(&mut self, answered: usize, ctx: &mut Context<Self>) {
+        self.queue.in_flight = false;
+        self.answered();
         let (queue, most) = (&mut self.queue, self.options.commit_batch);
-        queue.in_flight = false;
         queue.gathering.begin(answered, queue.pending.len(), most);
         self.look_on(ctx);
         self.commit_next(ctx);
         self.end_if_closed(ctx);
+    }
+
+    /// Whoever waited longest has been answered: tells who does now.
+    fn answered(&self) {
+        self.vitals.has_in_flight(0);
+        let oldest = self.queue.pending.front();
+        self.vitals
+            .waits_now(oldest.map(|oldest| oldest.asked.since));
     }
 
     /// Learns from the journal what became of a commit that nobody could tell of, and publishes what it finds.
@@ -280,6 +300,7 @@ impl VaultActor {
                 return self.start_over(ctx);
             }
             vault.apply(record.seq, &effect);
+            self.vitals.stands_at(vault.head);
             let notice = Notice::new(Body::Event(record));
             ring.push(notice.clone());
             self.listeners.tell_everyone(&notice);

@@ -21,7 +21,9 @@ use crate::{domain::VaultId, journal::Journal};
 
 use super::{
     VaultError, VaultOptions,
-    actor::{Start, VaultActor},
+    actor::{Letter, Sent, Start, VaultActor},
+    meters::Meters,
+    vitals::{Vital, Vitals},
 };
 
 /// Visits are bounded by sockets; this is only more than there can be.
@@ -40,6 +42,7 @@ pub(super) struct Directory(Arc<Inner>);
 struct Inner {
     journal: Journal,
     options: VaultOptions,
+    meters: Meters,
     /// The threads that vaults live on, chosen by id.
     threads: Vec<ArbiterHandle>,
     live: Mutex<HashMap<VaultId, Live>>,
@@ -57,22 +60,20 @@ pub(super) struct Live {
     /// Held by the actor and by its transaction in flight; whoever comes after waits for it.
     tenure: Arc<Semaphore>,
     since: Instant,
+    vitals: Arc<Vitals>,
+    meters: Meters,
 }
 
 impl Live {
-    /// Puts a message into the mailbox at once and in order, which `send` does not do when the mailbox is full.
+    /// Puts a letter into the mailbox at once and in order, which `send` does not do when the mailbox is full.
     /// What is sent is bounded before: mutations by places, the rest by sockets.
     #[allow(
         clippy::disallowed_methods,
         reason = "bounded by places and by sockets"
     )]
-    pub(super) fn tell<M>(&self, message: M)
-    where
-        M: actix::Message + Send + 'static,
-        M::Result: Send,
-        VaultActor: actix::Handler<M>,
-    {
-        self.addr.do_send(message);
+    pub(super) fn tell(&self, letter: impl Letter) {
+        self.meters.mailbox.sent(self.entrance.waiting());
+        self.addr.do_send(Sent::now(letter));
     }
 }
 
@@ -96,6 +97,11 @@ impl Entrance {
         }
     }
 
+    /// Mutations that are on their way to the actor, or wait there.
+    pub(super) fn waiting(&self) -> usize {
+        (self.mailbox as usize).saturating_sub(self.places.available_permits())
+    }
+
     /// Takes every permit: then nobody waits, and nobody can come. For good, if there is nobody.
     fn close(&self) -> bool {
         let places = self.places.try_acquire_many(self.mailbox);
@@ -110,13 +116,14 @@ impl Entrance {
 }
 
 impl Directory {
-    pub(super) fn new(journal: Journal, options: VaultOptions) -> Self {
+    pub(super) fn new(journal: Journal, options: VaultOptions, meters: Meters) -> Self {
         let threads = (0..options.threads.max(1))
             .map(|_| Arbiter::new().handle())
             .collect();
         Self(Arc::new(Inner {
             journal,
             options,
+            meters,
             threads,
             live: Mutex::default(),
             opening: Arc::new(Semaphore::new(OPENING)),
@@ -133,7 +140,16 @@ impl Directory {
         if self.is_closing() {
             return Err(VaultError::Unavailable);
         }
-        Ok((vault, place.ok_or(VaultError::Busy)?))
+        match place {
+            Some(place) => {
+                vault.vitals.waits(Instant::now());
+                Ok((vault, place))
+            }
+            None => {
+                self.0.meters.busy.inc();
+                Err(VaultError::Busy)
+            }
+        }
     }
 
     /// A visit to the vault, and the vault; its actor is started when it is not alive.
@@ -154,6 +170,7 @@ impl Directory {
         let is_it = |vault: &Live| Arc::ptr_eq(&vault.entrance.places, &entrance.places);
         if unused && live.get(id).is_some_and(is_it) {
             live.remove(id);
+            self.0.meters.retired.inc();
         }
         unused
     }
@@ -161,6 +178,20 @@ impl Directory {
     /// How many are alive.
     pub(super) fn alive(&self) -> usize {
         self.live().len()
+    }
+
+    /// Those that are alive, at a glance.
+    pub(super) fn vitals(&self) -> Vec<Vital> {
+        let live = self.live();
+        let glance = |(id, vault): (&VaultId, &Live)| {
+            let queue = (vault.entrance.waiting(), vault.entrance.mailbox as usize);
+            vault.vitals.glance(id, queue, self.thread(id))
+        };
+        live.iter().map(glance).collect()
+    }
+
+    pub(super) fn meters(&self) -> &Meters {
+        &self.0.meters
     }
 
     /// Whether no mutations are taken any longer.
@@ -215,7 +246,9 @@ impl Directory {
                 (dead.tenure.clone(), pause)
             }
         };
+        self.0.meters.opened.inc();
         let entrance = Entrance::new(self.0.options.mailbox);
+        let vitals = Arc::new(Vitals::new());
         let start = Start {
             id: id.clone(),
             journal: self.0.journal.clone(),
@@ -225,24 +258,28 @@ impl Directory {
             tenure: tenure.clone(),
             opening: self.0.opening.clone(),
             pause,
+            vitals: vitals.clone(),
         };
         let create = move |_: &mut Context<_>| VaultActor::new(start);
-        let addr = VaultActor::start_in_arbiter(self.thread(id), create);
+        let thread = &self.0.threads[self.thread(id)];
+        let addr = VaultActor::start_in_arbiter(thread, create);
         Live {
             addr,
             entrance,
             tenure,
             since: now + pause,
+            vitals,
+            meters: self.0.meters.clone(),
         }
     }
 
-    fn thread(&self, id: &VaultId) -> &ArbiterHandle {
-        let threads = &self.0.threads;
+    /// Which thread a vault lives on.
+    fn thread(&self, id: &VaultId) -> usize {
         // A cuid's last characters are random.
         let spread = id.as_str().bytes().fold(0_usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(usize::from(byte))
         });
-        &threads[spread % threads.len()]
+        spread % self.0.threads.len()
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<VaultId, Live>> {

@@ -10,13 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus::IntCounter;
 use tracing::warn;
 
 use crate::domain::{SubscriberId, UserId, subscribers::Subscribers};
 
 use super::{
     VaultHandle,
+    meters::Meters,
     notice::{Audience, Body, Delivery, Notice, Sink, SinkId},
+    vitals::Vitals,
 };
 
 /// A sink that falls behind does so again and again until whatever holds it up is over.
@@ -31,17 +34,21 @@ pub(super) struct Listeners {
     behind: HashSet<SinkId>,
     /// When it was last said that one fell behind.
     said: Option<Instant>,
+    vitals: Arc<Vitals>,
+    fell_behind: IntCounter,
 }
 
 impl Listeners {
     /// Nobody, yet.
-    pub(super) fn of(vault: VaultHandle) -> Self {
+    pub(super) fn of(vault: VaultHandle, vitals: Arc<Vitals>, meters: &Meters) -> Self {
         Self {
             vault,
             subscribers: Subscribers::default(),
             sinks: HashMap::new(),
             behind: HashSet::new(),
             said: None,
+            vitals,
+            fell_behind: meters.fell_behind.clone(),
         }
     }
 
@@ -60,18 +67,21 @@ impl Listeners {
         if !self.is_behind(sink.id()) {
             self.sinks.entry(sink.id()).or_insert_with(|| sink.clone());
             self.subscribers.insert(id, user, sink.id());
+            self.count();
         }
     }
 
     /// Counts a subscriber out.
     pub(super) fn remove(&mut self, id: SubscriberId) {
         self.subscribers.remove(id);
+        self.count();
     }
 
     /// The sink has room again, and nobody whom it serves is counted in.
     pub(super) fn caught_up(&mut self, sink: SinkId) {
         self.behind.remove(&sink);
         self.subscribers.remove_sink(sink);
+        self.count();
     }
 
     /// Tells everybody.
@@ -100,6 +110,7 @@ impl Listeners {
         for (id, sink) in self.subscribers.remove_user(user) {
             by_sink.entry(sink).or_default().push(id);
         }
+        self.count();
         let notice = Notice::new(Body::Removed);
         for (id, subscribers) in by_sink {
             if let Some(sink) = self.sinks.get(&id).cloned() {
@@ -112,6 +123,11 @@ impl Listeners {
     pub(super) fn close(&mut self) {
         self.tell_everyone(&Notice::new(Body::Closed));
         self.subscribers = Subscribers::default();
+        self.count();
+    }
+
+    fn count(&self) {
+        self.vitals.is_heard_by(self.subscribers.len());
     }
 
     /// Hands a notice to a sink; one that has no room is left out until it has caught up.
@@ -132,8 +148,10 @@ impl Listeners {
                 warn!(vault.id = %self.vault.id(), sink = id.0, "a sink fell behind; its subscribers are told later");
                 self.said = Some(now);
             }
+            self.fell_behind.inc();
             self.behind.insert(id);
             self.subscribers.remove_sink(id);
+            self.count();
             sink.fell_behind(self.vault.clone());
         }
     }

@@ -6,7 +6,8 @@
 //! when it is answered.
 //!
 //! Reading order: `directory.rs` (who is alive), `actor.rs` (a vault's life), `commits.rs` (what changes it),
-//! `attach.rs` (who begins to hear it), `abreast.rs` (what other processes wrote), `listeners.rs` and `notice.rs` (what is heard), `reading.rs`, `ring.rs`.
+//! `attach.rs` (who begins to hear it), `abreast.rs` (what other processes wrote), `listeners.rs` and `notice.rs` (what is heard), `reading.rs`, `ring.rs`;
+//! `vitals.rs` and `meters.rs` (what whoever operates it sees).
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -25,15 +26,19 @@ mod commits;
 mod directory;
 mod error;
 mod listeners;
+mod meters;
 mod notice;
 mod reading;
 mod ring;
+mod vitals;
 
 pub use attach::{Attach, Subscription};
 pub use error::VaultError;
+pub use meters::{Meters, register_gauges};
 pub use notice::{
     Attached, Audience, Body, Delivery, Full, Joined, Notice, PAGE, Sink, SinkId, Then,
 };
+pub use vitals::Vital;
 
 use attach::{CaughtUp, Leave, Subscribe};
 use commits::Submit;
@@ -58,8 +63,8 @@ pub struct Vaults(Directory);
 
 impl Vaults {
     /// The vaults of this journal.
-    pub fn new(journal: Journal, options: VaultOptions) -> Self {
-        Self(Directory::new(journal, options))
+    pub fn new(journal: Journal, options: VaultOptions, meters: Meters) -> Self {
+        Self(Directory::new(journal, options, meters))
     }
 
     /// The vault of this id, whether it exists or not: one that does not answers like one that the caller is
@@ -80,17 +85,24 @@ impl Vaults {
             return Err(VaultError::Unavailable);
         }
         let made = self.journal().create_vault(new).await;
-        made.map_err(|denied| {
+        let made = made.map_err(|denied| {
             if let Denied::Failed(error @ JournalError::Fault(_)) = &denied {
                 error!(%error, "a vault could not be made");
             }
             denied.into()
-        })
+        });
+        self.0.meters().mutation(meters::NEW_VAULT, &made);
+        made
     }
 
     /// How many vaults are in memory.
     pub fn alive(&self) -> usize {
         self.0.alive()
+    }
+
+    /// Those that are in memory, at a glance, in no order.
+    pub fn vitals(&self) -> Vec<Vital> {
+        self.0.vitals()
     }
 
     /// Takes no more mutations, and returns when all that were taken are on disk and answered.
@@ -127,9 +139,17 @@ impl VaultHandle {
         mutation: Mutation,
     ) -> impl Future<Output = Result<Answer, VaultError>> + use<> {
         let (answer, outcome) = oneshot::channel();
-        let taken = self.directory.place(&self.id).map(|(vault, place)| {
-            vault.tell(Submit::new(mutation, place, answer));
-        });
+        let meters = self.directory.meters();
+        let taken = match self.directory.place(&self.id) {
+            Ok((vault, place)) => {
+                vault.tell(Submit::new(mutation, place, answer, meters.clone()));
+                Ok(())
+            }
+            Err(error) => {
+                meters.refused(&mutation, &error);
+                Err(error)
+            }
+        };
         async move {
             taken?;
             outcome.await.unwrap_or(Err(VaultError::Unavailable))

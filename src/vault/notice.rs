@@ -4,6 +4,7 @@ use std::{
     any::Any,
     fmt,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub const PAGE: usize = 32;
 pub struct Notice {
     /// What it says.
     pub body: Body,
+    /// When it was made: of an event, when its vault heard that it is on disk.
+    pub since: Instant,
     wire: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -93,6 +96,7 @@ impl Notice {
     pub fn new(body: Body) -> Arc<Self> {
         Arc::new(Self {
             body,
+            since: Instant::now(),
             wire: OnceLock::new(),
         })
     }

@@ -137,8 +137,10 @@ pub async fn process(url: &str, options: VaultOptions) -> Vaults {
 
 /// A process that keeps no more than this.
 pub async fn keeping(url: &str, retention: Retention, options: VaultOptions) -> Vaults {
-    let journal = Journal::open(connect(url).await, retention).await.unwrap();
-    Vaults::new(journal, options)
+    let journal = Journal::open(connect(url).await, retention, Default::default())
+        .await
+        .unwrap();
+    Vaults::new(journal, options, Default::default())
 }
 
 pub async fn new_vault(vaults: &Vaults) -> VaultId {

@@ -5,11 +5,12 @@ use futures_util::task::{noop_waker, noop_waker_ref};
 use super::*;
 
 fn outbox(events: usize, bytes: usize) -> Outbox {
-    Outbox::new(Rc::new(Config {
+    let config = Config {
         outbox_events: events,
         outbox_bytes: bytes,
         ..Config::default()
-    }))
+    };
+    Outbox::new(Rc::new(config), Rc::default())
 }
 
 fn next(outbox: &Outbox) -> Option<String> {

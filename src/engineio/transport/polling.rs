@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::payload;
 use crate::engineio::{
     error::{CloseReason, HandshakeError},
-    message::{Incoming, Malformed, Poll, Post, Signal},
+    message::{Arrived, Incoming, Malformed, Poll, Post, Signal},
     session::Session,
 };
 
@@ -97,7 +97,7 @@ async fn receive(
         payload::Malformed::TooManyPackets => Failure::Broken(CloseReason::TooLarge),
     })?;
     for packet in packets {
-        let taken = session.send(Incoming::Text(packet)).await;
+        let taken = session.send(Arrived::now(Incoming::Text(packet))).await;
         let taken = taken.map_err(unknown)?;
         taken.map_err(|Malformed| HandshakeError::BadRequest)?;
     }

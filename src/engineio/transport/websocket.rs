@@ -32,7 +32,7 @@ use crate::engineio::{
     frame::Frame,
     leash::{Leash, Leashed, leash},
     machine::Verdict,
-    message::{Incoming, Offer, Signal, TrialId, Tried},
+    message::{Arrived, Incoming, Offer, Signal, TrialId, Tried},
     outbox::Next,
     session::Session,
     socket::Socket,
@@ -227,7 +227,7 @@ impl Reader {
                 Err(reason) => return reason,
             };
             // What a malformed packet leads to is the session's affair.
-            if self.session.send(incoming).await.is_err() {
+            if self.session.send(Arrived::now(incoming)).await.is_err() {
                 return CloseReason::TransportClose;
             }
         }

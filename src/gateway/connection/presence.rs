@@ -54,7 +54,8 @@ impl Connection {
         if let Some(pid) = &self.0.pid {
             let trace = self.0.listener.trace(mem::take).filter(|_| may_come_back);
             match trace {
-                Some(trace) => {
+                Some(mut trace) => {
+                    self.0.context.meters.forgotten.inc_by(trace.take_dropped());
                     let pending = seats.iter().flat_map(|(id, seat)| {
                         let joins = relay.joins(id, *seat).into_iter();
                         joins.map(|join| (id.clone(), join))

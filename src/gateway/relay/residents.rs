@@ -10,6 +10,7 @@ use crate::{
         room::{Join, Listener, Seat},
         trace::Resumed,
     },
+    metrics::Mailbox,
     vault::{Attach, VaultHandle},
 };
 
@@ -45,6 +46,11 @@ impl Relay {
         room.seats.insert(id, seat);
         self.attend(room, id);
         id
+    }
+
+    /// What is counted of its mailbox.
+    pub(in crate::gateway) fn mailbox(&self) -> &Mailbox {
+        &self.0.meters.mailbox
     }
 
     /// Where this relay is reached from other threads.
