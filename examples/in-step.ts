@@ -155,18 +155,10 @@ export class InStep {
     void this.#list();
   }
 
-  get sources(): ReadonlyMap<string, Source> {
-    return this.#shown.sources;
-  }
-
+  get sources(): ReadonlyMap<string, Source> { return this.#shown.sources; }
   /** The last event that is in `sources`; -1 before there is a list. */
-  get seq(): number {
-    return this.#shown.seq;
-  }
-
-  get epoch(): string {
-    return this.#shown.epoch;
-  }
+  get seq(): number { return this.#shown.seq; }
+  get epoch(): string { return this.#shown.epoch; }
 
   /** Resolves when a change that was answered with this number is in `sources`. */
   async reached(seq: number): Promise<void> {
@@ -176,25 +168,19 @@ export class InStep {
     }
   }
 
-  close(): void {
-    this.#end('closed');
-  }
+  close(): void { this.#end('closed'); }
 
   /** Begins anew: lists the sources, and joins from there. A listing that was under way is for nothing. */
   async #list(): Promise<void> {
     const listing = ++this.#listings;
     [this.#copy, this.#following] = [undefined, false];
-    try {
-      const copy = await this.#read();
-      if (listing !== this.#listings) return;
-      this.#copy = copy;
-      this.#show();
-      this.#join();
-    } catch (error) {
-      if (listing !== this.#listings) return;
-      if (error instanceof Refusal) this.#end(error.message);
-      else this.#later(() => this.#list());
-    }
+    const read = await this.#read().catch((error: unknown) => (error instanceof Refusal ? error : undefined));
+    if (listing !== this.#listings) return;
+    if (!read) return this.#later(() => this.#list());
+    if (read instanceof Refusal) return this.#end(read.message);
+    this.#copy = read;
+    this.#show();
+    this.#join();
   }
 
   async #read(): Promise<Copy> {
@@ -244,13 +230,9 @@ export class InStep {
     this.#options.changed?.(this);
   }
 
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
-  }
+  #wake(): void { for (const resolve of this.#waiting.splice(0)) resolve(); }
 
-  #later(act: () => unknown): void {
-    setTimeout(() => this.#ended ?? act(), this.#options.pause ?? 1000);
-  }
+  #later(act: () => unknown): void { setTimeout(() => this.#ended ?? act(), this.#options.pause ?? 1000); }
 
   #end(why: string): void {
     if (this.#ended !== undefined) return;
