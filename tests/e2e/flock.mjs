@@ -2,7 +2,7 @@
 // what comes, and comes back by itself as the official client does. (An official one each would be most of the work.)
 
 import { WebSocket } from 'ws';
-import { range } from './harness.mjs';
+import { range } from './plain.mjs';
 import { Watched } from './waiting.mjs';
 
 /** How long one that lost its connection waits until it tries again, in milliseconds: at first, and at most. */

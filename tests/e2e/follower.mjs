@@ -7,18 +7,25 @@ import { Listener } from './listener.mjs';
 export class Follower extends Listener {
   /** What each of its connections was: `{ id, pid, recovered }`. */
   lives = [];
-  /** Of each vault by id, the number that it began after. */
-  #began = new Map();
+  /** What `vault:joined` said whenever it went on from where it stood, and when it was told that it cannot. */
+  resumes = [];
+  resyncs = [];
+  /** Of each vault by id, the number that it began after, and of which history: `{ seq, epoch }`. */
+  #began;
   /** The vaults that it has asked to join, and not been told that it did. */
   #owed = new Set();
 
-  constructor(url, vaults, options) {
+  /** `began` is what it knows of the vaults already, by id; where it knows nothing it begins where it joins first. */
+  constructor(url, vaults, options, began = []) {
     super(url, options);
     this.vaults = vaults;
+    this.#began = new Map(began);
     this.socket.on('connect', () => this.#connected());
-    this.socket.on('vault:joined', ({ vaultId, seq, resync }) => {
-      assert.equal(resync, undefined);
-      if (!this.#began.has(vaultId)) this.#began.set(vaultId, seq);
+    this.socket.on('vault:joined', (joined) => {
+      const { vaultId, seq, epoch, replayed, resync } = joined;
+      if (resync) this.resyncs.push(joined);
+      else if (replayed !== undefined) this.resumes.push(joined);
+      if (!this.#began.has(vaultId)) this.#began.set(vaultId, { seq, epoch });
       this.#owed.delete(vaultId);
       this.changed();
     });
@@ -26,17 +33,37 @@ export class Follower extends Listener {
 
   #connected() {
     this.lives.push(this.self);
-    if (this.self.recovered) return;
-    for (const vault of this.vaults) {
-      const since = this.eventsOf(vault).at(-1)?.seq ?? this.#began.get(vault.id);
-      this.#owed.add(vault.id);
-      this.tell('vault:join', { vaultId: vault.id, since });
+    if (this.self.recovered) {
+      // Of a join that it was not told of it cannot know whether it was heard, and to ask twice is to be told twice.
+      if (this.#owed.size > 0) this.socket.disconnect().connect();
+      return;
     }
+    for (const vault of this.vaults) {
+      const { seq, epoch } = this.#began.get(vault.id) ?? {};
+      const since = this.eventsOf(vault).at(-1)?.seq ?? seq;
+      this.#owed.add(vault.id);
+      this.tell('vault:join', { vaultId: vault.id, since, epoch });
+    }
+  }
+
+  /** The number after which it began to hear the vault. */
+  beganAt(vault) {
+    return this.#began.get(vault.id)?.seq;
+  }
+
+  /** Whether it is in all of its rooms. */
+  get isIn() {
+    return this.socket.connected && !this.isJoining;
+  }
+
+  /** Whether it has asked for a room, and not been told that it is in it. */
+  get isJoining() {
+    return this.#owed.size > 0;
   }
 
   /** Waits for so many connections in all, and until it is in all of its rooms. */
   async isBack(lives) {
-    const look = () => (this.lives.length >= lives && this.socket.connected && this.#owed.size === 0 ? true : undefined);
+    const look = () => (this.lives.length >= lives && this.isIn ? true : undefined);
     await this.until(look, () => `${this.lives.length} of ${lives} connections; ${this}`, 30_000);
   }
 
@@ -48,8 +75,9 @@ export class Follower extends Listener {
 
   /** It heard what the journals say, from where it began: everything once and in order. */
   async agreesWith(journals) {
+    assert.deepEqual(this.resyncs, []);
     for (const vault of this.vaults) {
-      const told = journals.get(vault).slice(this.#began.get(vault.id));
+      const told = journals.get(vault).slice(this.beganAt(vault));
       if (told.length > 0) await this.reaches(vault, told.at(-1).seq);
       const heard = this.eventsOf(vault);
       const odd = heard.findIndex(({ seq }, index) => seq !== told[index]?.seq);

@@ -9,6 +9,8 @@ import { Person } from './person.mjs';
 import { Proxy } from './proxy.mjs';
 import { Service } from './service.mjs';
 
+export { PAPER, range } from './plain.mjs';
+
 /** Each story is told over each of these. */
 const TRANSPORTS = [
   { name: 'default settings', options: {} },
@@ -106,9 +108,3 @@ export function isTime(text) {
   assert.match(text, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   assert(Math.abs(Date.now() - Date.parse(text)) < 60_000, `${text} is not now`);
 }
-
-/** `[first, …, last]`: what a gapless order looks like. */
-export const range = (first, last) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
-
-/** A source that says nothing it need not say. */
-export const PAPER = { title: 'A paper', fileUrl: 'https://files.example.com/paper.pdf' };

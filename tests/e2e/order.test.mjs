@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { PAPER, range, story } from './harness.mjs';
 import { byHttp, bySocket } from './doors.mjs';
+import { journalOf } from './writers.mjs';
 
 const MUTATIONS = 1000;
 const WRITERS = 8;
@@ -44,7 +45,7 @@ story('a thousand mutations by eight writers reach twenty sockets in one gapless
   await late.reaches(shared, last);
   assert.deepEqual(late.eventsOf(shared).map(({ seq }) => seq), range(1, last));
   assert.deepEqual(late.eventsOf(shared).slice(shared.seq), told);
-  assert.deepEqual((await journal(ana, shared)).slice(shared.seq), told);
+  assert.deepEqual((await journalOf(ana, shared)).slice(shared.seq), told);
 });
 
 /** Makes, changes and removes sources one after the other; gives back what each answer said. */
@@ -62,16 +63,6 @@ async function write(door, vault, name) {
     did('source:updated', first.source, `${title} again`, await door.update(first.source, { title: `${title} again` }));
   }
   return answers;
-}
-
-/** The whole journal of the vault, page by page. */
-async function journal(person, vault) {
-  const events = [];
-  for (;;) {
-    const { body } = (await person.get(`/api/vaults/${vault.id}/events?since=${events.length}&limit=500`)).is(200);
-    if (body.events.length === 0) return events;
-    events.push(...body.events);
-  }
 }
 
 story('what one socket sends without waiting takes effect in the order sent', async ({ user, vault, socket }) => {

@@ -12,6 +12,7 @@ import { Person } from './person.mjs';
 import { Postgres } from './postgres.mjs';
 import { freePort, Service } from './service.mjs';
 import { Watched } from './waiting.mjs';
+import { journalOf } from './writers.mjs';
 
 /** How long it is away each time, in milliseconds, and whether commits had been written and not been answered before. The
  * last time it is away for longer than the service asks what became of them. */
@@ -113,10 +114,7 @@ test('a killed PostgreSQL costs nobody what was acknowledged, and everybody is i
   on = false;
   await Promise.all(streams);
 
-  const journal = [];
-  for (let page; page?.length !== 0; journal.push(...page)) {
-    page = (await ana.get(`/api/vaults/${vault.id}/events?since=${journal.length}&limit=500`)).is(200).body.events;
-  }
+  const journal = await journalOf(ana, vault);
   assert.deepEqual(journal.map(({ seq }) => seq), range(1, journal.length));
   const written = new Map(journal.map(({ seq, payload }) => [payload.source.title, seq]));
   assert.equal(written.size, journal.length, 'nothing was written twice');

@@ -18,6 +18,8 @@ const BINARY = path.resolve(
 
 export class Service {
   secret = 'a secret of the tests that is long enough to sign with';
+  /** How often it has been started. */
+  lives = 0;
   #program;
   #earlier = '';
 
@@ -42,18 +44,30 @@ export class Service {
 
   /** Starts it again where it was stopped or killed, and waits until it is ready. */
   async resume() {
+    this.launch();
+    await this.isReady();
+  }
+
+  /** Starts it again, and waits for nothing. */
+  launch() {
     assert(existsSync(BINARY), `there is no ${BINARY}: run \`cargo build\`, or set VAULTCAST_BIN`);
     this.#earlier = this.output;
     this.#program = new Program(BINARY, [this.command], { cwd: this.directory, env: this.#environment() });
-    await this.#ready();
+    this.lives += 1;
   }
 
   /** Runs another command of the same binary to its end, with the same settings; what it says. */
   async run(...args) {
+    const { code, output } = await this.outcome(...args);
+    assert.equal(code, 0, `vaultcast ${args.join(' ')}: ${output}`);
+    return output;
+  }
+
+  /** Likewise, whatever comes of it. */
+  async outcome(...args) {
     const program = new Program(BINARY, args, { cwd: this.directory, env: this.#environment() });
-    const { code } = await program.ended();
-    assert.equal(code, 0, `vaultcast ${args.join(' ')}: ${program.output}`);
-    return program.output;
+    const { code } = await program.ended(60_000);
+    return { code, output: program.output };
   }
 
   /** Nothing of the caller's own environment may configure the service, so it is given little of it. */
@@ -72,7 +86,7 @@ export class Service {
   }
 
   /** Nothing announces an open port, so this one wait asks again and again. */
-  async #ready() {
+  async isReady() {
     for (const deadline = Date.now() + 20_000; ; await pause(20)) {
       const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (answer?.ok) return;
@@ -96,9 +110,9 @@ export class Service {
     return this.#program.says(pattern);
   }
 
-  /** `kill -9`: it gets no chance to put anything in order. */
+  /** `kill -9`: it gets no chance to put anything in order. How it ended, which may have been before. */
   async kill() {
-    await this.#program.stop('SIGKILL');
+    return this.#program.stop('SIGKILL');
   }
 
   /** SIGTERM, which it must answer with an orderly end. */

@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { PAPER, range } from './harness.mjs';
+import { PAPER, range } from './plain.mjs';
 import { Watched } from './waiting.mjs';
 
 /** How long somebody who was refused waits until the next try, in milliseconds. */
-const REFUSED = 50;
+export const REFUSED = 50;
 
 export class Writers extends Watched {
   /** `{ vault, title, seq }` of every mutation that was answered with success. */
@@ -81,12 +81,19 @@ export class Writers extends Watched {
 export async function journalsOf(person, vaults) {
   const journals = new Map();
   for (const vault of vaults) {
-    const events = [];
-    for (let page; page?.length !== 0; events.push(...page)) {
-      page = (await person.get(`/api/vaults/${vault.id}/events?since=${events.length}&limit=500`)).is(200).body.events;
-    }
+    const events = await journalOf(person, vault);
     assert.deepEqual(events.map(({ seq }) => seq), range(1, events.length));
     journals.set(vault, events);
   }
   return journals;
+}
+
+/** What the vault's journal says after the number `since`, page by page and as it is. */
+export async function journalOf(person, vault, since = 0) {
+  const events = [];
+  for (let page; page?.length !== 0; events.push(...page)) {
+    const after = events.at(-1)?.seq ?? since;
+    page = (await person.get(`/api/vaults/${vault.id}/events?since=${after}&limit=500`)).is(200).body.events;
+  }
+  return events;
 }
