@@ -1,8 +1,8 @@
 // One order: many writers at once through both doors, many readers, and every reader sees the same gapless line.
 
 import assert from 'node:assert/strict';
-import { PAPER, range, story } from './harness.mjs';
 import { byHttp, bySocket } from './doors.mjs';
+import { PAPER, range, story } from './harness.mjs';
 import { journalOf } from './writers.mjs';
 
 const MUTATIONS = 1000;

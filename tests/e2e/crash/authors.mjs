@@ -4,8 +4,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { PAPER, range } from '../plain.mjs';
-import { REFUSED } from '../writers.mjs';
 import { DEADLINE, Watched } from '../waiting.mjs';
+import { REFUSED } from '../writers.mjs';
 import { markOf } from './judge.mjs';
 
 /** What anybody may be told at any time, and may ask again. */

@@ -3,9 +3,9 @@
 // `vaultcast verify` is asked.
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { range } from '../plain.mjs';
 import { Listener } from '../listener.mjs';
 import { Person } from '../person.mjs';
+import { range } from '../plain.mjs';
 import { Service } from '../service.mjs';
 import { journalOf } from '../writers.mjs';
 import { Author, Authors, httpDoor, Owner, socketDoor } from './authors.mjs';
@@ -59,7 +59,12 @@ export class Run {
     const run = new Run();
     run.chance = new Chance(seed);
     run.service = await Service.start('serve', SETTINGS);
-    await run.#populate();
+    try {
+      await run.#populate();
+    } catch (error) {
+      await run.dispose();
+      throw error;
+    }
     return run;
   }
 
@@ -155,7 +160,7 @@ export class Run {
     return { name, rooms: rooms.map(news) };
   }
 
-  /** Lets everybody finish and judges all of it; what contradicts. */
+  /** Lets everybody finish and judges all of it. */
   async end() {
     for (const subscriber of this.subscribers) subscriber.settle();
     await this.authors.stop();
@@ -177,7 +182,6 @@ export class Run {
     this.odd.push(...oddities, ...judge({ vaults, made, found, mutations, subscribers, deaths: this.#deaths }));
     if (/panicked/.test(this.service.output)) this.odd.push(`the service panicked; it said:\n${this.service.output}`);
     await this.#verify();
-    return this.odd;
   }
 
   /** What the judge is told of a vault. */

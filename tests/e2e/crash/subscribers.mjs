@@ -47,6 +47,7 @@ export class Subscriber extends Follower {
 
   /** Has its connection cut now and then, while it is in its rooms, and until `close`. */
   async travel(chance) {
+    this.name += ', often cut';
     while (this.#on) {
       await pause(chance.between(100, 1_000));
       // A client that is cut off in the middle of its upgrade does not notice before its heartbeat fails.
