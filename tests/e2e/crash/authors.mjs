@@ -20,7 +20,7 @@ const KEPT = 12;
 export class Authors extends Watched {
   /** All that was asked for and is settled, as the judge takes it. */
   mutations = [];
-  /** `{ name, id?, outcome }` of each vault that was asked for. */
+  /** `{ id, name }` of each vault that was made. */
   vaults = [];
   /** What was answered and may not be. */
   oddities = [];
@@ -62,11 +62,10 @@ export class Authors extends Watched {
     return { outcome, ...answer };
   }
 
-  /** A vault of this name. */
-  async found(door, name) {
-    const { outcome, answer } = await this.#settle(door, { event: 'vault', name, key: name });
-    this.vaults.push({ name, id: answer?.says.vault.id, outcome });
-    return answer?.says.vault.id;
+  /** Makes a vault of this name. */
+  async make(door, name) {
+    const { answer } = await this.#settle(door, { event: 'vault', name, key: name });
+    if (answer) this.vaults.push({ id: answer.says.vault.id, name });
   }
 
   async #settle(door, asked) {
@@ -240,7 +239,7 @@ export class Owner {
     } else if (chance.happens(0.2)) {
       await ask({ event: 'vault:updated', vault, name: authors.name('vault') });
     } else if (chance.happens(0.1)) {
-      await authors.found(this.door, authors.name('new-vault'));
+      await authors.make(this.door, authors.name('new-vault'));
     } else {
       const userId = authors.name('guest');
       const { outcome } = await ask({ event: 'member:added', vault, userId, role: 'viewer', key: userId });

@@ -1,5 +1,5 @@
-// The moments at which the service is killed. Each of them waits for its own, kills, and gives back how the service ended;
-// where it had been told to stop, it may have ended by itself.
+// The moments at which the service is killed: each comes when it is to be done. Where it had been told to stop (`isStop`),
+// it may have ended by itself. A pause is of a random length and waits for nothing.
 
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -42,7 +42,7 @@ export const MOMENTS = [
     isStop: true,
     async come({ chance, service }) {
       service.signal('SIGTERM');
-      await pause(chance.between(0, 200));
+      await pause(chance.between(0, chance.pick([20, 200, 1_000])));
     },
   },
 ];

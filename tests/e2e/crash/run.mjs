@@ -106,12 +106,12 @@ export class Run {
   async kill(most) {
     const { chance, authors, service, subscribers } = this;
     const moment = chance.pick(MOMENTS);
-    const burst = (count) => this.#bursts.push(authors.burst(count, this.doors, this.vaults, chance));
+    const burst = (count) => this.#burst(count);
     await moment.come({ chance, authors, service, subscribers, burst });
     await this.#dies(moment.name, moment.isStop);
     service.launch();
     while (this.kills < most && chance.happens(STILLBORN)) {
-      await pause(chance.between(0, 150));
+      await pause(chance.between(0, chance.pick([20, 150, 500])));
       await this.#dies('while it starts');
       service.launch();
     }
@@ -121,6 +121,13 @@ export class Run {
     if (late < LATE.most && this.kills >= (late + 1) * LATE.every) {
       await this.#subscribe(chance.pick(SUBSCRIBERS).transports, { travels: chance.happens(0.5), lists: true });
     }
+  }
+
+  /** Whoever fails in it fails with the end of the run. */
+  #burst(count) {
+    const burst = this.authors.burst(count, this.doors, this.vaults, this.chance);
+    burst.catch(() => {});
+    this.#bursts.push(burst);
   }
 
   async #dies(moment, isStop = false) {
