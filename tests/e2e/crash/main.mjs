@@ -32,8 +32,10 @@ function whole(name, text) {
 }
 
 let run;
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
+    interrupted = true;
     await run?.dispose().catch(() => {});
     process.exit(130);
   });
@@ -45,6 +47,8 @@ async function tell(seed, kills) {
   run = await Run.start(seed);
   try {
     await live(run, kills).catch((error) => run.odd.push(`the run could not go on: ${error.stack}`));
+    // What comes of a run that is cleared away under its feet says nothing.
+    if (interrupted) await new Promise(() => {});
     const odd = [...new Set(run.odd)];
     for (const what of odd.slice(0, TOLD)) console.log(`  CONTRADICTION ${what}`);
     if (odd.length > TOLD) console.log(`  and ${odd.length - TOLD} more`);
