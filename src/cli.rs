@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::domain::UserId;
+use crate::{api::By, domain::UserId};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -63,6 +63,10 @@ pub enum Command {
         #[command(subcommand)]
         step: Epoch,
     },
+    /// Show the vaults that are alive in a running service: queues, waits, subscribers
+    ///
+    /// It asks the admin listener of a service that runs with the same configuration.
+    Actors(Actors),
     /// Check the configuration and print what is in effect, with secrets hidden
     ///
     /// Where a key is wrong, a line names it and the status is 1.
@@ -84,6 +88,20 @@ pub struct Token {
     /// How long the token is good
     #[arg(long, default_value = "1h", value_parser = time_to_live)]
     pub ttl: Duration,
+}
+
+/// Which vaults are shown, and how often.
+#[derive(Args, Debug, PartialEq)]
+pub struct Actors {
+    /// What decides which come first: wait, depth, subscribers, inFlight, seq, idle or vault
+    #[arg(long, default_value_t = By::Wait)]
+    pub by: By,
+    /// How many to show
+    #[arg(long, default_value_t = 20)]
+    pub limit: usize,
+    /// Show them again and again, this long apart
+    #[arg(long, value_name = "EVERY", value_parser = pause)]
+    pub watch: Option<Duration>,
 }
 
 /// What to do with the database's migrations.
@@ -109,6 +127,13 @@ pub enum Epoch {
 
 fn user_id(text: &str) -> Result<UserId, &'static str> {
     UserId::new(text).ok_or("an id has 1 to 128 visible ASCII characters")
+}
+
+fn pause(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|pause| (Duration::from_millis(100)..=YEAR).contains(pause))
+        .ok_or("a duration with its unit is wanted, such as 2s, of 100ms at least")
 }
 
 fn time_to_live(text: &str) -> Result<Duration, &'static str> {
@@ -211,6 +236,29 @@ mod tests {
             assert_eq!(command(line), Command::Migrate { step });
         }
         assert!(parse("vaultcast migrate").is_err());
+    }
+
+    #[test]
+    fn the_vaults_that_wait_longest_are_shown_first() {
+        let usual = Actors {
+            by: By::Wait,
+            limit: 20,
+            watch: None,
+        };
+        assert_eq!(command("vaultcast actors"), Command::Actors(usual));
+        let deepest = Actors {
+            by: By::Depth,
+            limit: 5,
+            watch: Some(Duration::from_secs(2)),
+        };
+        let line = "vaultcast actors --by depth --limit 5 --watch 2s";
+        assert_eq!(command(line), Command::Actors(deepest));
+        for wrong in ["--by age", "--limit -1", "--watch 2", "--watch 1ms"] {
+            assert!(
+                parse(&format!("vaultcast actors {wrong}")).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -13,8 +13,9 @@
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
 //! 8. [`metrics`]: what each of them counts.
-//! 9. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
+//! 9. [`config`], [`cli`], [`app`] and [`actors`]: how all of it is set, asked for and wired.
 
+pub mod actors;
 pub mod api;
 pub mod app;
 pub mod auth;

@@ -3,15 +3,17 @@
 use std::{
     io::{IsTerminal, Write, stderr, stdout},
     process::ExitCode,
+    thread,
     time::SystemTime,
 };
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use vaultcast::{
+    actors::{self, ActorsError, Table},
     app::{self, Mode},
     auth::{Secrets, Tokens},
-    cli::{Cli, Command, Epoch, Token},
+    cli::{Actors, Cli, Command, Epoch, Token},
     config::{Config, environment},
     domain::Principal,
 };
@@ -51,6 +53,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Token(_)
         | Command::Migrate { .. }
         | Command::Epoch { .. }
+        | Command::Actors(_)
         | Command::Check => Config::load(file, environment())?,
     };
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
@@ -72,9 +75,23 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             let epoch = system.block_on(app::renew_epoch(&config))?;
             writeln!(stdout(), "{epoch}")?;
         }
+        Command::Actors(wanted) => show_actors(&config, wanted)?,
         Command::Check => write!(stdout(), "{config}")?,
     }
     Ok(())
+}
+
+/// Once, or until the terminal is gone.
+fn show_actors(config: &Config, wanted: &Actors) -> Result<(), ActorsError> {
+    loop {
+        let live = actors::ask(config.admin.bind, wanted.by, wanted.limit)?;
+        writeln!(stdout(), "{}", Table(&live))?;
+        let Some(pause) = wanted.watch else {
+            return Ok(());
+        };
+        thread::sleep(pause);
+        writeln!(stdout())?;
+    }
 }
 
 fn issue(token: &Token, tokens: &Tokens) -> String {

@@ -49,7 +49,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     ),
     ("door", &["vault", "proxies", "limits", "engineio", "api"]),
     // How all of it is asked for and wired.
-    ("cli", &["domain"]),
+    ("actors", &["api"]),
+    ("cli", &["domain", "api"]),
     (
         "app",
         &[

@@ -40,7 +40,7 @@ mod vaults;
 
 pub use error::ApiError;
 pub use meters::{Meters, count_requests};
-pub use operators::Operators;
+pub use operators::{By, Live, LiveVault, Operators, Totals};
 pub use origin::guard_origin;
 pub use request_id::with_request_id;
 pub use resource::at;

@@ -1,6 +1,6 @@
 //! What operators see: every meter, and every vault that is alive. On the admin listener alone, for it tells a lot.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, fmt, str::FromStr};
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub async fn metrics(operators: web::Data<Operators>) -> HttpResponse {
 }
 
 /// How the list is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Wanted {
     by: Option<String>,
     limit: Option<String>,
@@ -41,7 +41,7 @@ pub struct Wanted {
 
 /// What the list can be sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+pub enum By {
     Wait,
     Depth,
     Subscribers,
@@ -52,32 +52,38 @@ enum By {
 }
 
 /// A vault that is alive.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct LiveVault {
-    vault_id: String,
-    seq: u64,
-    subscribers: usize,
-    depth: usize,
-    capacity: usize,
-    oldest_wait_ms: u64,
-    in_flight: usize,
-    idle_ms: u64,
-    arbiter: usize,
+pub struct LiveVault {
+    pub vault_id: String,
+    /// Where it stands.
+    pub seq: u64,
+    pub subscribers: usize,
+    /// Mutations in its queue, those in flight included, and how many may be.
+    pub depth: usize,
+    pub capacity: usize,
+    /// How long the one that came first has waited.
+    pub oldest_wait_ms: u64,
+    /// Mutations in the transaction that is in flight.
+    pub in_flight: usize,
+    pub idle_ms: u64,
+    /// The thread that it lives on.
+    pub arbiter: usize,
 }
 
-#[derive(Debug, Serialize)]
-struct Live {
-    vaults: Vec<LiveVault>,
-    totals: Totals,
+/// The answer of `GET /actors`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    pub vaults: Vec<LiveVault>,
+    pub totals: Totals,
 }
 
 /// Of all vaults, however many are listed.
-#[derive(Debug, Serialize)]
-struct Totals {
-    vaults: usize,
-    sockets: usize,
-    subscribers: usize,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub vaults: usize,
+    pub sockets: usize,
+    pub subscribers: usize,
 }
 
 /// Every vault that is alive: those first of which most is asked for, by `?by`, and no more than `?limit`.
@@ -102,25 +108,44 @@ pub async fn actors(
 }
 
 fn read(wanted: &Wanted) -> Result<(By, usize), Problem> {
-    let by = match wanted.by.as_deref() {
-        None | Some("wait") => By::Wait,
-        Some("depth") => By::Depth,
-        Some("subscribers") => By::Subscribers,
-        Some("inFlight") => By::InFlight,
-        Some("seq") => By::Seq,
-        Some("idle") => By::Idle,
-        Some("vault") => By::Vault,
-        Some(_) => {
-            let message = "must be wait, depth, subscribers, inFlight, seq, idle or vault";
-            return Err(Problem::invalid_field("by", message));
-        }
+    let by = match wanted.by.as_deref().map(str::parse) {
+        None => By::Wait,
+        Some(by) => by.map_err(|message| Problem::invalid_field("by", message))?,
     };
     let limit = wanted.limit.as_deref().map_or(Ok(usize::MAX), str::parse);
-    let limit = limit.map_err(|_| {
-        let message = "must be a whole number";
-        Problem::invalid_field("limit", message)
-    })?;
+    let limit = limit.map_err(|_| Problem::invalid_field("limit", "must be a whole number"))?;
     Ok((by, limit))
+}
+
+impl By {
+    /// Every order, by the name that it is asked for.
+    const NAMES: [(&str, Self); 7] = [
+        ("wait", Self::Wait),
+        ("depth", Self::Depth),
+        ("subscribers", Self::Subscribers),
+        ("inFlight", Self::InFlight),
+        ("seq", Self::Seq),
+        ("idle", Self::Idle),
+        ("vault", Self::Vault),
+    ];
+}
+
+impl FromStr for By {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        let (_, by) =
+            found.ok_or("must be wait, depth, subscribers, inFlight, seq, idle or vault")?;
+        Ok(*by)
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, by)| by == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
 }
 
 /// Those of which most is asked for first; where that is the same, by id, so that the order stays.
