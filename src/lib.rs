@@ -12,7 +12,8 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
+//! 8. [`config`], [`cli`], [`startup`], [`telemetry`] and [`app`]: how all of it is set, asked for, looked at before it
+//!    starts, logged, and wired.
 
 pub mod api;
 pub mod app;
@@ -30,5 +31,8 @@ pub mod limits;
 pub mod origin;
 pub mod problem;
 pub mod proxies;
+pub mod seldom;
 pub mod socketio;
+pub mod startup;
+pub mod telemetry;
 pub mod vault;

@@ -12,10 +12,15 @@ use std::{
 const HOUSE: &[(&str, &[&str])] = &[
     // What is set, as plain values.
     ("config", &[]),
+    // What is logged, and what is looked at before a start.
+    ("telemetry", &["config"]),
+    ("startup", &["config"]),
+    // What would repeat is said once.
+    ("seldom", &[]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
-    ("journal", &["domain"]),
-    ("vault", &["domain", "journal"]),
+    ("journal", &["seldom", "domain"]),
+    ("vault", &["seldom", "domain", "journal"]),
     // Who is speaking, from where, and how much.
     ("auth", &["config", "domain", "journal"]),
     ("proxies", &["config"]),
@@ -31,7 +36,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "domain", "journal", "vault", "auth", "proxies", "origin", "limits", "problem", "forms",
+            "seldom", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
+            "problem", "forms",
         ],
     ),
     (
@@ -45,14 +51,17 @@ const HOUSE: &[(&str, &[&str])] = &[
         "demo",
         &["domain", "journal", "vault", "auth", "problem", "api"],
     ),
-    ("door", &["vault", "proxies", "limits", "engineio", "api"]),
+    (
+        "door",
+        &["seldom", "vault", "proxies", "limits", "engineio", "api"],
+    ),
     // How all of it is asked for and wired.
     ("cli", &["domain"]),
     (
         "app",
         &[
-            "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
+            "config", "startup", "domain", "journal", "vault", "auth", "proxies", "origin",
+            "limits", "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
         ],
     ),
 ];

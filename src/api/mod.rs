@@ -38,7 +38,7 @@ mod vaults;
 
 pub use error::ApiError;
 pub use origin::guard_origin;
-pub use request_id::with_request_id;
+pub use request_id::{SOCKETIO_PATH, with_request_id};
 pub use resource::at;
 
 /// What handlers work with.

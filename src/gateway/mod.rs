@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
-use tracing::debug;
+use tracing::{Instrument, Span, debug, debug_span, field};
 
 use crate::{
     auth::{Gate, Session},
@@ -96,7 +96,9 @@ impl Namespace for Gateway {
     ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
         let (gate, context) = (self.gate.clone(), self.context.clone());
         let draining = self.draining.load(Ordering::Acquire);
-        Box::pin(async move {
+        // Its id is not asked for before it is decided who he is.
+        let span = debug_span!("connect", session.sid = %socket.session(), user.id = field::Empty);
+        let admitted = async move {
             if draining {
                 // After a CONNECT_ERROR the official client would stay away.
                 return Err(Refusal::Close(CloseReason::Shutdown));
@@ -109,6 +111,7 @@ impl Namespace for Gateway {
                 Refusal::message(problem.message)
             })?;
             let by = session.principal.clone();
+            Span::current().record("user.id", field::display(&by.id));
             let claim = Claim::of(&auth).filter(|_| context.recovery.is_on());
             let recovered = match &claim {
                 Some(claim) => context.recovery.claim(claim, &by.id).await,
@@ -117,7 +120,7 @@ impl Namespace for Gateway {
             // What is left of him by another transport has given its place back now.
             let place = context.limits.socket_of(&by.id);
             let place = place.map_err(|error| {
-                debug!(user.id = %by.id, %error, "a CONNECT was refused");
+                debug!(%error, "a CONNECT was refused");
                 let problem = Problem::from(error);
                 Refusal::ConnectError {
                     message: "LIMIT_EXCEEDED".to_owned(),
@@ -125,12 +128,20 @@ impl Namespace for Gateway {
                 }
             })?;
             let end = Alarm::set(gate, session, socket.clone());
+            let recovers = recovered.is_some();
+            let connected = socket.clone();
             let connection = Connection::new(context, socket, (by, place), (claim, recovered));
+            debug!(
+                socket.id = connected.id(),
+                recovered = recovers,
+                "a socket connected"
+            );
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
             }) as Box<dyn Events>)
-        })
+        };
+        Box::pin(admitted.instrument(span))
     }
 }
 

@@ -12,7 +12,9 @@ use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
-use tracing::error;
+use tracing::debug;
+
+use super::outage::Outage;
 
 /// A pool on a thread of its own. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Line {
     connection: DatabaseConnection,
     thread: Handle,
     alive: Arc<oneshot::Sender<()>>,
+    /// Who is told what comes of the work.
+    outage: Option<Arc<Outage>>,
 }
 
 impl Line {
@@ -46,7 +50,14 @@ impl Line {
             connection,
             thread: handle,
             alive,
+            outage: None,
         })
+    }
+
+    /// The same line, but whoever reads the log is told when the database cannot be used by it.
+    pub(super) fn watched(self, outage: Arc<Outage>) -> Self {
+        let outage = Some(outage);
+        Self { outage, ..self }
     }
 
     /// Does something with a connection, on the line's thread and to its end, even when nobody awaits it any longer.
@@ -58,7 +69,15 @@ impl Line {
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
-        carry_out(&self.thread, &self.alive, work(self.connection.clone())).await
+        let work = work(self.connection.clone());
+        let outcome = carry_out(&self.thread, &self.alive, work).await;
+        if let Some(outage) = &self.outage {
+            match &outcome {
+                Ok(_) => outage.over(),
+                Err(error) => outage.note(error),
+            }
+        }
+        outcome
     }
 
     /// Starts something that goes on beside everything else on the line's thread. It ends with the thread, unless it
@@ -70,6 +89,10 @@ impl Line {
     /// The connections, for work that is on the line's thread already.
     pub(super) fn connection(&self) -> &DatabaseConnection {
         &self.connection
+    }
+
+    pub(super) fn outage(&self) -> Option<Arc<Outage>> {
+        self.outage.clone()
     }
 }
 
@@ -85,7 +108,8 @@ async fn carry_out<T: Send + 'static>(
         outcome
     });
     task.await.unwrap_or_else(|cause| {
-        error!(%cause, "work on the database ended before its time");
+        // A panic has been logged where it was, and whoever asked for the work logs what that meant.
+        debug!(%cause, "work on the database ended before its time");
         Err(DbErr::Custom(cause.to_string()))
     })
 }

@@ -26,10 +26,12 @@ mod insert;
 mod kept;
 mod line;
 mod lookup;
+mod outage;
 mod reads;
 mod record;
 mod retention;
 mod rows;
+mod schema;
 mod statements;
 mod sweep;
 mod witness;
@@ -39,12 +41,14 @@ mod writer;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
+pub(crate) use error::report;
 pub use gathering::Gathering;
 pub use kept::KeptSocket;
 pub use line::Line;
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
 pub use retention::Retention;
+pub use schema::{Standing, Step};
 pub use sweep::Swept;
 pub use work::{Denied, NewVault, Written};
 
