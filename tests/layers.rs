@@ -22,7 +22,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("journal", &["seldom", "domain"]),
     ("vault", &["seldom", "domain", "journal"]),
     // Who is speaking, from where, and how much.
-    ("auth", &["config", "domain", "journal"]),
+    ("auth", &["config", "seldom", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
     ("limits", &["config", "domain"]),

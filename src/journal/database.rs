@@ -15,6 +15,8 @@ use sea_orm::{
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
+use tracing_log::log::LevelFilter;
+
 use super::{line::Line, outage::Outage};
 
 /// How long a transaction waits for somebody else's lock, and whoever needs a connection for a free or new one.
@@ -145,6 +147,9 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
         .acquire_timeout(PATIENCE)
         .connect_timeout(PATIENCE)
         .sqlx_logging(false)
+        // Who waits for a connection waits together with many others, and all of them for the same reason.
+        .map_sqlx_postgres_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
+        .map_sqlx_sqlite_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
         .test_before_acquire(false)
         .map_sqlx_postgres_opts(|postgres| {
             postgres

@@ -1,6 +1,6 @@
 //! Whether the database can be used, as everybody finds out who uses it. When it cannot, hundreds find out at once and
 //! again and again: that is told once by who noticed first, then once a minute, and once more when it is over. What it
-//! meant for whom is told by their answers, and by the log at `debug`.
+//! meant for whom is told by their answers, and by the log at `debug`: so these lines name nobody's request.
 
 use std::{
     sync::{
@@ -56,7 +56,7 @@ impl Outage {
             Trouble::Outage => self.begin(error),
             Trouble::Contention => {
                 if let Some(unsaid) = self.contentions.now() {
-                    warn!(%error, unsaid, "a lock of the database was waited for in vain: somebody else holds it for long");
+                    warn!(parent: None, %error, unsaid, "a lock of the database was waited for in vain: somebody else holds it for long");
                 }
             }
         }
@@ -75,9 +75,9 @@ impl Outage {
         noted.failed += 1;
         let (failed, seconds) = (noted.failed, noted.since.elapsed().as_secs());
         if is_news && !noted.is_said {
-            warn!(%error, "the database cannot be {what}: what needs that is refused until it can");
+            warn!(parent: None, %error, "the database cannot be {what}: what needs that is refused until it can");
         } else if is_news {
-            warn!(%error, failed, seconds, "the database still cannot be {what}");
+            warn!(parent: None, %error, failed, seconds, "the database still cannot be {what}");
         }
         noted.is_said |= is_news;
         self.is_on.store(true, Ordering::Release);
@@ -95,7 +95,7 @@ impl Outage {
         {
             let (what, failed, seconds) =
                 (self.what, noted.failed, noted.since.elapsed().as_secs());
-            info!(failed, seconds, "the database can be {what} again");
+            info!(parent: None, failed, seconds, "the database can be {what} again");
         }
     }
 }

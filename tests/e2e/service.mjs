@@ -44,16 +44,33 @@ export class Service {
   async resume() {
     assert(existsSync(BINARY), `there is no ${BINARY}: run \`cargo build\`, or set VAULTCAST_BIN`);
     this.#earlier = this.output;
-    this.#program = new Program(BINARY, [this.command], { cwd: this.directory, env: this.#environment() });
+    this.#program = this.#begin([this.command]);
     await this.#ready();
   }
 
   /** Runs another command of the same binary to its end, with the same settings; what it says. */
   async run(...args) {
-    const program = new Program(BINARY, args, { cwd: this.directory, env: this.#environment() });
+    const program = this.#begin(args);
     const { code } = await program.ended();
     assert.equal(code, 0, `vaultcast ${args.join(' ')}: ${program.output}`);
     return program.output;
+  }
+
+  /** Runs a command that it must refuse; the one line with which it does. */
+  async refused(args, settings = {}) {
+    const program = this.#begin(args, settings);
+    const { code } = await program.ended();
+    assert.equal(code, 1, `vaultcast ${args.join(' ')}: ${program.output}`);
+    assert.match(program.output, /^vaultcast: [^\n]+\n$/);
+    return program.output;
+  }
+
+  /** `LIMITED` among the settings is for the shell's `ulimit`. */
+  #begin(args, settings = {}) {
+    const { LIMITED, ...env } = { ...this.#environment(), ...settings };
+    const options = { cwd: this.directory, env };
+    if (!LIMITED) return new Program(BINARY, args, options);
+    return new Program('sh', ['-c', `ulimit ${LIMITED} && exec "$0" "$@"`, BINARY, ...args], options);
   }
 
   /** Nothing of the caller's own environment may configure the service, so it is given little of it. */
