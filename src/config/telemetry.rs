@@ -116,7 +116,7 @@ mod tests {
             "off",
             "warn,vaultcast=info",
             "vaultcast::journal=trace",
-            "info,vaultcast[http{request.id=a,b}]=trace",
+            "info,vaultcast[http]=trace",
         ] {
             assert_eq!(text.parse(), Ok(LogLevel(text.to_owned())));
             assert!(!LogLevel(text.to_owned()).filter().to_string().is_empty());
