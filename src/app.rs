@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api, Operators},
+    api::{self, Api, Operators, SOCKETIO_PATH},
     auth::{Auth, Gate, Secrets, TableError},
     cli::Migrate,
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
@@ -26,11 +26,12 @@ use crate::{
     door::{Door, give_up_unread},
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
-    journal::{self, Database, DatabaseOptions, Journal, JournalError, Retention},
+    journal::{self, Database, DatabaseOptions, Journal, JournalError, Retention, Standing, Step},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
     socketio::SocketIo,
+    startup::{CannotListen, NotSole, Sole, look_at_descriptors},
     vault::{self, VaultError, VaultOptions, Vaults},
 };
 
@@ -40,9 +41,6 @@ use meters::Meters;
 
 /// How long sockets have to take what still waits for them, and to hear that they are closed.
 const LAST_WORD: Duration = Duration::from_secs(2);
-
-/// Where Socket.IO is served.
-const SOCKETIO_PATH: &str = "/socket.io/";
 
 /// Bytes of a secret that may be relied upon by others than this machine's own users.
 const SHORTEST_SECRET: usize = 32;
@@ -58,12 +56,20 @@ pub enum AppError {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Sessions(#[from] TableError),
-    #[error("{key}: cannot listen to {bind}: {source}")]
-    Bind {
-        key: &'static str,
-        bind: SocketAddr,
-        source: io::Error,
-    },
+    #[error(
+        "database.url: {url} was migrated by a newer vaultcast, which this one is too old for ({migration}): \
+         install that version again, or put back a backup of before"
+    )]
+    Newer { url: String, migration: String },
+    #[error(
+        "database.url: {url} lacks {pending} migration(s), and database.migrate is false: \
+         run `vaultcast migrate up`"
+    )]
+    Pending { url: String, pending: usize },
+    #[error(transparent)]
+    NotSole(#[from] NotSole),
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
     #[error("the demo vault cannot be made ready: {0}")]
     Demo(#[from] VaultError),
     #[error("signals cannot be awaited: {0}")]
@@ -95,7 +101,10 @@ pub struct Service {
 pub async fn run(config: &Config, secrets: &Secrets, mode: Mode) -> Result<(), AppError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
+    // Until the process ends, however it does.
+    let _sole = Sole::take(&config.database.url)?;
     let service = Service::start(config, secrets, mode).await?;
+    look_at_descriptors(config);
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
         _ = interrupt.recv() => info!("SIGINT: draining"),
@@ -301,15 +310,44 @@ async fn open_journal(config: &Config, meters: &Meters) -> Result<Journal, AppEr
     if config.database.migrate {
         let migrated = database.migrate().await;
         migrated.map_err(|source| cannot_use(config, source))?;
+    } else {
+        let steps = steps(config, &database).await?;
+        let pending = count(&steps, Standing::Pending);
+        if pending > 0 {
+            let url = config.database.url.to_string();
+            return Err(AppError::Pending { url, pending });
+        }
     }
     Ok(Journal::open(database, retention(config), meters.journal.clone()).await?)
 }
 
-/// Connects to the configured database.
+/// Connects to the configured database, unless a newer version has migrated it: nobody knows what this one would break.
 ///
 /// # Errors
-/// When it does not answer.
+/// When it does not answer, or is newer.
 pub async fn open_database(config: &Config) -> Result<Database, AppError> {
+    let database = connect(config).await?;
+    let mut steps = steps(config, &database).await?.into_iter();
+    match steps.find(|step| step.standing == Standing::Unknown) {
+        None => Ok(database),
+        Some(Step { name, .. }) => Err(AppError::Newer {
+            url: config.database.url.to_string(),
+            migration: name,
+        }),
+    }
+}
+
+async fn steps(config: &Config, database: &Database) -> Result<Vec<Step>, AppError> {
+    let steps = database.migrations().await;
+    steps.map_err(|source| cannot_use(config, source))
+}
+
+fn count(steps: &[Step], standing: Standing) -> usize {
+    let such = |step: &&Step| step.standing == standing;
+    steps.iter().filter(such).count()
+}
+
+async fn connect(config: &Config) -> Result<Database, AppError> {
     let options = DatabaseOptions {
         url: config.database.url.expose().to_owned(),
         full_sync: config.database.synchronous == Synchronous::Full,
@@ -324,7 +362,7 @@ fn cannot_use(config: &Config, source: sea_orm::DbErr) -> AppError {
 }
 
 fn cannot_bind(key: &'static str, bind: SocketAddr, source: io::Error) -> AppError {
-    AppError::Bind { key, bind, source }
+    CannotListen { key, bind, source }.into()
 }
 
 fn retention(config: &Config) -> Retention {
@@ -367,29 +405,42 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
     handle
 }
 
-/// Takes one step of `vaultcast migrate`; a line for each migration.
+/// Takes one step of `vaultcast migrate`; a line for each migration. Nothing is changed under a service that runs on the
+/// same SQLite file; to look is always allowed.
 ///
 /// # Errors
-/// When the database does not answer or refuses.
+/// When the database does not answer or refuses, is newer, or somebody else has it.
 pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppError> {
-    let database = open_database(config).await?;
+    let _sole = match step {
+        Migrate::Up | Migrate::Down => Some(Sole::take(&config.database.url)?),
+        Migrate::Status => None,
+    };
+    let database = match step {
+        Migrate::Up | Migrate::Down => open_database(config).await?,
+        Migrate::Status => connect(config).await?,
+    };
     let applied = match step {
         Migrate::Up => database.migrate().await,
         Migrate::Down => database.revert_last().await,
         Migrate::Status => Ok(()),
     };
     applied.map_err(|source| cannot_use(config, source))?;
-    let listed = database.migrations().await;
-    let listed = listed.map_err(|source| cannot_use(config, source))?;
-    let line = |(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" });
-    Ok(listed.into_iter().map(line).collect())
+    let line = |Step { name, standing }| match standing {
+        Standing::Applied => format!("applied {name}"),
+        Standing::Pending => format!("pending {name}"),
+        Standing::Unknown => format!("unknown {name} (of a newer version)"),
+    };
+    let steps = steps(config, &database).await?;
+    Ok(steps.into_iter().map(line).collect())
 }
 
-/// Begins a new epoch of the database, after a backup was put back; the epoch.
+/// Begins a new epoch of the database, after a backup was put back; the epoch. A service that runs has read the old one
+/// and would go on telling it, so there must be none on a SQLite file.
 ///
 /// # Errors
-/// When the database does not answer or was not migrated.
+/// When the database does not answer or was not migrated, is newer, or somebody else has it.
 pub async fn renew_epoch(config: &Config) -> Result<String, AppError> {
+    let _sole = Sole::take(&config.database.url)?;
     let database = open_database(config).await?;
     let epoch = database.renew_epoch().await;
     let epoch = epoch.map_err(|source| cannot_use(config, source))?;

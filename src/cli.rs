@@ -52,6 +52,8 @@ pub enum Command {
     /// `token` in the auth payload of a Socket.IO client.
     Token(Token),
     /// Apply, revert or list the migrations of the database
+    ///
+    /// Stop the service before `up` and `down`: on a SQLite file they are refused while it runs.
     Migrate {
         /// What to do with them
         #[command(subcommand)]
@@ -121,7 +123,8 @@ pub enum Epoch {
     /// Begin a new one, after a backup was put back, and print it
     ///
     /// Clients that know events of the time after the backup list anew then, instead of trusting
-    /// numbers that have been given out again. Run it before the service is started.
+    /// numbers that have been given out again. Run it before the service is started: on a SQLite file it is refused
+    /// while one runs.
     Renew,
 }
 

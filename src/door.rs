@@ -17,8 +17,12 @@ use crate::{
     engineio::{OpenRequest, Pass},
     limits::Limits,
     proxies::Proxies,
+    seldom::Seldom,
     vault::VaultError,
 };
+
+/// What fails for one connection fails for the next.
+static FAILURES: Seldom = Seldom::new();
 
 /// Who may open a session.
 #[derive(Clone)]
@@ -49,8 +53,10 @@ impl Door {
 pub fn give_up_unread(connection: &dyn Any, after: Duration) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         let socket = socket2::SockRef::from(stream);
-        if let Err(error) = socket.set_tcp_user_timeout(Some(after)) {
-            warn!(%error, "TCP_USER_TIMEOUT could not be set");
+        if let Err(error) = socket.set_tcp_user_timeout(Some(after))
+            && let Some(unsaid) = FAILURES.now()
+        {
+            warn!(%error, unsaid, "TCP_USER_TIMEOUT could not be set");
         }
     }
 }

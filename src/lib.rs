@@ -13,7 +13,8 @@
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
 //! 8. [`metrics`]: what each of them counts.
-//! 9. [`config`], [`cli`], [`app`] and [`actors`]: how all of it is set, asked for and wired.
+//! 9. [`config`], [`cli`], [`startup`], [`telemetry`], [`app`] and [`actors`]: how all of it is set, asked for, looked at
+//!    before it starts, logged, wired, and seen at work.
 
 pub mod actors;
 pub mod api;
@@ -33,5 +34,8 @@ pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod proxies;
+pub mod seldom;
 pub mod socketio;
+pub mod startup;
+pub mod telemetry;
 pub mod vault;

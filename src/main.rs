@@ -1,14 +1,13 @@
 //! The binary: arguments, configuration, logs, and then whatever was asked for.
 
 use std::{
-    io::{IsTerminal, Write, stderr, stdout},
+    io::{Write, stdout},
     process::ExitCode,
     thread,
     time::SystemTime,
 };
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 use vaultcast::{
     actors::{self, ActorsError, Table},
     app::{self, Mode},
@@ -16,10 +15,8 @@ use vaultcast::{
     cli::{Actors, Cli, Command, Epoch, Token},
     config::{Config, environment},
     domain::Principal,
+    telemetry,
 };
-
-/// What is logged where `RUST_LOG` does not say otherwise: our own news, and the troubles of others.
-const LOGGED: &str = "warn,vaultcast=info";
 
 /// Gives back what sockets that have left do not need any more (settings: `.cargo/config.toml`).
 #[global_allocator]
@@ -29,12 +26,6 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .init();
     match carry_out(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,6 +47,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Actors(_)
         | Command::Check => Config::load(file, environment())?,
     };
+    let _log = telemetry::init(&config.telemetry);
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
     let system = actix::System::new();
     match command {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use toml::{Table, Value};
-use vaultcast::config::{Config, LoopbackOnly, Synchronous, TokenKind};
+use vaultcast::config::{Config, LogFormat, LoopbackOnly, Synchronous, TokenKind};
 
 const SHIPPED: &str = include_str!("../config.toml");
 
@@ -421,4 +421,33 @@ fn a_demo_or_a_generated_secret_keeps_the_service_on_this_machine() {
     let admin = load("", &[("VAULTCAST__ADMIN__BIND", "0.0.0.0:9300")]).unwrap();
     let error = admin.require_loopback(LoopbackOnly::Demo).unwrap_err();
     assert!(error.to_string().starts_with("admin.bind: 0.0.0.0:9300 "));
+}
+
+#[test]
+fn what_is_logged_is_set_like_all_else_and_rust_log_has_the_last_word() {
+    let file = "[telemetry]\nlog_level = \"debug\"\nlog_format = \"json\"\n";
+    let config = load(file, &[("RUST_LOG", "")]).unwrap();
+    assert_eq!(config.telemetry.log_level.to_string(), "debug");
+    assert_eq!(config.telemetry.log_format, LogFormat::Json);
+    let variables = [
+        ("RUST_LOG", "warn,vaultcast::journal=trace"),
+        ("VAULTCAST__TELEMETRY__LOG_LEVEL", "info"),
+    ];
+    let config = load(file, &variables).unwrap();
+    assert_eq!(
+        config.telemetry.log_level.to_string(),
+        "warn,vaultcast::journal=trace"
+    );
+
+    let refused = load("", &[("RUST_LOG", "verbose")]).unwrap_err();
+    assert!(
+        refused.starts_with("telemetry.log_level: \"verbose\" is not "),
+        "{refused}"
+    );
+    assert!(refused.ends_with("(from RUST_LOG)"), "{refused}");
+    let refused = load("[telemetry]\nlog_format = \"xml\"\n", &[]).unwrap_err();
+    assert!(
+        refused.starts_with("telemetry.log_format: \"xml\" is not "),
+        "{refused}"
+    );
 }

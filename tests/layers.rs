@@ -13,12 +13,17 @@ const HOUSE: &[(&str, &[&str])] = &[
     // What is set, as plain values; what is counted.
     ("config", &[]),
     ("metrics", &[]),
+    // What is logged, and what is looked at before a start.
+    ("telemetry", &["config"]),
+    ("startup", &["config"]),
+    // What would repeat is said once.
+    ("seldom", &[]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
-    ("journal", &["domain", "metrics"]),
-    ("vault", &["domain", "journal", "metrics"]),
+    ("journal", &["seldom", "domain", "metrics"]),
+    ("vault", &["seldom", "domain", "journal", "metrics"]),
     // Who is speaking, from where, and how much.
-    ("auth", &["config", "domain", "journal"]),
+    ("auth", &["config", "seldom", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
     ("limits", &["config", "domain"]),
@@ -32,8 +37,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     (
         "api",
         &[
-            "domain", "journal", "vault", "auth", "proxies", "origin", "limits", "problem",
-            "forms", "engineio", "metrics",
+            "seldom", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
+            "problem", "forms", "engineio", "metrics",
         ],
     ),
     (
@@ -47,15 +52,19 @@ const HOUSE: &[(&str, &[&str])] = &[
         "demo",
         &["domain", "journal", "vault", "auth", "problem", "api"],
     ),
-    ("door", &["vault", "proxies", "limits", "engineio", "api"]),
+    (
+        "door",
+        &["seldom", "vault", "proxies", "limits", "engineio", "api"],
+    ),
     // How all of it is asked for and wired.
     ("actors", &["api"]),
     ("cli", &["domain", "api"]),
     (
         "app",
         &[
-            "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli", "metrics",
+            "config", "startup", "domain", "journal", "vault", "auth", "proxies", "origin",
+            "limits", "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
+            "metrics",
         ],
     ),
 ];

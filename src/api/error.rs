@@ -9,7 +9,7 @@ use actix_web::{
 
 use crate::{
     auth::AuthError,
-    journal::JournalError,
+    journal::{JournalError, report},
     limits::{LimitExceeded, RateLimited},
     problem::{Code, Problem},
     vault::VaultError,
@@ -105,16 +105,7 @@ impl From<AuthError> for ApiError {
 
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
-        match &error {
-            JournalError::Fault(_) => tracing::error!(%error, "a read failed"),
-            // Whoever runs the service hears of an outage, but it is no fault of ours.
-            JournalError::Unavailable(_)
-            | JournalError::Contended(_)
-            | JournalError::Unknown(_)
-            | JournalError::Closed => {
-                tracing::warn!(%error, "a read was not possible");
-            }
-        }
+        report!(error, "a read failed");
         Self(error.into())
     }
 }

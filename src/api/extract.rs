@@ -3,6 +3,7 @@
 use std::{future::Future, pin::Pin};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use tracing::{Span, field::display};
 
 use crate::{
     domain::{Principal, SourceId, UserId, VaultId},
@@ -23,6 +24,7 @@ impl FromRequest for Caller {
         let credentials = api.gate.credentials(request.headers());
         Box::pin(async move {
             let session = api.gate.admit(&credentials).await?;
+            Span::current().record("user.id", display(&session.principal.id));
             Ok(Self(session.principal))
         })
     }

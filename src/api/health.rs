@@ -2,9 +2,11 @@
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
-use tracing::warn;
 
-use crate::problem::{Code, Problem};
+use crate::{
+    journal::report,
+    problem::{Code, Problem},
+};
 
 use super::{Api, error::ApiError};
 
@@ -18,7 +20,7 @@ pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
     let reason = if api.is_draining() {
         "The service is about to stop"
     } else if let Err(error) = api.journal().ping().await {
-        warn!(%error, "not ready: the database does not answer");
+        report!(error, "not ready: the database does not answer");
         "The database does not answer"
     } else {
         return Ok(HttpResponse::Ok().json(json!({ "status": "ready" })));

@@ -42,7 +42,7 @@ pub use error::ApiError;
 pub use meters::{Meters, count_requests};
 pub use operators::{By, Live, LiveVault, Operators, Totals};
 pub use origin::guard_origin;
-pub use request_id::with_request_id;
+pub use request_id::{SOCKETIO_PATH, with_request_id};
 pub use resource::at;
 
 /// What handlers work with.

@@ -11,14 +11,18 @@ use actix_web::{
     middleware::Next,
 };
 
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::{
     origin::Verdict,
     problem::{Code, Problem},
+    seldom::Seldom,
 };
 
 use super::{Api, error::ApiError};
+
+/// A page that is refused comes back, and whoever has made it knows no better.
+static REFUSALS: Seldom = Seldom::new();
 
 /// What a page may read of an answer, beside what browsers show anyhow.
 const EXPOSED: &str = "X-Vault-Seq, ETag, Retry-After, X-Request-Id";
@@ -44,10 +48,14 @@ pub async fn guard_origin(
     let mut response = match &verdict {
         Verdict::Refused => {
             let origin = request.headers().get(header::ORIGIN);
-            info!(
-                ?origin,
-                "refused: not in server.allowed_origins, nor the origin that was asked"
-            );
+            if let Some(unsaid) = REFUSALS.now() {
+                info!(
+                    ?origin,
+                    unsaid, "refused: not in server.allowed_origins, nor the origin that was asked"
+                );
+            } else {
+                debug!(?origin, "refused");
+            }
             let problem = Problem::new(Code::OriginNotAllowed, "Origin not allowed");
             let refused = ApiError::from(problem).error_response();
             request.into_response(refused).map_into_right_body()

@@ -11,11 +11,10 @@ use std::{
 };
 
 use actix_web::http::header::HeaderMap;
-use tracing::error;
 
 use crate::{
     domain::{Principal, User, UserId},
-    journal::Journal,
+    journal::{Journal, report},
 };
 
 use super::{Auth, AuthError, Credentials, Session};
@@ -93,14 +92,14 @@ impl Gate {
     /// who is known at all: readers come in while nothing can be written.
     async fn record(&self, principal: &Principal) -> Result<(), AuthError> {
         let known = self.journal.user(&principal.id).await.map_err(|error| {
-            error!(user.id = %principal.id, %error, "a user could not be looked up");
+            report!(error, user.id = %principal.id, "a user could not be looked up");
             AuthError::Unavailable
         })?;
         let news = known
             .as_ref()
             .is_none_or(|user| tells_more(principal, user));
         if news && let Err(error) = self.journal.record_user(principal.clone()).await {
-            error!(user.id = %principal.id, %error, "a user could not be recorded");
+            report!(error, user.id = %principal.id, "a user could not be recorded");
             return match known {
                 Some(_) => Ok(()),
                 None => Err(AuthError::Unavailable),

@@ -8,10 +8,11 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::table::{Found, Table};
 use super::{AuthError, Lookup, Session};
+use crate::seldom::Seldom;
 
 /// How many sessions are remembered. When there are more the memory begins anew.
 const REMEMBERED: usize = 65_536;
@@ -21,6 +22,7 @@ pub(super) struct Lookups {
     table: Table,
     recheck: Duration,
     believed: Mutex<HashMap<[u8; 32], Believed>>,
+    failures: Seldom,
 }
 
 /// What was found, and when.
@@ -35,6 +37,7 @@ impl Lookups {
             table,
             recheck,
             believed: Mutex::default(),
+            failures: Seldom::new(),
         }
     }
 
@@ -53,7 +56,10 @@ impl Lookups {
     /// The session of this token as it is now, over or not.
     pub(super) async fn look_up(&self, token: &str, now: SystemTime) -> Result<Session, AuthError> {
         let found = self.table.find(token).await.map_err(|error| {
-            error!(%error, "a session could not be looked up");
+            match self.failures.now() {
+                Some(unsaid) => error!(%error, unsaid, "a session could not be looked up"),
+                None => debug!(%error, "a session could not be looked up"),
+            }
             AuthError::Unavailable
         })?;
         let mut believed = self.believed();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, NaiveDateTime};
 use sea_orm::{ConnectOptions, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement};
+use tracing_log::log::LevelFilter;
 
 use super::claims::CLOCK_TOLERANCE;
 use crate::config::{self, ColumnName, DatabaseUrl, TableName};
@@ -129,6 +130,9 @@ fn connect_options(url: &str) -> ConnectOptions {
         .acquire_timeout(PATIENCE)
         .connect_timeout(PATIENCE)
         .sqlx_logging(false)
+        // Who waits for a connection waits together with many others, and all of them for the same reason.
+        .map_sqlx_postgres_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
+        .map_sqlx_sqlite_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
         // It is somebody else's file: nothing about it is set, and it is not made when it is missing.
         .map_sqlx_sqlite_opts(|sqlite| sqlite.read_only(true).busy_timeout(PATIENCE));
     connect

@@ -33,6 +33,7 @@ where
     };
     layers.extend(variables.keys);
     layers.extend(variables.database_url);
+    layers.extend(variables.rust_log);
     let mut config = merge(layers)?;
     if let Some(port) = variables.port {
         config.server.bind.set_port(parse_port(&port)?);
@@ -63,6 +64,7 @@ struct Variables {
     /// One layer for each `VAULTCAST__…`.
     keys: Vec<Layer>,
     database_url: Option<Layer>,
+    rust_log: Option<Layer>,
     port: Option<String>,
 }
 
@@ -73,11 +75,15 @@ impl Variables {
             let (name, value) = (name.as_ref(), value.as_ref());
             match name {
                 // Hosts and compose files leave these empty to say that they are not set.
-                "DATABASE_URL" | "PORT" if value.is_empty() => {}
+                "DATABASE_URL" | "PORT" | "RUST_LOG" if value.is_empty() => {}
                 // The URL is taken to the letter, and not as figment's notation for values.
                 "DATABASE_URL" => {
                     variables.database_url =
                         Some(Layer::variable(name, "database.url", value.into()))
+                }
+                "RUST_LOG" => {
+                    variables.rust_log =
+                        Some(Layer::variable(name, "telemetry.log_level", value.into()))
                 }
                 "PORT" => variables.port = Some(value.to_owned()),
                 _ => {

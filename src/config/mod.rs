@@ -2,8 +2,8 @@
 //!
 //! A [`Config`] is made once, at the start, from four layers, later ones over earlier ones: the
 //! built-in defaults, the file (`config.toml`, which shows every key), variables such as
-//! `VAULTCAST__SERVER__BIND`, and the two variables that hosts set by custom, `DATABASE_URL` and
-//! `PORT`. It is checked as a whole and then passed on as plain values: nobody reads it from a
+//! `VAULTCAST__SERVER__BIND`, and the variables that are set by custom, `DATABASE_URL`, `PORT` and
+//! `RUST_LOG`. It is checked as a whole and then passed on as plain values: nobody reads it from a
 //! global.
 //!
 //! Every key has its type and its range beside it in [`sections`]. What does not fit, and any key
@@ -18,6 +18,7 @@ mod load;
 mod network;
 mod origin;
 pub mod sections;
+mod telemetry;
 mod values;
 #[cfg(test)]
 mod wrong;
@@ -35,6 +36,7 @@ pub use origin::Origin;
 pub use sections::{
     Actors, Admin, Database, Journal, Limits, LoopbackOnly, Server, Socketio, Synchronous,
 };
+pub use telemetry::{LogFormat, LogLevel, Telemetry};
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -58,6 +60,8 @@ pub struct Config {
     pub journal: Journal,
     /// What one user, socket or address may do.
     pub limits: Limits,
+    /// What is logged, and how it is written.
+    pub telemetry: Telemetry,
 }
 
 impl Config {

@@ -52,6 +52,8 @@ limits.joins_per_socket = -1 -> a whole number from 0 to 1000000
 limits.sockets_per_user = -1 -> a whole number from 0 to 1000000
 limits.sockets_per_address = -1 -> a whole number from 0 to 1000000
 limits.sockets = 4294967296 -> a whole number from 0 to 100000000
+telemetry.log_format = "xml" -> "auto", "pretty", "plain" or "json"
+telemetry.log_level = "verbose" -> "error", "warn", "info", "debug", "trace" or "off", or such for each target, as in "warn,vaultcast=debug"
 "#;
 
 /// The same lines as key, value and what is allowed.

@@ -6,8 +6,9 @@ use actix::Addr;
 use actix_web::{HttpRequest, http::Method, web};
 use engineioxide_core::{ProtocolVersion, Sid, TransportType};
 use serde::Deserialize;
+use tracing::{Span, field::display};
 
-use super::{error::HandshakeError, session::Session, sessions::Sessions};
+use super::{alias::Alias, error::HandshakeError, session::Session, sessions::Sessions};
 
 #[derive(Deserialize)]
 struct Query {
@@ -48,6 +49,9 @@ pub(super) fn read(request: &HttpRequest, sessions: &Sessions) -> Result<Wish, H
         .map_err(|_| HandshakeError::TransportUnknown)?;
     if let Some(sid) = query.sid.filter(|sid| !sid.is_empty()) {
         let sid = sid.parse::<Sid>().ok();
+        if let Some(sid) = sid {
+            Span::current().record("session.sid", display(Alias::of(sid)));
+        }
         let session = sid.and_then(|sid| sessions.find(sid));
         let session = session.ok_or(HandshakeError::SessionUnknown)?;
         return match (transport, request.method()) {

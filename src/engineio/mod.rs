@@ -103,6 +103,7 @@
 
 #![warn(missing_docs)]
 
+mod alias;
 mod carrier;
 mod config;
 mod error;
@@ -128,6 +129,7 @@ use bytes::Bytes;
 use engineioxide_core::{Str, TransportType};
 
 pub use self::{
+    alias::Alias,
     config::Config,
     error::{CloseReason, HandshakeError},
     frame::Frame,

@@ -116,7 +116,7 @@ impl Session {
                 Effect::Binary(bytes) => self.connection.on_binary(bytes),
                 Effect::Answered => self.connection.on_heartbeat(Heartbeat::Answered),
                 Effect::End(reason) => {
-                    tracing::debug!(session.sid = %self.socket.sid(), %reason, "session ends");
+                    tracing::debug!(session.sid = %self.socket.alias(), %reason, "session ends");
                     ended = Some(reason);
                     self.meters.closed(reason);
                     self.socket.outbox().finish(reason);

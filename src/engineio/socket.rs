@@ -6,6 +6,7 @@ use actix::Addr;
 use engineioxide_core::Sid;
 
 use super::{
+    alias::Alias,
     config::Config,
     error::CloseReason,
     frame::Frame,
@@ -48,6 +49,11 @@ impl Socket {
     /// The session's id: a secret between this client and the server.
     pub fn sid(&self) -> Sid {
         self.0.sid
+    }
+
+    /// What this session is called where others may read it.
+    pub fn alias(&self) -> Alias {
+        Alias::of(self.0.sid)
     }
 
     /// The settings of the server that this session belongs to.

@@ -11,11 +11,12 @@ use std::{
     time::Instant,
 };
 
-use tracing::{debug, error};
+use tracing::{Instrument, Span, debug, debug_span, field::display, info};
 
 use crate::{
     domain::{Answer, Command, Principal, SourceId, SubscriberId, VaultId},
     engineio::{CloseReason, Heartbeat},
+    journal::report,
     limits::{Haste, Hurry, LimitExceeded, Limits, Place, RateLimited},
     problem::{Code, Problem},
     socketio::{Ack, DisconnectReason, Events, IncomingEvent, Socket, new_id},
@@ -83,6 +84,8 @@ struct About {
     event: String,
     vault: Option<VaultId>,
     ack: Option<Ack>,
+    /// The event's, until it is answered.
+    span: Span,
 }
 
 impl Connection {
@@ -238,7 +241,8 @@ impl Connection {
         let this = self.clone();
         actix::spawn(async move {
             let vaults = &this.0.context.vaults;
-            match vaults.journal().vault_of(&source).await {
+            let vault = vaults.journal().vault_of(&source);
+            match vault.instrument(about.span.clone()).await {
                 Ok(Some(id)) => {
                     let mutation = protocol::mutation(&this.0.by, command, None);
                     let answer = vaults.open(&id).submit(mutation);
@@ -246,7 +250,7 @@ impl Connection {
                 }
                 Ok(None) => this.fail(Problem::not_found("Source"), about),
                 Err(error) => {
-                    error!(source.id = %source, %error, "a source's vault could not be looked up");
+                    report!(error, user.id = %this.0.by.id, source.id = %source, "a source's vault could not be looked up");
                     this.fail(error.into(), about);
                 }
             }
@@ -267,6 +271,7 @@ impl Connection {
         actix::spawn(async move {
             match outcome.await {
                 Ok(answer) => {
+                    debug!(parent: &about.span, event.seq = answer.seq.0, "answered");
                     // Without an acknowledgement, the event itself is the answer.
                     if let Some(ack) = about.ack {
                         acknowledge(ack, &Done::from(answer));
@@ -286,8 +291,33 @@ impl Connection {
         });
     }
 
+    /// The span of one event, for those who log at `debug`: at other times it costs nothing, see
+    /// `docs/decisions/0004`. What is no event of the contract may be anything, and is not told.
+    fn span(&self, event: &str, vault: Option<&VaultId>) -> Span {
+        let Inner { by, socket, .. } = &*self.0;
+        debug_span!(
+            "event",
+            event.name = protocol::known(event),
+            vault.id = vault.map(display),
+            user.id = %by.id,
+            socket.id = socket.id(),
+            session.sid = %socket.session(),
+        )
+    }
+
     fn fail(&self, problem: Problem, about: About) {
-        let About { event, vault, ack } = about;
+        let About {
+            event,
+            vault,
+            ack,
+            span,
+        } = about;
+        debug!(parent: &span, code = ?problem.code, "refused");
+        if problem.code == Code::Internal {
+            // The cause was logged where it happened; this line tells whom it hit.
+            let (user, vault) = (&self.0.by.id, vault.as_ref().map(display));
+            info!(parent: &span, user.id = %user, vault.id = vault, event.name = event, "answered INTERNAL: the vault could not do what it was asked");
+        }
         let error = protocol::Error::new(problem, &event, vault);
         emit(&self.0.socket, protocol::ERROR, &error);
         if let Some(ack) = ack {
@@ -301,8 +331,10 @@ impl Events for Connection {
         if self.0.has_left.get() {
             return; // its transport is about to be closed
         }
+        let vault = protocol::vault_named(&event.args);
         let about = About {
-            vault: protocol::vault_named(&event.args),
+            span: self.span(&event.name, vault.as_ref()),
+            vault,
             event: event.name,
             ack: event.ack,
         };
@@ -322,7 +354,8 @@ impl Events for Connection {
     }
 
     fn on_disconnect(&mut self, reason: DisconnectReason) {
-        debug!(user.id = %self.0.by.id, socket.id = self.0.socket.id(), %reason, "a socket left");
+        let socket = &self.0.socket;
+        debug!(user.id = %self.0.by.id, socket.id = socket.id(), session.sid = %socket.session(), %reason, "a socket left");
         self.0.context.meters.disconnect(reason);
         self.end(match reason {
             DisconnectReason::ClientNamespace | DisconnectReason::ServerNamespace => false,

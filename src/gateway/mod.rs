@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
-use tracing::debug;
+use tracing::{Instrument, Span, debug, debug_span, field};
 
 use crate::{
     auth::{Gate, Session},
@@ -102,7 +102,9 @@ impl Namespace for Gateway {
     ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
         let (gate, context) = (self.gate.clone(), self.context.clone());
         let draining = self.draining.load(Ordering::Acquire);
-        Box::pin(async move {
+        // Its id is not asked for before it is decided who he is.
+        let span = debug_span!("connect", session.sid = %socket.session(), user.id = field::Empty);
+        let admitted = async move {
             if draining {
                 context.meters.connect("draining");
                 // After a CONNECT_ERROR the official client would stay away.
@@ -117,6 +119,7 @@ impl Namespace for Gateway {
                 Refusal::message(problem.message)
             })?;
             let by = session.principal.clone();
+            Span::current().record("user.id", field::display(&by.id));
             let claim = Claim::of(&auth).filter(|_| context.recovery.is_on());
             let recovered = match &claim {
                 Some(claim) => context.recovery.claim(claim, &by.id).await,
@@ -125,7 +128,7 @@ impl Namespace for Gateway {
             // What is left of him by another transport has given its place back now.
             let place = context.limits.socket_of(&by.id);
             let place = place.map_err(|error| {
-                debug!(user.id = %by.id, %error, "a CONNECT was refused");
+                debug!(%error, "a CONNECT was refused");
                 let problem = Problem::from(error);
                 context.meters.connect(problem.code.label());
                 Refusal::ConnectError {
@@ -136,12 +139,20 @@ impl Namespace for Gateway {
             let outcome = recovered.as_ref().map_or("connected", |_| "recovered");
             context.meters.connect(outcome);
             let end = Alarm::set(gate, session, socket.clone());
+            let recovers = recovered.is_some();
+            let connected = socket.clone();
             let connection = Connection::new(context, socket, (by, place), (claim, recovered));
+            debug!(
+                socket.id = connected.id(),
+                recovered = recovers,
+                "a socket connected"
+            );
             Ok(Box::new(Admitted {
                 connection,
                 _end: end,
             }) as Box<dyn Events>)
-        })
+        };
+        Box::pin(admitted.instrument(span))
     }
 }
 

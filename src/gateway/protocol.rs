@@ -98,6 +98,19 @@ impl Request {
     }
 }
 
+/// The name of an event that a client may send; of all else, that it is none.
+pub(super) fn known(event: &str) -> &'static str {
+    const KNOWN: [&str; 5] = [
+        JOIN,
+        "vault:leave",
+        "source:created",
+        "source:updated",
+        "source:deleted",
+    ];
+    let known = KNOWN.into_iter().find(|known| *known == event);
+    known.unwrap_or("unknown")
+}
+
 /// A mutation that a client's request comes to. Who did it is told by his session, never by what he sends.
 pub(super) fn mutation(by: &Principal, command: Command, key: Option<IdempotencyKey>) -> Mutation {
     Mutation {

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 use crate::{
     domain::{Timestamp, UserId, VaultId},
     engineio::CloseReason,
-    journal::{Journal, JournalError, KeptSocket},
+    journal::{Journal, JournalError, KeptSocket, report},
     vault::Attach,
 };
 
@@ -231,7 +231,7 @@ impl Recovery {
                 Err(resumed.map_or(Recovering::Unclear, |_| Recovering::Trimmed))
             }
             (Err(error), _) => {
-                warn!(user.id = %user, %error, "a connection could not be recovered: it begins anew");
+                report!(error, user.id = %user, "a connection could not be recovered: it begins anew");
                 Err(Recovering::Failed)
             }
         }
@@ -272,7 +272,7 @@ impl Recovery {
         let state = match self.journal.take_socket(pid, Timestamp::now()).await {
             Ok(state) => state?,
             Err(error) => {
-                warn!(%error, "it could not be looked up who comes back: he begins anew");
+                report!(error, user.id = %user, "it could not be looked up who comes back: he begins anew");
                 return None;
             }
         };
@@ -294,10 +294,11 @@ impl Recovery {
     /// Lets every socket go, some at a time: what they leave is in the database before their transports are closed. Who
     /// cannot be kept, for the database does not answer, begins anew when he comes back.
     pub async fn let_everybody_go(&self) {
+        let mut lost = 0;
         loop {
             let some = self.places().some(AT_ONCE);
             if some.is_empty() {
-                return;
+                break;
             }
             for (pid, relay) in &some {
                 if let Some(relay) = relay {
@@ -306,8 +307,14 @@ impl Recovery {
                 }
             }
             let letters = self.places().take_all(some.iter().map(|(pid, _)| pid));
+            let sockets = letters.len();
             if let Err(error) = self.write(letters).await {
-                warn!(%error, "what sockets leave could not be kept: they begin anew");
+                lost += sockets;
+                report!(
+                    error,
+                    sockets,
+                    "what sockets leave could not be kept: they begin anew"
+                );
             }
             for (pid, relay) in some {
                 if let Some(relay) = relay {
@@ -315,6 +322,12 @@ impl Recovery {
                     let _ = relay.send(Dismiss { pid, reason }).await;
                 }
             }
+        }
+        if lost > 0 {
+            warn!(
+                sockets = lost,
+                "some sockets begin anew when they come back: what they leave could not be kept"
+            );
         }
     }
 

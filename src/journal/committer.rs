@@ -12,7 +12,7 @@ use std::{
 use futures_util::FutureExt;
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::{
     Gathering, JournalError, Meters,
@@ -47,7 +47,7 @@ impl Task {
 /// Writes tasks until every sender is gone, or the connections close. Holds the line, so that its thread outlives the
 /// last task.
 pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>, meters: Meters) {
-    let writer = Writer::of(line.connection());
+    let writer = Writer::of(&line);
     let mut closing = writer.closing();
     let (mut waiting, mut gathering) = (Vec::new(), Gathering::default());
     loop {
@@ -123,7 +123,8 @@ async fn survive(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, Jou
     match outcomes.await {
         Ok(outcomes) => outcomes,
         Err(_) => {
-            error!(
+            // Where and why it did has been logged.
+            warn!(
                 works = asked,
                 "a committer panicked; its works may be written or not"
             );
@@ -140,7 +141,8 @@ async fn commit(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, Jour
         Ok(written) => written.into_iter().map(Ok).collect(),
         Err(error) if error.is_everybodys() => works.iter().map(|_| Err(error.clone())).collect(),
         Err(error) => {
-            warn!(%error, works = works.len(), "a transaction failed; writing its parts alone");
+            // What failed is told when it is known whose fault it was.
+            debug!(%error, works = works.len(), "a transaction failed; writing its parts alone");
             let mut outcomes = Vec::with_capacity(works.len());
             for work in works {
                 outcomes.push(commit_alone(writer, work).await);
@@ -171,6 +173,7 @@ async fn commit_alone(writer: &Writer, work: &mut Work) -> Result<Written, Journ
     };
     // What ends the attempts: trouble that the next mutation would meet too.
     let mut trouble: Option<JournalError> = None;
+    let (mut faults, all_of_them) = (Vec::new(), mutations.len());
     for mutation in mutations.drain(..) {
         if let Some(trouble) = &trouble {
             all.results.push(Err(trouble.not_begun().into()));
@@ -190,11 +193,19 @@ async fn commit_alone(writer: &Writer, work: &mut Work) -> Result<Written, Journ
                     .expect("a batch tells what it makes of its vault");
             }
             Err(error) => {
-                error!(vault.id = %vault.id, %error, "a mutation could not be written");
                 all.results.push(Err(error.clone().into()));
-                trouble = Some(error).filter(|error| !matches!(error, JournalError::Fault(_)));
+                if error.is_fault() {
+                    faults.push(error);
+                } else {
+                    trouble = Some(error);
+                }
             }
         }
+    }
+    if let Some(error) = faults.first() {
+        // Each author is told by his answer; what is wrong with a whole batch is wrong once.
+        let (failed, mutations) = (faults.len(), all_of_them);
+        error!(vault.id = %vault.id, %error, failed, mutations, "mutations could not be written");
     }
     Ok(all)
 }

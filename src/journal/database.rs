@@ -5,10 +5,9 @@
 //! a loss of power. Whatever holds the database up (somebody else's lock, a server that is gone) is waited for as
 //! long as `PATIENCE` says, and then it is an error.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use entity::epoch;
-use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, IsolationLevel, TransactionOptions, TransactionTrait,
@@ -16,7 +15,9 @@ use sea_orm::{
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::line::Line;
+use tracing_log::log::LevelFilter;
+
+use super::{line::Line, outage::Outage};
 
 /// How long a transaction waits for somebody else's lock, and whoever needs a connection for a free or new one.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,38 +51,24 @@ impl Database {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let is_sqlite = options.url.starts_with("sqlite:");
         let writers = if is_sqlite { 1 } else { cores };
+        let (writing, reading) = (Outage::new("written to"), Outage::new("read"));
+        let writing = Arc::new(writing);
         let mut lines = Vec::with_capacity(writers);
         for n in 0..writers {
             let write = connect_options(options, 1);
-            lines.push(Line::open(&format!("journal writer {n}"), write).await?);
+            let line = Line::open(&format!("journal writer {n}"), write).await?;
+            lines.push(line.watched(writing.clone()));
         }
         let readers = u32::try_from(cores).unwrap_or(2).clamp(2, 8);
         let mut read = connect_options(options, readers);
         read.map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).pragma("query_only", "ON"));
         // A committer begins again on another connection when one has died; a read asks before.
         read.test_before_acquire(!is_sqlite);
+        let reader = Line::open("journal reader", read).await?;
         Ok(Self {
             writers: lines,
-            reader: Line::open("journal reader", read).await?,
+            reader: reader.watched(reading.into()),
         })
-    }
-
-    /// Applies the migrations that are pending.
-    ///
-    /// # Errors
-    /// When one fails; those before it stay applied.
-    pub async fn migrate(&self) -> Result<(), DbErr> {
-        let up = |db| async move { Migrator::up(&db, None).await };
-        self.writer().run(up).await
-    }
-
-    /// Reverts the migration that was applied last.
-    ///
-    /// # Errors
-    /// When it fails.
-    pub async fn revert_last(&self) -> Result<(), DbErr> {
-        let down = |db| async move { Migrator::down(&db, Some(1)).await };
-        self.writer().run(down).await
     }
 
     /// The word that tells this history from one put back from a backup.
@@ -115,28 +102,8 @@ impl Database {
         }
     }
 
-    /// Every migration by name, oldest first, and whether it is applied.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn migrations(&self) -> Result<Vec<(String, bool)>, DbErr> {
-        let status = |db: DatabaseConnection| async move {
-            let all = Migrator::get_migration_with_status(&db).await?;
-            let applied = Migrator::get_applied_migrations(&db).await?;
-            let is_applied = |name: &str| applied.iter().any(|one| one.name() == name);
-            let listed = all.iter().map(|one| one.name().to_owned());
-            Ok(listed
-                .map(|name| {
-                    let applied = is_applied(&name);
-                    (name, applied)
-                })
-                .collect())
-        };
-        self.writer().run(status).await
-    }
-
     /// The line for what belongs to no vault.
-    fn writer(&self) -> &Line {
+    pub(super) fn writer(&self) -> &Line {
         self.writers.first().expect("there is always one writer")
     }
 
@@ -180,6 +147,9 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
         .acquire_timeout(PATIENCE)
         .connect_timeout(PATIENCE)
         .sqlx_logging(false)
+        // Who waits for a connection waits together with many others, and all of them for the same reason.
+        .map_sqlx_postgres_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
+        .map_sqlx_sqlite_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
         .test_before_acquire(false)
         .map_sqlx_postgres_opts(|postgres| {
             postgres

@@ -31,6 +31,12 @@ impl JournalError {
         Self::Fault(DbErr::Json(error.to_string()).into())
     }
 
+    /// Whether it is a fault, which is logged by whoever handles it. All else the database itself is to blame for, and it
+    /// is told once that it is, see `outage.rs`.
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Fault(_))
+    }
+
     /// Whether everybody who writes would meet it now.
     pub(super) fn is_everybodys(&self) -> bool {
         match self {
@@ -50,6 +56,18 @@ impl JournalError {
     }
 }
 
+/// Logs what a failure of the journal meant for one who needed it: a fault as an error, and what an outage meant for whoever
+/// wants to know all of it.
+macro_rules! report {
+    ($error:expr, $($told:tt)+) => {
+        match &$error {
+            error if error.is_fault() => tracing::error!(%error, $($told)+),
+            error => tracing::debug!(%error, $($told)+),
+        }
+    };
+}
+pub(crate) use report;
+
 impl From<DbErr> for JournalError {
     fn from(error: DbErr) -> Self {
         match Trouble::of(&error) {
@@ -62,7 +80,7 @@ impl From<DbErr> for JournalError {
 
 /// Whose trouble an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+pub(super) enum Trouble {
     /// Everybody's: the database cannot do what is asked for now, whatever it was.
     Outage,
     /// Of who needs the same rows as somebody else, for now.
@@ -72,7 +90,7 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn of(error: &DbErr) -> Self {
+    pub(super) fn of(error: &DbErr) -> Self {
         let runtime = match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Self::Outage,
             DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,

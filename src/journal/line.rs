@@ -19,7 +19,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::timeout,
 };
-use tracing::error;
+use tracing::debug;
+
+use super::outage::Outage;
 
 /// A pool on a thread of its own. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Line {
     capacity: usize,
     patience: Duration,
     wait: Option<Histogram>,
+    /// Who is told what comes of the work.
+    outage: Option<Arc<Outage>>,
 }
 
 impl Line {
@@ -64,7 +68,14 @@ impl Line {
             capacity,
             patience,
             wait: None,
+            outage: None,
         })
+    }
+
+    /// The same line, but whoever reads the log is told when the database cannot be used by it.
+    pub(super) fn watched(self, outage: Arc<Outage>) -> Self {
+        let outage = Some(outage);
+        Self { outage, ..self }
     }
 
     /// Has it measured from here on, in this clone and those of it, how long work waits for a connection.
@@ -87,6 +98,21 @@ impl Line {
     /// # Errors
     /// Those of the work; a panic in it becomes one too. None is free for as long as one is waited for.
     pub async fn run<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DbErr>> + Send + 'static,
+    {
+        let outcome = self.carry_out(work).await;
+        if let Some(outage) = &self.outage {
+            match &outcome {
+                Ok(_) => outage.over(),
+                Err(error) => outage.note(error),
+            }
+        }
+        outcome
+    }
+
+    async fn carry_out<T, F>(&self, work: impl FnOnce(DatabaseConnection) -> F) -> Result<T, DbErr>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
@@ -122,6 +148,10 @@ impl Line {
     pub(super) fn connection(&self) -> &DatabaseConnection {
         &self.connection
     }
+
+    pub(super) fn outage(&self) -> Option<Arc<Outage>> {
+        self.outage.clone()
+    }
 }
 
 async fn carry_out<T: Send + 'static>(
@@ -136,7 +166,8 @@ async fn carry_out<T: Send + 'static>(
         outcome
     });
     task.await.unwrap_or_else(|cause| {
-        error!(%cause, "work on the database ended before its time");
+        // A panic has been logged where it was, and whoever asked for the work logs what that meant.
+        debug!(%cause, "work on the database ended before its time");
         Err(DbErr::Custom(cause.to_string()))
     })
 }

@@ -27,10 +27,12 @@ mod kept;
 mod line;
 mod lookup;
 mod meters;
+mod outage;
 mod reads;
 mod record;
 mod retention;
 mod rows;
+mod schema;
 mod statements;
 mod sweep;
 mod witness;
@@ -40,6 +42,7 @@ mod writer;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::JournalError;
+pub(crate) use error::report;
 pub use gathering::Gathering;
 pub use kept::KeptSocket;
 pub use line::Line;
@@ -47,6 +50,7 @@ pub use meters::{Meters, register_gauges};
 pub use reads::{Listing, Stretch};
 pub use record::{Kind, Record};
 pub use retention::Retention;
+pub use schema::{Standing, Step};
 pub use sweep::Swept;
 pub use work::{Denied, NewVault, Written};
 

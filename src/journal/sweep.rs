@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::domain::{Seq, Timestamp, VaultId, idempotency::REMEMBERED_FOR_MILLIS};
 
 use super::{
     JournalError, Meters, Retention,
     committer::Task,
+    error::report,
     kept,
     line::Line,
     retention::{self, Aged},
@@ -85,7 +86,10 @@ pub(super) async fn run(
                 sockets, events, vaults, "let go of what is kept no longer"
             ),
             Err(error) => {
-                warn!(%error, "not everything old could be let go of; trying again later")
+                report!(
+                    error,
+                    "not everything old could be let go of; trying again later"
+                );
             }
         }
         drop(committer);

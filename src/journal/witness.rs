@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use entity::event;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
-use tracing::warn;
+use tracing::debug;
 
 use crate::domain::VaultId;
 
@@ -38,7 +38,7 @@ impl Witness {
         while begun.elapsed() < ASKED_FOR {
             match self.look(writer).await {
                 Ok(found) => return found,
-                Err(error) => warn!(%error, "the database does not answer yet"),
+                Err(error) => debug!(%error, "the database does not answer yet"),
             }
             writer.renew().await;
             tokio::time::sleep(BETWEEN_QUESTIONS).await;

@@ -5,6 +5,8 @@
 //! On SQLite `BEGIN` leaves together with the first statement and `COMMIT` with the last ones, so that a transaction
 //! that only adds rows is two hops.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     Value, Values, prelude::async_trait::async_trait, sqlx::pool::CloseEvent,
@@ -13,6 +15,8 @@ use tokio::sync::Mutex;
 
 use super::{
     connection::{Connection, Outcome},
+    line::Line,
+    outage::Outage,
     statements::Script,
 };
 
@@ -27,6 +31,7 @@ struct Held {
     connection: Option<Connection>,
     /// A transaction that begins, by these words, with the next statement.
     begins: Option<&'static str>,
+    outage: Option<Arc<Outage>>,
 }
 
 /// What a transaction is for.
@@ -51,11 +56,15 @@ impl Purpose {
 }
 
 impl Writer {
-    /// Writes with the connection of this pool.
-    pub(super) fn of(pool: &DatabaseConnection) -> Self {
+    /// Writes with the connection of this line, on its thread.
+    pub(super) fn of(line: &Line) -> Self {
+        let held = Held {
+            outage: line.outage(),
+            ..Held::default()
+        };
         Self {
-            pool: pool.clone(),
-            held: Mutex::default(),
+            pool: line.connection().clone(),
+            held: Mutex::new(held),
         }
     }
 
@@ -96,6 +105,10 @@ impl Writer {
         }
         for (sql, values) in last.followed_by("COMMIT") {
             held.run(&self.pool, sql, values).await?;
+        }
+        // What went before may succeed where a commit fails, as on a disk that is full.
+        if let Some(outage) = &held.outage {
+            outage.over();
         }
         Ok(())
     }
@@ -142,7 +155,14 @@ impl Held {
             Some(begin) => (format!("{begin}; {sql}"), 1),
             None => (sql, 0),
         };
-        self.connection(pool).await?.run(sql, values, unheard).await
+        let outcome = match self.connection(pool).await {
+            Ok(connection) => connection.run(sql, values, unheard).await,
+            Err(error) => Err(error),
+        };
+        if let (Err(error), Some(outage)) = (&outcome, &self.outage) {
+            outage.note(error);
+        }
+        outcome
     }
 
     async fn say(&mut self, pool: &DatabaseConnection, word: &str) -> Result<(), DbErr> {

@@ -107,7 +107,7 @@ impl Client {
                     .get_or_insert_with(|| Instant::now() + timeout);
             }
             Err(error) => {
-                tracing::trace!(session.sid = %self.engine.sid(), %error, "malformed packet");
+                tracing::trace!(session.sid = %self.engine.alias(), %error, "malformed packet");
                 self.engine.close(CloseReason::ParseError);
             }
         }
@@ -304,7 +304,8 @@ impl Connecting {
         match unconstrained(&mut self.0).now_or_never()? {
             Ok(outcome) => Some(outcome),
             Err(panicked) => {
-                tracing::error!(error = %panicked, "a namespace panicked at a CONNECT");
+                // Where and why it did has been logged.
+                tracing::warn!(error = %panicked, "a namespace panicked at a CONNECT");
                 Some(Err(Refusal::Close(CloseReason::Fault)))
             }
         }

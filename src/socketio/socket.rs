@@ -71,6 +71,11 @@ impl Socket {
         &self.identity().id
     }
 
+    /// What the session under it is called where others may read it.
+    pub fn session(&self) -> engineio::Alias {
+        self.0.engine.alias()
+    }
+
     /// Decides who the client is told that it is, before its CONNECT is answered: a `pid` with which the official client asks
     /// for the recovery of its connection's state, and the id of the one that it was where it is recovered. Once anybody
     /// has asked for its id this comes too late, and is of no effect.

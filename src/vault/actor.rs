@@ -11,11 +11,11 @@ use std::{
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::{
     domain::{Refusal, Vault, VaultId},
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, report},
 };
 
 use super::{
@@ -159,7 +159,7 @@ impl VaultActor {
             }
             Ok(_) => Standing::Absent,
             Err(error) => {
-                error!(vault.id = %self.id, %error, "a vault could not be opened");
+                report!(error, vault.id = %self.id, "a vault could not be opened");
                 Standing::Failed(error.into())
             }
         };

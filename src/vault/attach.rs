@@ -11,11 +11,10 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::warn;
 
 use crate::{
     domain::{Action, Effect, Refusal, Role, Seq, SubscriberId, UserId},
-    journal::{JournalError, Record},
+    journal::{JournalError, Record, report},
 };
 
 use super::{
@@ -165,7 +164,7 @@ impl VaultActor {
         match page {
             Ok(page) => self.page(subscribe, place, page),
             Err(error) => {
-                warn!(vault.id = %self.id, %error, "a subscriber's page could not be read");
+                report!(error, vault.id = %self.id, "a subscriber's page could not be read");
                 self.refuse(subscribe, error.into());
             }
         }

@@ -9,11 +9,11 @@ use std::{
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::{error, info, warn};
+use tracing::{debug, error};
 
 use crate::{
     domain::{Answer, Effect, Mutation, Refusal, Seq, VaultId},
-    journal::{Gathering, Journal, JournalError, Record, Written},
+    journal::{Gathering, Journal, JournalError, Record, Written, report},
 };
 
 use super::{
@@ -231,7 +231,7 @@ impl VaultActor {
             }
             Err(error) => {
                 let mutations = authors.len();
-                warn!(vault.id = %self.id, %error, mutations, "a batch was not written");
+                report!(error, vault.id = %self.id, mutations, "a batch was not written");
                 if matches!(error, JournalError::Unknown(_)) {
                     // Nothing else is taken up before the head has been read again.
                     return self.look_again(ctx);
@@ -275,7 +275,7 @@ impl VaultActor {
         let missed = missed(self.journal.clone(), self.id.clone(), vault.head);
         ctx.spawn(missed.into_actor(self).map(|found, this, ctx| match found {
             Ok(records) => {
-                info!(vault.id = %this.id, events = records.len(), "the vault is in step with its journal again");
+                debug!(vault.id = %this.id, events = records.len(), "the vault is in step with its journal again");
                 if let Some((first, _)) = records.first() {
                     this.joining.precede(first.seq, this.queue.begun);
                 }
@@ -283,7 +283,7 @@ impl VaultActor {
                 this.go_on(0, ctx);
             }
             Err(error) => {
-                warn!(vault.id = %this.id, %error, "the vault's journal cannot be read yet");
+                report!(error, vault.id = %this.id, "the vault's journal cannot be read yet");
                 ctx.run_later(BETWEEN_ATTEMPTS, Self::look_again);
             }
         }));

@@ -7,13 +7,15 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use prometheus::IntCounter;
 use tracing::warn;
 
-use crate::domain::{SubscriberId, UserId, subscribers::Subscribers};
+use crate::{
+    domain::{SubscriberId, UserId, subscribers::Subscribers},
+    seldom::Seldom,
+};
 
 use super::{
     VaultHandle,
@@ -22,9 +24,6 @@ use super::{
     vitals::Vitals,
 };
 
-/// A sink that falls behind does so again and again until whatever holds it up is over.
-const SAID_ONCE_IN: Duration = Duration::from_secs(60);
-
 /// The subscribers of one vault.
 pub(super) struct Listeners {
     vault: VaultHandle,
@@ -32,8 +31,8 @@ pub(super) struct Listeners {
     sinks: HashMap<SinkId, Arc<dyn Sink>>,
     /// Sinks that had no room; they are sent nothing until they have caught up.
     behind: HashSet<SinkId>,
-    /// When it was last said that one fell behind.
-    said: Option<Instant>,
+    /// A sink that falls behind does so again and again until whatever holds it up is over.
+    behindhand: Seldom,
     vitals: Arc<Vitals>,
     fell_behind: IntCounter,
 }
@@ -46,7 +45,7 @@ impl Listeners {
             subscribers: Subscribers::default(),
             sinks: HashMap::new(),
             behind: HashSet::new(),
-            said: None,
+            behindhand: Seldom::new(),
             vitals,
             fell_behind: meters.fell_behind.clone(),
         }
@@ -142,11 +141,8 @@ impl Listeners {
             notice: notice.clone(),
         };
         if sink.deliver(delivery).is_err() {
-            let now = Instant::now();
-            let said = self.said.is_some_and(|said| now - said < SAID_ONCE_IN);
-            if !said {
-                warn!(vault.id = %self.vault.id(), sink = id.0, "a sink fell behind; its subscribers are told later");
-                self.said = Some(now);
+            if let Some(unsaid) = self.behindhand.now() {
+                warn!(vault.id = %self.vault.id(), sink = id.0, unsaid, "a sink fell behind; its subscribers are told later");
             }
             self.fell_behind.inc();
             self.behind.insert(id);

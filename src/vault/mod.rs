@@ -12,11 +12,10 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
-use tracing::error;
 
 use crate::{
     domain::{Answer, Mutation, SubscriberId, VaultId},
-    journal::{Denied, Journal, JournalError, NewVault},
+    journal::{Denied, Journal, NewVault, report},
 };
 
 mod abreast;
@@ -86,8 +85,8 @@ impl Vaults {
         }
         let made = self.journal().create_vault(new).await;
         let made = made.map_err(|denied| {
-            if let Denied::Failed(error @ JournalError::Fault(_)) = &denied {
-                error!(%error, "a vault could not be made");
+            if let Denied::Failed(error) = &denied {
+                report!(error, "a vault could not be made");
             }
             denied.into()
         });

@@ -52,7 +52,7 @@ export class Service {
   launch() {
     assert(existsSync(BINARY), `there is no ${BINARY}: run \`cargo build\`, or set VAULTCAST_BIN`);
     this.#earlier = this.output;
-    this.#program = new Program(BINARY, [this.command], { cwd: this.directory, env: this.#environment() });
+    this.#program = this.#begin([this.command]);
     this.lives += 1;
   }
 
@@ -65,9 +65,26 @@ export class Service {
 
   /** Likewise, whatever comes of it. */
   async outcome(...args) {
-    const program = new Program(BINARY, args, { cwd: this.directory, env: this.#environment() });
+    const program = this.#begin(args);
     const { code } = await program.ended(60_000);
     return { code, output: program.output };
+  }
+
+  /** Runs a command that it must refuse; the one line with which it does. */
+  async refused(args, settings = {}) {
+    const program = this.#begin(args, settings);
+    const { code } = await program.ended();
+    assert.equal(code, 1, `vaultcast ${args.join(' ')}: ${program.output}`);
+    assert.match(program.output, /^vaultcast: [^\n]+\n$/);
+    return program.output;
+  }
+
+  /** `LIMITED` among the settings is for the shell's `ulimit`. */
+  #begin(args, settings = {}) {
+    const { LIMITED, ...env } = { ...this.#environment(), ...settings };
+    const options = { cwd: this.directory, env };
+    if (!LIMITED) return new Program(BINARY, args, options);
+    return new Program('sh', ['-c', `ulimit ${LIMITED} && exec "$0" "$@"`, BINARY, ...args], options);
   }
 
   /** Nothing of the caller's own environment may configure the service, so it is given little of it. */

@@ -75,8 +75,8 @@ for (const way of WAYS) {
   });
 }
 
-test('no token and no secret is ever logged, however much is', async () => {
-  const service = await Service.start('serve', { RUST_LOG: 'trace' });
+test('no token, no secret and nothing that a client is known by is ever logged, however much is', async () => {
+  const service = await Service.start('serve', { RUST_LOG: 'trace', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json' });
   const listeners = [];
   try {
     const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
@@ -89,6 +89,8 @@ test('no token and no secret is ever logged, however much is', async () => {
       tokens.push(await kind(service.secret, AN_HOUR), await kind(service.secret, -AN_HOUR), await kind('of another house', AN_HOUR));
     }
     const opaque = 'a-session-that-is-looked-up-elsewhere';
+    const sids = [];
+    const pids = [];
     tokens.push(opaque, `${tokens[0]}x`);
 
     for (const token of tokens) {
@@ -103,6 +105,8 @@ test('no token and no secret is ever logged, however much is', async () => {
           const listener = new Listener(service.url, { transports, reconnection: false, ...options });
           listeners.push(listener);
           await listener.until(() => listener.log[0], () => `no answer; ${listener}`);
+          if (listener.socket.io.engine?.id) sids.push(listener.socket.io.engine.id);
+          if (listener.self.pid) pids.push(listener.self.pid);
           if (listener.socket.connected) await listener.isRefused('vault:join', token, 'INVALID_VAULT_ID');
         }
       }
@@ -114,7 +118,8 @@ test('no token and no secret is ever logged, however much is', async () => {
     assert.match(service.output, /session refused/);
     // Any part of a token, and any half of a part, would be too much.
     const parts = tokens.flatMap((token) => token.split('.')).flatMap((part) => [part.slice(0, 40), part.slice(-40)]);
-    const secrets = new Set([service.secret, opaque, ...parts.filter((part) => part.length >= 20)]);
+    assert(sids.length > 0 && pids.length > 0);
+    const secrets = new Set([service.secret, opaque, ...sids, ...pids, ...parts.filter((part) => part.length >= 20)]);
     const told = service.output.split('\n').filter((line) => [...secrets].some((secret) => line.includes(secret)));
     assert.deepEqual(told.slice(0, 3), []);
   } finally {

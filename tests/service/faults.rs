@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use futures_util::future::select;
+use futures_util::{StreamExt, future::select, stream::FuturesUnordered};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -121,6 +121,46 @@ async fn a_mutation_that_fails_is_logged_once_and_the_vault_goes_on() {
             .seq(),
         1
     );
+}
+
+#[actix_web::test]
+async fn a_batch_that_fails_is_one_line_however_many_wrote_it() {
+    const AUTHORS: usize = 20;
+    let log = Log::kept();
+    let app = TestApp::start_with(|config| config.actors.vault_mailbox = AUTHORS).await;
+    let ana = app.user("ana");
+    let vault = ana.makes_vault().await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let writer = database.begin().await.unwrap();
+    let held = writer
+        .execute_unprepared("UPDATE vault_heads SET head = head")
+        .await;
+    held.unwrap();
+
+    let path = format!("{vault}/sources");
+    let post = |_| ana.post(&path, source("Lost"));
+    let mut posts: FuturesUnordered<_> = (0..=AUTHORS).map(post).collect();
+    // All the others wait when there is no place left for the last.
+    posts.next().await.unwrap().refused(503, "VAULT_BUSY");
+    writer
+        .execute_unprepared("DROP TABLE sources")
+        .await
+        .unwrap();
+    writer.commit().await.unwrap();
+    while let Some(answer) = posts.next().await {
+        tells_nothing(&answer);
+    }
+
+    let id = vault.trim_start_matches("/api/vaults/");
+    let lines = log.lines(id).into_iter();
+    let errors: Vec<_> = lines.filter(|line| line.contains("ERROR")).collect();
+    // One who came first, and those who came meanwhile.
+    assert!(errors.len() <= 2, "{errors:#?}");
+    let failed = |line: &String| -> usize {
+        let (_, rest) = line.split_once("failed=").unwrap();
+        rest.split(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(errors.iter().map(failed).sum::<usize>(), AUTHORS);
 }
 
 #[actix_web::test]

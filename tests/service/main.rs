@@ -17,6 +17,7 @@ mod requests;
 mod rows;
 mod sessions;
 mod sources;
+mod starting;
 mod stopping;
 mod strangers;
 mod vaults;

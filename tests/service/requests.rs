@@ -275,3 +275,55 @@ fn raw_post(app: &TestApp, header: &str) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+#[actix_web::test]
+async fn a_request_keeps_the_name_that_it_came_with() {
+    let app = TestApp::start().await;
+    let ana = app.user("ana");
+    let named = |path: &str, name: &str| {
+        let request = ana.ask(Method::GET, path);
+        hear(request.header("X-Request-Id", name))
+    };
+    for (path, status) in [
+        ("/api/me", 200),
+        ("/api/nothing", 404),
+        ("/healthz", 200),
+        ("/socket.io/?EIO=4&transport=polling", 200),
+        ("/socket.io/?EIO=4&transport=polling&sid=nobody", 400),
+        ("/socket.io/?EIO=3&transport=polling", 400),
+    ] {
+        let answer = named(path, "from-the-proxy/1=2").await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(
+            answer.header("x-request-id"),
+            Some("from-the-proxy/1=2"),
+            "{answer:?}"
+        );
+    }
+    for wrong in ["", "two words", "a\"quote", "<b>", &"a".repeat(129)] {
+        let given = named("/api/me", wrong)
+            .await
+            .header("x-request-id")
+            .map(str::to_owned);
+        let given = given.unwrap();
+        assert!(
+            given != wrong && given.starts_with('c') && given.len() == 25,
+            "{given}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_request_of_the_admin_listener_keeps_its_name_too() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let bind = free.local_addr().unwrap();
+    drop(free);
+    let app = TestApp::start_with(|config| config.admin.bind = Some(bind)).await;
+    for (path, status) in [("healthz", 200), ("nothing", 404)] {
+        let request = reqwest::Client::new().get(format!("http://{bind}/{path}"));
+        let answer = hear(request.header("X-Request-Id", "mine")).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("x-request-id"), Some("mine"));
+    }
+    app.stop().await;
+}
