@@ -20,19 +20,24 @@ use tracing::{info, warn};
 use crate::{
     api::{self, Api},
     auth::{Auth, Gate, Secrets, TableError},
-    cli::Migrate,
-    config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
+    config::{self, Config, ConfigError, LoopbackOnly},
     demo::Demo,
     door::{Door, give_up_unread},
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
-    journal::{Database, DatabaseOptions, Journal, JournalError, Retention},
+    journal::{Journal, JournalError, Retention},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
     socketio::SocketIo,
     vault::{VaultError, VaultOptions, Vaults},
 };
+
+mod commands;
+
+pub use commands::{migrate, open_database, renew_epoch};
+
+use commands::cannot_use;
 
 /// How long sockets have to take what still waits for them, and to hear that they are closed.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -288,24 +293,6 @@ async fn open_journal(config: &Config) -> Result<Journal, AppError> {
     Ok(Journal::open(database, retention(config)).await?)
 }
 
-/// Connects to the configured database.
-///
-/// # Errors
-/// When it does not answer.
-pub async fn open_database(config: &Config) -> Result<Database, AppError> {
-    let options = DatabaseOptions {
-        url: config.database.url.expose().to_owned(),
-        full_sync: config.database.synchronous == Synchronous::Full,
-    };
-    let database = Database::connect(&options).await;
-    database.map_err(|source| cannot_use(config, source))
-}
-
-fn cannot_use(config: &Config, source: sea_orm::DbErr) -> AppError {
-    let url = config.database.url.to_string();
-    AppError::Database { url, source }
-}
-
 fn cannot_bind(key: &'static str, bind: SocketAddr, source: io::Error) -> AppError {
     AppError::Bind { key, bind, source }
 }
@@ -348,35 +335,4 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
         }
     });
     handle
-}
-
-/// Takes one step of `vaultcast migrate`; a line for each migration.
-///
-/// # Errors
-/// When the database does not answer or refuses.
-pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppError> {
-    let database = open_database(config).await?;
-    let applied = match step {
-        Migrate::Up => database.migrate().await,
-        Migrate::Down => database.revert_last().await,
-        Migrate::Status => Ok(()),
-    };
-    applied.map_err(|source| cannot_use(config, source))?;
-    let listed = database.migrations().await;
-    let listed = listed.map_err(|source| cannot_use(config, source))?;
-    let line = |(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" });
-    Ok(listed.into_iter().map(line).collect())
-}
-
-/// Begins a new epoch of the database, after a backup was put back; the epoch.
-///
-/// # Errors
-/// When the database does not answer or was not migrated.
-pub async fn renew_epoch(config: &Config) -> Result<String, AppError> {
-    let database = open_database(config).await?;
-    let epoch = database.renew_epoch().await;
-    let epoch = epoch.map_err(|source| cannot_use(config, source))?;
-    let closed = database.close().await;
-    closed.map_err(|source| cannot_use(config, source))?;
-    Ok(epoch)
 }
