@@ -127,11 +127,11 @@ use bytes::Bytes;
 use engineioxide_core::{Str, TransportType};
 
 pub use self::{
-    config::Config,
+    config::{Config, OutboxBounds},
     error::{CloseReason, HandshakeError},
     frame::Frame,
     request::OpenRequest,
-    sessions::Sessions,
+    sessions::{SessionHandle, Sessions},
     socket::Socket,
 };
 use self::{

@@ -37,7 +37,7 @@ pub(super) struct Session {
     /// The deadline that the ticker knows.
     alarm: Option<Instant>,
     /// Its place among the open sessions.
-    _place: Place,
+    place: Place,
     /// What the application gave it to keep.
     _pass: Pass,
 }
@@ -83,7 +83,7 @@ impl Session {
                 connection,
                 ticker: served.ticker.clone(),
                 alarm: None,
-                _place: served.sessions.enter(sid, address),
+                place: served.sessions.enter(sid, address),
                 _pass: admitted.pass,
             };
             session.set_alarm();
@@ -111,6 +111,7 @@ impl Session {
                 Effect::End(reason) => {
                     tracing::debug!(session.sid = %self.socket.sid(), %reason, "session ends");
                     ended = Some(reason);
+                    self.place.is_ending();
                     self.socket.outbox().finish(reason);
                     self.connection.on_close(reason);
                 }
