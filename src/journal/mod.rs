@@ -10,10 +10,13 @@
 //!
 //! Nothing here assumes to be the only writer of the database: a vault's head is taken by comparison.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::{Answer, Mutation, Principal, Seq, Timestamp, Vault, VaultId};
 
@@ -61,7 +64,7 @@ pub struct Journal {
     database: Database,
     /// One committer per writing connection; a vault always has the same.
     committers: Vec<mpsc::Sender<Task>>,
-    retention: Retention,
+    retention: Arc<watch::Sender<Retention>>,
     epoch: String,
 }
 
@@ -72,6 +75,7 @@ impl Journal {
     /// When the database does not answer or was not migrated.
     pub async fn open(database: Database, retention: Retention) -> Result<Self, JournalError> {
         let epoch = database.epoch().await?;
+        let (retention, kept) = watch::channel(retention);
         let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
             writer.spawn(committer::run(writer.clone(), waiting));
@@ -80,14 +84,23 @@ impl Journal {
         let committers: Vec<_> = database.writers.iter().map(start).collect();
         for (writer, tasks) in database.writers.iter().zip(&committers).take(1) {
             let reader = database.reader.clone();
-            writer.spawn(sweep::run(reader, tasks.downgrade(), retention));
+            writer.spawn(sweep::run(reader, tasks.downgrade(), kept.clone()));
         }
         Ok(Self {
             database,
             committers,
-            retention,
+            retention: Arc::new(retention),
             epoch,
         })
+    }
+
+    /// Keeps so much from now on. What is too much is looked for at once.
+    pub fn retain(&self, retention: Retention) {
+        self.retention.send_if_modified(|kept| {
+            let is_another = *kept != retention;
+            *kept = retention;
+            is_another
+        });
     }
 
     /// What tells this history from one put back from a backup.
@@ -185,7 +198,8 @@ impl Journal {
             reader: &self.database.reader,
             committer: self.committers.first().expect("there is always one writer"),
         };
-        broom.sweep(self.retention, now).await
+        let kept = *self.retention.borrow();
+        broom.sweep(kept, now).await
     }
 
     /// Ends the committers, once every other clone is gone, and closes the connections.

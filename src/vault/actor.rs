@@ -58,6 +58,24 @@ pub(super) struct VaultActor {
     pub(super) reading: Readings,
     /// Somebody came since it was last looked whether anybody does.
     pub(super) used: bool,
+    /// Looks for that again and again.
+    watch: Option<SpawnHandle>,
+}
+
+/// Other bounds hold from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retune(pub VaultOptions);
+
+impl Handler<Retune> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, Retune(options): Retune, ctx: &mut Self::Context) {
+        let idle = std::mem::replace(&mut self.options, options).idle;
+        if idle != options.idle {
+            self.watch_for_use(ctx);
+        }
+    }
 }
 
 /// See [`Start`].
@@ -110,6 +128,7 @@ impl VaultActor {
             joining: Joining::default(),
             reading: Readings::default(),
             used: true,
+            watch: None,
         }
     }
 
@@ -146,6 +165,14 @@ impl VaultActor {
     pub(super) fn end_if_closed(&mut self, ctx: &mut Context<Self>) {
         if self.closed().is_some() {
             self.end_if_unused(ctx);
+        }
+    }
+
+    /// Begins to look, again and again, whether anybody comes.
+    fn watch_for_use(&mut self, ctx: &mut Context<Self>) {
+        let watch = ctx.run_interval(self.options.idle, Self::end_if_idle);
+        if let Some(before) = self.watch.replace(watch) {
+            ctx.cancel_future(before);
         }
     }
 
@@ -189,7 +216,7 @@ impl Actor for VaultActor {
         ctx.wait(load.into_actor(self).map(|(tenure, loaded), this, ctx| {
             this.opened(tenure, loaded);
             this.end_if_closed(ctx);
-            ctx.run_interval(this.options.idle, Self::end_if_idle);
+            this.watch_for_use(ctx);
         }));
     }
 }
