@@ -12,7 +12,7 @@ use vaultcast::{
     app::{self, Mode},
     auth::{Secrets, Tokens},
     cli::{Cli, Command, Epoch, Token},
-    config::{Config, environment},
+    config::{Source, environment},
     domain::Principal,
 };
 
@@ -45,19 +45,20 @@ fn main() -> ExitCode {
 fn carry_out(cli: &Cli) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     let command = cli.command();
-    let config = match command {
-        Command::Demo => Config::load_for_demo(file, environment())?,
+    let mut source = match command {
+        Command::Demo => Source::for_demo(file),
         Command::Serve
         | Command::Token(_)
         | Command::Migrate { .. }
         | Command::Epoch { .. }
-        | Command::Check => Config::load(file, environment())?,
+        | Command::Check => Source::new(file),
     };
+    let config = source.read()?;
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
     let system = actix::System::new();
     match command {
-        Command::Serve => system.block_on(app::run(&config, &secrets()?, Mode::Serve))?,
-        Command::Demo => system.block_on(app::run(&config, &secrets()?, Mode::Demo))?,
+        Command::Serve => system.block_on(app::run((&config, source), &secrets()?, Mode::Serve))?,
+        Command::Demo => system.block_on(app::run((&config, source), &secrets()?, Mode::Demo))?,
         Command::Token(token) => {
             let audience = config.auth.jwt_audience.clone();
             let tokens = Tokens::new(&secrets()?).for_audience(audience);

@@ -1,14 +1,12 @@
-//! The wiring: database → journal → vaults → sockets → HTTP, and the orderly way back.
+//! The wiring: database → journal → vaults → sockets → HTTP. How it is tuned while it runs is `reload.rs`, the orderly way
+//! back `draining.rs`; `commands.rs` are those that do not serve.
 
 use std::{
     io::{self, Write},
     net::SocketAddr,
     process,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -20,30 +18,36 @@ use tracing::{info, warn};
 use crate::{
     api::{self, Api},
     auth::{Auth, Gate, Secrets, TableError},
-    config::{self, Config, ConfigError, LoopbackOnly},
+    config::{self, Config, ConfigError, LoopbackOnly, Source},
     demo::Demo,
     door::{Door, give_up_unread},
-    engineio::{self, CloseReason, Sessions},
+    engineio::{self, OutboxBounds, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
     journal::{Journal, JournalError, Retention},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
+    readiness::Readiness,
     socketio::SocketIo,
     vault::{VaultError, VaultOptions, Vaults},
 };
 
 mod commands;
+mod draining;
+mod reload;
 
 pub use commands::{migrate, open_database, renew_epoch};
+pub use reload::Reloaded;
 
 use commands::cannot_use;
-
-/// How long sockets have to take what still waits for them, and to hear that they are closed.
-const LAST_WORD: Duration = Duration::from_secs(2);
+use reload::Tunable;
 
 /// Where Socket.IO is served.
 const SOCKETIO_PATH: &str = "/socket.io/";
+
+/// How long a listener that is closed in order waits for its requests, in seconds: for ever, as far as it is concerned, for
+/// `server.shutdown_grace` ends everything, and may be another when it comes to that.
+const FOR_EVER: u64 = 24 * 60 * 60;
 
 /// Bytes of a secret that may be relied upon by others than this machine's own users.
 const SHORTEST_SECRET: usize = 32;
@@ -84,22 +88,34 @@ pub struct Service {
     servers: Vec<ServerHandle>,
     sessions: Sessions,
     recovery: Recovery,
-    vaults: Vaults,
-    draining: Arc<AtomicBool>,
-    grace: Duration,
+    readiness: Readiness,
+    tunable: Tunable,
+    /// What is in effect.
+    config: Config,
+    /// Why it may be reached from its own machine only.
+    loopback_only: Vec<LoopbackOnly>,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. Needs an actix system.
+/// Serves until SIGTERM or SIGINT, then drains. Reads the configuration again from its source at SIGHUP. Needs an actix
+/// system.
 ///
 /// # Errors
 /// When the service cannot start.
-pub async fn run(config: &Config, secrets: &Secrets, mode: Mode) -> Result<(), AppError> {
+pub async fn run(
+    (config, mut source): (&Config, Source),
+    secrets: &Secrets,
+    mode: Mode,
+) -> Result<(), AppError> {
+    let mut hang_up = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
-    let service = Service::start(config, secrets, mode).await?;
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: draining"),
-        _ = interrupt.recv() => info!("SIGINT: draining"),
+    let mut service = Service::start(config, secrets, mode).await?;
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => service.reload_from(&mut source),
+            _ = terminate.recv() => break info!("SIGTERM: draining"),
+            _ = interrupt.recv() => break info!("SIGINT: draining"),
+        }
     }
     tokio::select! {
         () = service.stop() => info!("stopped"),
@@ -121,16 +137,13 @@ impl Service {
     /// # Errors
     /// When the configuration, the database or a listener does not allow it; nothing is left running then.
     pub async fn start(config: &Config, secrets: &Secrets, mode: Mode) -> Result<Self, AppError> {
-        if mode == Mode::Demo {
-            config.require_loopback(LoopbackOnly::Demo)?;
+        let loopback_only = loopback_only(secrets, mode);
+        for reason in &loopback_only {
+            config.require_loopback(*reason)?;
         }
         if let Some(file) = secrets.generated_file() {
-            config.require_loopback(LoopbackOnly::GeneratedSecret)?;
             let file = file.display();
             warn!(%file, "no AUTH_SECRET is set: using the secret made for this database, for this machine only");
-        }
-        if secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
-            config.require_loopback(LoopbackOnly::ShortSecret)?;
         }
         let journal = open_journal(config).await?;
         let vaults = Vaults::new(journal.clone(), vault_options(config));
@@ -146,37 +159,47 @@ impl Service {
             Mode::Demo => Some(Demo::prepare(&vaults, auth.tokens().clone()).await?),
         };
         let gate = Gate::new(auth, journal);
-        let draining = Arc::new(AtomicBool::new(false));
+        let readiness = Readiness::default();
         let sessions = Sessions::default();
         let limits = Limits::new(&config.limits);
         actix_web::rt::spawn(limits.clone().forget_the_idle());
         let proxies = Proxies::new(&config.server.trusted_proxies);
-        let api = Api {
-            gate: gate.clone(),
-            vaults: vaults.clone(),
+        let actors = &config.actors;
+        let tunable = Tunable {
+            vaults,
+            limits,
             origins: Origins::new(&config.server.allowed_origins, proxies.clone()),
             proxies,
-            limits: limits.clone(),
-            max_body: config.server.max_body,
-            draining: draining.clone(),
+            max_body: Arc::new(AtomicUsize::new(config.server.max_body)),
+            outbox: OutboxBounds::new(actors.session_outbox, actors.session_outbox_bytes),
+            gateways: gateway::Bounds::new(actors.relay_mailbox, actors.join_timeout),
+        };
+        let api = Api {
+            gate: gate.clone(),
+            vaults: tunable.vaults.clone(),
+            origins: tunable.origins.clone(),
+            proxies: tunable.proxies.clone(),
+            limits: tunable.limits.clone(),
+            max_body: tunable.max_body.clone(),
+            readiness: readiness.clone(),
         };
 
         let window = config.socketio.recovery_window;
-        let recovery = Recovery::new(vaults.journal().clone(), window);
+        let recovery = Recovery::new(tunable.vaults.journal().clone(), window);
         let options = GatewayOptions {
-            relay_mailbox: config.actors.relay_mailbox,
-            join_timeout: config.actors.join_timeout,
-            limits,
+            bounds: tunable.gateways.clone(),
+            limits: tunable.limits.clone(),
             recovery: recovery.clone(),
-            draining: draining.clone(),
+            readiness: readiness.clone(),
         };
         let door = Door {
-            draining: draining.clone(),
-            limits: options.limits.clone(),
-            proxies: api.proxies.clone(),
+            readiness: readiness.clone(),
+            limits: tunable.limits.clone(),
+            proxies: tunable.proxies.clone(),
         };
-        let (engine, directory) = (engineio_config(config), sessions.clone());
-        let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
+        let engine = engineio_config(config, tunable.outbox.clone());
+        let directory = sessions.clone();
+        let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), api.vaults.clone());
         let server = HttpServer::new(move || {
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
             let door = door.clone();
@@ -204,7 +227,7 @@ impl Service {
             .h1_allow_half_closed(false)
             // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
             .client_disconnect_timeout(Duration::ZERO)
-            .shutdown_timeout(config.server.shutdown_grace.as_secs())
+            .shutdown_timeout(FOR_EVER)
             .on_connect(move |connection, _| give_up_unread(connection, user_timeout))
             .bind(bind)
             .map_err(|source| cannot_bind("server.bind", bind, source))?;
@@ -238,9 +261,10 @@ impl Service {
             servers,
             sessions,
             recovery,
-            vaults,
-            draining,
-            grace: config.server.shutdown_grace,
+            readiness,
+            tunable,
+            config: config.clone(),
+            loopback_only,
         })
     }
 
@@ -248,40 +272,21 @@ impl Service {
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
 
-    /// Lets everybody go in order, within `server.shutdown_grace`: nothing new is taken, what was taken is written
-    /// and told, transports are closed so that clients come back at once elsewhere; the listeners go last.
-    pub async fn stop(self) {
-        self.draining.store(true, Ordering::Release);
-        let in_order = async {
-            self.vaults.settle().await;
-            self.recovery.let_everybody_go().await;
-            self.sessions.close_all(CloseReason::Shutdown);
-            // Who polls is told by his next poll; who has vanished between two of them never asks.
-            let last_word = tokio::time::timeout(LAST_WORD, self.sessions.drained());
-            if last_word.await.is_err() {
-                let sockets = self.sessions.open();
-                info!(sockets, "some sockets did not fetch the last word");
-            }
-            for server in self.servers.iter().rev() {
-                server.stop(true).await;
-            }
-            if let Err(error) = self.vaults.journal().clone().close().await {
-                warn!(%error, "the database did not close in order");
-            }
-        };
-        if tokio::time::timeout(self.grace, in_order).await.is_err() {
-            let sockets = self.sessions.open();
-            warn!(
-                sockets,
-                "server.shutdown_grace is over: ending with what is left"
-            );
-            for server in &self.servers {
-                // Sent at once; whoever sends half a request is not waited for.
-                drop(server.stop(false));
-            }
-        }
-    }
+/// Why a service with these secrets may be reached from its own machine only, if it may.
+fn loopback_only(secrets: &Secrets, mode: Mode) -> Vec<LoopbackOnly> {
+    let is_short = |secret: &str| secret.len() < SHORTEST_SECRET;
+    let reasons = [
+        (mode == Mode::Demo, LoopbackOnly::Demo),
+        (
+            secrets.generated_file().is_some(),
+            LoopbackOnly::GeneratedSecret,
+        ),
+        (secrets.iter().any(is_short), LoopbackOnly::ShortSecret),
+    ];
+    let holds = reasons.into_iter().filter(|(holds, _)| *holds);
+    holds.map(|(_, reason)| reason).collect()
 }
 
 async fn open_journal(config: &Config) -> Result<Journal, AppError> {
@@ -314,14 +319,13 @@ fn vault_options(config: &Config) -> VaultOptions {
     }
 }
 
-fn engineio_config(config: &Config) -> engineio::Config {
+fn engineio_config(config: &Config, outbox: OutboxBounds) -> engineio::Config {
     engineio::Config {
         ping_interval: config.socketio.ping_interval,
         ping_timeout: config.socketio.ping_timeout,
         max_payload: config.socketio.max_payload,
         connect_timeout: config.socketio.connect_timeout,
-        outbox_events: config.actors.session_outbox,
-        outbox_bytes: config.actors.session_outbox_bytes,
+        outbox,
         ..engineio::Config::default()
     }
 }

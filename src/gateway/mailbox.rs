@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     domain::UserId,
@@ -12,7 +11,10 @@ use crate::{
     vault::{Delivery, Full, Sink, SinkId, VaultHandle},
 };
 
-use super::relay::Relay;
+use super::{
+    bounds::{Places, Taken},
+    relay::Relay,
+};
 
 /// The relay, reached from other threads.
 pub(super) struct RelayActor(pub Relay);
@@ -26,7 +28,7 @@ impl Actor for RelayActor {
 #[rtype(result = "()")]
 struct Deliver(
     Delivery,
-    #[allow(dead_code, reason = "held until handled")] OwnedSemaphorePermit,
+    #[allow(dead_code, reason = "held until handled")] Taken,
 );
 
 impl Handler<Deliver> for RelayActor {
@@ -117,8 +119,7 @@ impl Handler<Dismiss> for RelayActor {
 pub(super) struct RelaySink {
     pub id: SinkId,
     pub addr: Addr<RelayActor>,
-    pub places: Arc<Semaphore>,
-    pub capacity: usize,
+    pub places: Arc<Places>,
 }
 
 impl Sink for RelaySink {
@@ -128,10 +129,7 @@ impl Sink for RelaySink {
 
     #[allow(clippy::disallowed_methods, reason = "bounded by places")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
-        let weight = delivery.weight().min(self.capacity);
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let places = self.places.clone().try_acquire_many_owned(weight);
-        let places = places.map_err(|_| Full)?;
+        let places = self.places.take(delivery.weight()).ok_or(Full)?;
         self.addr.do_send(Deliver(delivery, places));
         Ok(())
     }

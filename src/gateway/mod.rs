@@ -1,17 +1,10 @@
 //! Door two: sockets. The contract's events on the generic Socket.IO layer.
 //!
 //! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs`, `room.rs` and `mailbox.rs`
-//! hand a worker thread's share of every vault's events to its sockets; `trace.rs` and `recovery.rs` let a client come back
+//! hand a worker thread's share of every vault's events to its sockets, within `bounds.rs`; `trace.rs` and `recovery.rs` let a client come back
 //! as the one that it was. A [`Gateway`] is built once per worker thread.
 
-use std::{
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
@@ -22,10 +15,12 @@ use crate::{
     engineio::{CloseReason, Heartbeat, OpenRequest},
     limits::Limits,
     problem::Problem,
+    readiness::Readiness,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
     vault::Vaults,
 };
 
+mod bounds;
 mod connection;
 mod mailbox;
 mod offset;
@@ -39,6 +34,7 @@ use connection::{Connection, Context};
 use recovery::Claim;
 use relay::Relay;
 
+pub use bounds::Bounds;
 pub use protocol::NAMESPACE;
 pub use recovery::Recovery;
 
@@ -49,23 +45,21 @@ const SESSION_OVER: CloseReason = CloseReason::Application("session expired");
 /// What a gateway is built with.
 #[derive(Clone)]
 pub struct GatewayOptions {
-    /// Events waiting for one worker thread (`actors.relay_mailbox`).
-    pub relay_mailbox: usize,
-    /// How long a join may wait for its vault (`actors.join_timeout`).
-    pub join_timeout: Duration,
+    /// How much may wait, and how long.
+    pub bounds: Bounds,
     /// How much users and sockets may do.
     pub limits: Limits,
     /// Who may come back as the one that he was.
     pub recovery: Recovery,
-    /// Set when the service stops: a CONNECT has its transport closed from then on.
-    pub draining: Arc<AtomicBool>,
+    /// When the service drains, a CONNECT has its transport closed.
+    pub readiness: Readiness,
 }
 
 /// The namespace in which the contract's events are spoken, on one worker thread.
 pub struct Gateway {
     gate: Gate,
     context: Context,
-    draining: Arc<AtomicBool>,
+    readiness: Readiness,
 }
 
 impl Gateway {
@@ -73,7 +67,7 @@ impl Gateway {
     pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
         let epoch = vaults.journal().epoch();
         let history = (epoch, options.recovery.is_on());
-        let relay = Relay::start(options.relay_mailbox, options.join_timeout, history);
+        let relay = Relay::start(options.bounds, history);
         Self {
             gate,
             context: Context {
@@ -82,7 +76,7 @@ impl Gateway {
                 limits: options.limits,
                 recovery: options.recovery,
             },
-            draining: options.draining,
+            readiness: options.readiness,
         }
     }
 }
@@ -95,7 +89,7 @@ impl Namespace for Gateway {
         request: Rc<OpenRequest>,
     ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
         let (gate, context) = (self.gate.clone(), self.context.clone());
-        let draining = self.draining.load(Ordering::Acquire);
+        let draining = self.readiness.is_draining();
         Box::pin(async move {
             if draining {
                 // After a CONNECT_ERROR the official client would stay away.

@@ -16,6 +16,7 @@ use std::{
 };
 
 use actix::Addr;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
@@ -37,7 +38,7 @@ use super::{
 /// Why a transport is closed: its client has come back by another one.
 const TAKEN_OVER: CloseReason = CloseReason::Application("taken over");
 
-/// How many sockets are let go at once when the service stops.
+/// How many of those who are away are written at once when the service stops.
 const AT_ONCE: usize = 256;
 
 /// How many absent sockets are remembered; beyond that the oldest are forgotten before their time.
@@ -277,30 +278,44 @@ impl Recovery {
         (epoch == self.journal.epoch()).then_some(kept)
     }
 
-    /// Lets every socket go, some at a time: what they leave is in the database before their transports are closed. Who
-    /// cannot be kept, for the database does not answer, begins anew when he comes back.
-    pub async fn let_everybody_go(&self) {
+    /// Lets at most so many of the connected sockets go: what they leave is in the database before their transports are
+    /// closed. Who cannot be kept, for the database does not answer, begins anew when he comes back. How many went; none
+    /// when nobody is left who may come back.
+    pub async fn let_some_go(&self, most: usize) -> usize {
+        let some = self.places().connected(most);
+        // One that has ended has left nothing behind, and does not answer.
+        let let_go = some
+            .iter()
+            .map(|(pid, relay)| relay.send(LetGo(pid.clone())));
+        join_all(let_go).await;
+        self.put_away(some.iter().map(|(pid, _)| pid)).await;
+        let dismissed = some.iter().map(|(pid, relay)| {
+            let (pid, reason) = (pid.clone(), CloseReason::Shutdown);
+            relay.send(Dismiss { pid, reason })
+        });
+        join_all(dismissed).await;
+        some.len()
+    }
+
+    /// Likewise those who have left and may come back: they have no transports.
+    pub async fn let_the_absent_go(&self) {
         loop {
-            let some = self.places().some(AT_ONCE);
+            let some = self.places().away(AT_ONCE);
             if some.is_empty() {
                 return;
             }
-            for (pid, relay) in &some {
-                if let Some(relay) = relay {
-                    // One that has ended has left nothing behind.
-                    let _ = relay.send(LetGo(pid.clone())).await;
-                }
-            }
-            let letters = self.places().take_all(some.iter().map(|(pid, _)| pid));
-            if let Err(error) = self.write(letters).await {
-                warn!(%error, "what sockets leave could not be kept: they begin anew");
-            }
-            for (pid, relay) in some {
-                if let Some(relay) = relay {
-                    let reason = CloseReason::Shutdown;
-                    let _ = relay.send(Dismiss { pid, reason }).await;
-                }
-            }
+            self.put_away(some.iter()).await;
+        }
+    }
+
+    /// Puts what these have left into the database.
+    async fn put_away(&self, pids: impl Iterator<Item = &String>) {
+        let letters = self.places().take_all(pids);
+        if letters.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(letters).await {
+            warn!(%error, "what sockets leave could not be kept: they begin anew");
         }
     }
 
@@ -340,15 +355,22 @@ impl Places {
         }
     }
 
-    /// Some of those who are there, and the relays of those who are connected.
-    fn some(&self, most: usize) -> Vec<(String, Option<Addr<RelayActor>>)> {
-        let relay = |place: &Place| match place {
-            Place::Connected(relay) => Some(relay.clone()),
+    /// Some of those who are connected, and their relays.
+    fn connected(&self, most: usize) -> Vec<(String, Addr<RelayActor>)> {
+        let connected = self.by_pid.iter().filter_map(|(pid, place)| match place {
+            Place::Connected(relay) => Some((pid.clone(), relay.clone())),
             Place::Away(..) => None,
-        };
-        let some = self.by_pid.iter().take(most);
-        some.map(|(pid, place)| (pid.clone(), relay(place)))
-            .collect()
+        });
+        connected.take(most).collect()
+    }
+
+    /// Some of those who have left.
+    fn away(&self, most: usize) -> Vec<String> {
+        let away = self.by_pid.iter().filter_map(|(pid, place)| match place {
+            Place::Connected(_) => None,
+            Place::Away(..) => Some(pid.clone()),
+        });
+        away.take(most).collect()
     }
 
     /// What is kept of these pids. They are not there any more.

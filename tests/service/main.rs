@@ -19,4 +19,5 @@ mod sessions;
 mod sources;
 mod stopping;
 mod strangers;
+mod tuning;
 mod vaults;
