@@ -11,6 +11,8 @@ const LATE = 1_000;
 
 export class Flock extends Watched {
   birds = [];
+  /** When each of them lost a connection on which it was in its room. */
+  losses = [];
 
   /** So many for each of these vaults, in the name of `person`. */
   constructor(url, person, vaults, many) {
@@ -20,9 +22,9 @@ export class Flock extends Watched {
   }
 
   /** Waits until each of them has had so many connections in all, and is in its room. */
-  async isBack(lives) {
+  async isBack(lives, deadline = 60_000) {
     const missing = () => this.birds.filter((bird) => !bird.isIn || bird.lives < lives).length;
-    await this.until(() => (missing() === 0 ? true : undefined), () => `${missing()} are not back`, 60_000);
+    await this.until(() => (missing() === 0 ? true : undefined), () => `${missing()} are not back`, deadline);
   }
 
   /** Waits until each of them has heard all of these journals, from where it began. */
@@ -75,6 +77,7 @@ class Bird {
   }
 
   #lost() {
+    if (this.isIn) this.#flock.losses.push(performance.now());
     this.isIn = false;
     if (this.#closed) return;
     // Not all at the same moment, and ever less often.

@@ -96,6 +96,11 @@ export class Service {
     return this.#program.says(pattern);
   }
 
+  /** Likewise, in what it says after so much of `output`. */
+  saysAfter(length, pattern) {
+    return this.#program.says(pattern, length - this.#earlier.length);
+  }
+
   /** `kill -9`: it gets no chance to put anything in order. */
   async kill() {
     await this.#program.stop('SIGKILL');
