@@ -42,9 +42,13 @@ test('five thousand sockets are let go at a rate, and come back with nothing los
   ana.patience = 30_000;
   const vaults = [];
   for (const number of range(1, VAULTS)) vaults.push({ id: (await ana.post('/api/vaults', { name: `Vault ${number}` })).is(201).body.id });
-  const flock = new Flock(service.url, ana, vaults, BIRDS);
+  const flock = new Flock(service.url, ana, [], BIRDS);
   open.push(flock);
-  await flock.isBack(1, PATIENCE);
+  // The kernel holds no five thousand connections that nobody has accepted.
+  for (let first = 0; first < VAULTS; first += 10) {
+    flock.grow(vaults.slice(first, first + 10), BIRDS);
+    await flock.isBack(1, PATIENCE);
+  }
   const listeners = [];
   for (const number of range(1, LISTENERS)) {
     const options = { auth: { token: ana.token() }, transports: TRANSPORTS[number % 3], timeout: 60_000 };
