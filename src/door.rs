@@ -1,13 +1,6 @@
 //! Who comes in: which connections are accepted and how, and which requests may open a socket's session.
 
-use std::{
-    any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{any::Any, time::Duration};
 
 use actix_web::rt::net::TcpStream;
 use tracing::warn;
@@ -17,6 +10,7 @@ use crate::{
     engineio::{OpenRequest, Pass},
     limits::Limits,
     proxies::Proxies,
+    readiness::Readiness,
     seldom::Seldom,
     vault::VaultError,
 };
@@ -27,8 +21,7 @@ static FAILURES: Seldom = Seldom::new();
 /// Who may open a session.
 #[derive(Clone)]
 pub struct Door {
-    /// Set when the service stops.
-    pub draining: Arc<AtomicBool>,
+    pub readiness: Readiness,
     pub limits: Limits,
     pub proxies: Proxies,
 }
@@ -39,7 +32,7 @@ impl Door {
     /// # Errors
     /// `UNAVAILABLE`, `LIMIT_EXCEEDED`.
     pub fn admit(&self, request: &OpenRequest) -> Result<Pass, actix_web::Error> {
-        if self.draining.load(Ordering::Acquire) {
+        if self.readiness.is_draining() {
             return Err(ApiError::from(VaultError::Unavailable).into());
         }
         let peer = request.peer.map(|peer| peer.ip());

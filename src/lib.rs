@@ -7,7 +7,7 @@
 //! 1. [`domain`]: what a vault is. Rules as data and functions.
 //! 2. [`journal`]: what vaults remember. One transaction, one order.
 //! 3. [`vault`]: a vault, alive. An actor that decides when, and tells everybody.
-//! 4. [`auth`]: who is speaking; [`origin`] and [`proxies`]: from which page, and through whom; [`limits`]: how often.
+//! 4. [`auth`]: who is speaking; [`origin`] and [`proxies`]: from which page, and through whom; [`limits`]: how often; [`readiness`]: until when.
 //!    [`forms`] and [`problem`]: what people write, and what they are told.
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod origin;
 pub mod problem;
 pub mod proxies;
+pub mod readiness;
 pub mod seldom;
 pub mod socketio;
 pub mod startup;

@@ -13,7 +13,7 @@ use vaultcast::{
     app::{self, Mode},
     auth::{Secrets, Tokens},
     cli::{Actors, Cli, Command, Epoch, Token},
-    config::{Config, environment},
+    config::{Config, Source, environment},
     domain::Principal,
     telemetry,
 };
@@ -38,21 +38,26 @@ fn main() -> ExitCode {
 fn carry_out(cli: &Cli) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     let command = cli.command();
-    let config = match command {
-        Command::Demo => Config::load_for_demo(file, environment())?,
+    let mut source = match command {
+        Command::Demo => Source::for_demo(file),
         Command::Serve
         | Command::Token(_)
         | Command::Migrate { .. }
         | Command::Epoch { .. }
         | Command::Actors(_)
-        | Command::Check => Config::load(file, environment())?,
+        | Command::Check => Source::new(file),
     };
-    let _log = telemetry::init(&config.telemetry);
+    let config = source.read()?;
+    let log = telemetry::init(&config.telemetry);
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
     let system = actix::System::new();
     match command {
-        Command::Serve => system.block_on(app::run(&config, &secrets()?, Mode::Serve))?,
-        Command::Demo => system.block_on(app::run(&config, &secrets()?, Mode::Demo))?,
+        Command::Serve => {
+            system.block_on(app::run((&config, source), &log, &secrets()?, Mode::Serve))?
+        }
+        Command::Demo => {
+            system.block_on(app::run((&config, source), &log, &secrets()?, Mode::Demo))?
+        }
         Command::Token(token) => {
             let audience = config.auth.jwt_audience.clone();
             let tokens = Tokens::new(&secrets()?).for_audience(audience);

@@ -4,14 +4,15 @@
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use arc_swap::ArcSwap;
 use url::Url;
 
 use crate::{config::Origin, proxies::Proxies};
 
-/// The origins that may speak to the service. Cheap to clone.
+/// The origins that may speak to the service. Cheap to clone; clones are changed together.
 #[derive(Clone, Debug)]
 pub struct Origins {
-    allowed: Arc<HashSet<Origin>>,
+    allowed: Arc<ArcSwap<HashSet<Origin>>>,
     proxies: Proxies,
 }
 
@@ -29,8 +30,17 @@ pub enum Verdict {
 impl Origins {
     /// These origins beside the service's own, which it learns from each request.
     pub fn new(allowed: &[Origin], proxies: Proxies) -> Self {
-        let allowed = allowed.iter().cloned().collect::<HashSet<_>>().into();
-        Self { allowed, proxies }
+        let allowed = allowed.iter().cloned().collect();
+        Self {
+            allowed: Arc::new(ArcSwap::from_pointee(allowed)),
+            proxies,
+        }
+    }
+
+    /// Allows these origins, and no others, from now on. A socket that is open stays, whoever made its page.
+    pub fn retune(&self, allowed: &[Origin]) {
+        self.allowed
+            .store(Arc::new(allowed.iter().cloned().collect()));
     }
 
     /// Whether a request with these headers may be answered to the page that made it.
@@ -44,7 +54,7 @@ impl Origins {
         let Some(origin) = value.to_str().ok().and_then(|text| text.parse().ok()) else {
             return Verdict::Refused;
         };
-        if self.allowed.contains(&origin) {
+        if self.allowed.load().contains(&origin) {
             return Verdict::Allowed(value.clone());
         }
         let own = self.proxies.own_origin(peer, headers);

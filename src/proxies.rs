@@ -7,6 +7,7 @@ use std::{
 };
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
+use arc_swap::ArcSwap;
 
 use crate::config::{Network, Origin};
 
@@ -14,14 +15,19 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The proxies whose word is taken. Cheap to clone.
+/// The proxies whose word is taken. Cheap to clone; clones are changed together.
 #[derive(Clone, Debug)]
-pub struct Proxies(Arc<[Network]>);
+pub struct Proxies(Arc<ArcSwap<Vec<Network>>>);
 
 impl Proxies {
     /// The proxies in these networks.
     pub fn new(trusted: &[Network]) -> Self {
-        Self(trusted.into())
+        Self(Arc::new(ArcSwap::from_pointee(trusted.to_vec())))
+    }
+
+    /// Takes the word of the proxies in these networks from now on.
+    pub fn retune(&self, trusted: &[Network]) {
+        self.0.store(Arc::new(trusted.to_vec()));
     }
 
     /// Who asked: the right-most address that is not a trusted proxy's.
@@ -62,7 +68,8 @@ impl Proxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        let trusted = self.0.load();
+        trusted.iter().any(|network| network.contains(address))
     }
 }
 

@@ -93,6 +93,8 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.server.bind, bind("127.0.0.1:3000"));
     assert_eq!(config.server.max_body, 1_048_576);
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(config.server.drain_delay, Duration::ZERO);
+    assert_eq!(config.server.drain_rate, 0);
     assert_eq!(config.admin.bind, Some(bind("127.0.0.1:9300")));
     assert_eq!(config.database.url.expose(), "sqlite://vaultcast.db");
     assert_eq!(config.database.synchronous, Synchronous::Full);
@@ -119,6 +121,21 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.limits.socket_events_per_second, 100);
     assert_eq!(config.limits.joins_per_socket, 1000);
     assert_eq!(config.limits.sockets, 0);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_longer_than_it_may_take() {
+    let text = "[server]\nshutdown_grace = \"5s\"\n";
+    assert_eq!(
+        load(text, &[("VAULTCAST__SERVER__DRAIN_DELAY", "5s")]),
+        Err(
+            "server.drain_delay: \"5s\" is not shorter than server.shutdown_grace, \"5s\" \
+             (from VAULTCAST__SERVER__DRAIN_DELAY)"
+                .to_owned()
+        )
+    );
+    let config = load(text, &[("VAULTCAST__SERVER__DRAIN_DELAY", "4s")]).unwrap();
+    assert_eq!(config.server.drain_delay, Duration::from_secs(4));
 }
 
 #[test]

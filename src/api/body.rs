@@ -66,7 +66,7 @@ impl FromRequest for Body {
             .and_then(|value| value.split(';').next())
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
         let declared = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let most = Api::of(request).max_body;
+        let most = Api::of(request).max_body();
         let payload = payload.take();
         Box::pin(async move {
             let bytes = read(payload, declared.unwrap_or(0), most).await;

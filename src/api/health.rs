@@ -17,7 +17,7 @@ pub async fn healthz() -> HttpResponse {
 
 /// Ready: the database answers, and the service is not about to stop.
 pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
-    let reason = if api.is_draining() {
+    let reason = if !api.readiness.is_ready() {
         "The service is about to stop"
     } else if let Err(error) = api.journal().ping().await {
         report!(error, "not ready: the database does not answer");

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -19,6 +19,7 @@ use crate::{
     origin::Origins,
     problem::Problem,
     proxies::Proxies,
+    readiness::Readiness,
     vault::{VaultError, Vaults},
 };
 
@@ -58,10 +59,10 @@ pub struct Api {
     pub proxies: Proxies,
     /// How much one user may change.
     pub limits: Limits,
-    /// The most bytes of a body (`server.max_body`).
-    pub max_body: usize,
-    /// Set when the service stops: mutations are no longer taken then.
-    pub draining: Arc<AtomicBool>,
+    /// The most bytes of a body (`server.max_body`), which may be set anew at any time.
+    pub max_body: Arc<AtomicUsize>,
+    /// Whether mutations are still taken.
+    pub readiness: Readiness,
 }
 
 impl Api {
@@ -77,13 +78,13 @@ impl Api {
         self.vaults.journal()
     }
 
-    fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+    fn max_body(&self) -> usize {
+        self.max_body.load(Ordering::Relaxed)
     }
 
     /// Whether a mutation is taken from this user now; it counts as one of his.
     fn takes_mutation(&self, by: &UserId) -> Result<(), ApiError> {
-        if self.is_draining() {
+        if self.readiness.is_draining() {
             return Err(VaultError::Unavailable.into());
         }
         Ok(self.limits.mutation(by)?)

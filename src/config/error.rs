@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use figment::Figment;
 
@@ -76,6 +77,21 @@ impl ConfigError {
         Self::Invalid {
             key: error.path.join("."),
             problem: error.kind.to_string(),
+            origin: origin.to_owned(),
+        }
+    }
+
+    /// Refuses a delay in which the whole time of a stop would pass.
+    pub(super) fn drains_too_late(delay: Duration, grace: Duration, figment: &Figment) -> Self {
+        let key = "server.drain_delay";
+        let [delay, grace] = [delay, grace].map(humantime::format_duration);
+        // Where it is set at all: with its default it is shorter than any other.
+        let origin = figment
+            .find_metadata(key)
+            .map_or("built-in", |metadata| &metadata.name);
+        Self::Invalid {
+            key: key.to_owned(),
+            problem: format!(r#""{delay}" is not shorter than server.shutdown_grace, "{grace}""#),
             origin: origin.to_owned(),
         }
     }

@@ -13,7 +13,7 @@ use figment::util::nest;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
-use super::{Config, ConfigError, DEFAULT_FILE};
+use super::{Config, ConfigError, DEFAULT_FILE, Server};
 
 const PREFIX: &str = "VAULTCAST__";
 const DEMO_DATABASE: &str = "sqlite://vaultcast-demo.db";
@@ -205,6 +205,18 @@ fn merge(layers: Vec<Layer>) -> Result<Config, ConfigError> {
         figment = figment.merge(layer);
     }
     let config: Config = figment.extract().map_err(ConfigError::from_figment)?;
+    let Server {
+        drain_delay,
+        shutdown_grace,
+        ..
+    } = config.server;
+    if drain_delay >= shutdown_grace {
+        return Err(ConfigError::drains_too_late(
+            drain_delay,
+            shutdown_grace,
+            &figment,
+        ));
+    }
     if config.socketio.allow_eio3 {
         return Err(ConfigError::unsupported(
             "socketio.allow_eio3",

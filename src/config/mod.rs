@@ -1,10 +1,10 @@
 //! What can be set, and how it is read.
 //!
-//! A [`Config`] is made once, at the start, from four layers, later ones over earlier ones: the
-//! built-in defaults, the file (`config.toml`, which shows every key), variables such as
-//! `VAULTCAST__SERVER__BIND`, and the variables that are set by custom, `DATABASE_URL`, `PORT` and
-//! `RUST_LOG`. It is checked as a whole and then passed on as plain values: nobody reads it from a
-//! global.
+//! A [`Config`] is made at the start, and again when the service is told to read it again
+//! ([`Source`]), from four layers, later ones over earlier ones: the built-in defaults, the file
+//! (`config.toml`, which shows every key), variables such as `VAULTCAST__SERVER__BIND`, and the
+//! variables that are set by custom, `DATABASE_URL`, `PORT` and `RUST_LOG`. It is checked as a whole
+//! and then passed on as plain values: nobody reads it from a global.
 //!
 //! Every key has its type and its range beside it in [`sections`]. What does not fit, and any key
 //! that does not exist, is a [`ConfigError`]: one line that names the key, what it was, what is
@@ -12,12 +12,14 @@
 //! inside `database.url` is never shown.
 
 mod auth;
+mod changes;
 mod database_url;
 mod error;
 mod load;
 mod network;
 mod origin;
 pub mod sections;
+mod source;
 mod telemetry;
 mod values;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use auth::{Audience, Auth, ClaimPath, ColumnName, CookieName, Strategy, TableName, TokenKind};
+pub use changes::Change;
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
 pub use network::Network;
@@ -36,6 +39,7 @@ pub use origin::Origin;
 pub use sections::{
     Actors, Admin, Database, Journal, Limits, LoopbackOnly, Server, Socketio, Synchronous,
 };
+pub use source::Source;
 pub use telemetry::{LogFormat, LogLevel, Telemetry};
 
 /// The file that is read when none is named.

@@ -31,6 +31,12 @@ pub struct Server {
     /// How long an orderly stop may take.
     #[serde(serialize_with = "spelled", deserialize_with = "duration::<1, DAY, _>")]
     pub shutdown_grace: Duration,
+    /// How long an orderly stop serves everybody as before, while `/readyz` fails. Shorter than `shutdown_grace`.
+    #[serde(serialize_with = "spelled", deserialize_with = "duration::<0, DAY, _>")]
+    pub drain_delay: Duration,
+    /// How many sockets an orderly stop closes in a second; 0 closes them at once.
+    #[serde(deserialize_with = "whole::<0, MILLION, _, _>")]
+    pub drain_rate: u32,
     /// Peers whose `X-Forwarded-…` headers are believed.
     #[serde(deserialize_with = "texts")]
     pub trusted_proxies: Vec<Network>,
@@ -43,6 +49,8 @@ impl Default for Server {
             allowed_origins: Vec::new(),
             max_body: 1 << 20,
             shutdown_grace: Duration::from_secs(10),
+            drain_delay: Duration::ZERO,
+            drain_rate: 0,
             trusted_proxies: Vec::new(),
         }
     }

@@ -1,6 +1,12 @@
 //! How patient and how generous a server is: intervals, the largest message, and what may wait for one socket.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// The settings of a [`Server`](super::Server), the same for all of its sessions.
 #[derive(Clone, Debug)]
@@ -19,10 +25,45 @@ pub struct Config {
     /// How long the binary attachments of a Socket.IO packet may take to come before the connection is closed.
     /// Engine.IO alone ignores it.
     pub attachments_timeout: Duration,
-    /// How many frames may wait for one socket; one more closes it as [slow](super::CloseReason::Slow).
-    pub outbox_events: usize,
-    /// How many bytes may wait for one socket.
-    pub outbox_bytes: usize,
+    /// How much may wait for one socket; more closes it as [slow](super::CloseReason::Slow).
+    pub outbox: OutboxBounds,
+}
+
+/// How many frames and bytes may wait for one socket. It may be changed at any time, for all sockets at once; who has
+/// more waiting than he may have now is closed only when still more is to be sent to him. A clone is the same bounds.
+#[derive(Clone, Debug)]
+pub struct OutboxBounds(Arc<Bounds>);
+
+#[derive(Debug)]
+struct Bounds {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl OutboxBounds {
+    /// So many frames, and so many bytes.
+    pub fn new(events: usize, bytes: usize) -> Self {
+        Self(Arc::new(Bounds {
+            events: events.into(),
+            bytes: bytes.into(),
+        }))
+    }
+
+    /// Sets others.
+    pub fn retune(&self, events: usize, bytes: usize) {
+        self.0.events.store(events, Ordering::Relaxed);
+        self.0.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How many frames may wait.
+    pub fn events(&self) -> usize {
+        self.0.events.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes may wait.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Default for Config {
@@ -34,8 +75,7 @@ impl Default for Config {
             upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
             attachments_timeout: Duration::from_secs(10),
-            outbox_events: 1024,
-            outbox_bytes: 4 * 1024 * 1024,
+            outbox: OutboxBounds::new(1024, 4 * 1024 * 1024),
         }
     }
 }

@@ -130,12 +130,12 @@ use engineioxide_core::{Str, TransportType};
 
 pub use self::{
     alias::Alias,
-    config::Config,
+    config::{Config, OutboxBounds},
     error::{CloseReason, HandshakeError},
     frame::Frame,
     meters::Meters,
     request::OpenRequest,
-    sessions::Sessions,
+    sessions::{SessionHandle, Sessions},
     socket::Socket,
 };
 use self::{

@@ -115,7 +115,8 @@ impl Outbox {
             return Pushed::Dropped;
         };
         let bytes = inner.bytes + frame.len();
-        if inner.events >= self.config.outbox_events || bytes > self.config.outbox_bytes {
+        let most = &self.config.outbox;
+        if inner.events >= most.events() || bytes > most.bytes() {
             inner.cut(CloseReason::Slow);
             return Pushed::Overflowed;
         }

@@ -41,7 +41,7 @@ pub(super) struct Session {
     /// The deadline that the ticker knows.
     alarm: Option<Instant>,
     /// Its place among the open sessions.
-    _place: Place,
+    place: Place,
     /// What the application gave it to keep.
     _pass: Pass,
 }
@@ -90,7 +90,7 @@ impl Session {
                 counted: meters.opened(transport),
                 meters,
                 alarm: None,
-                _place: served.sessions.enter(sid, address),
+                place: served.sessions.enter(sid, address),
                 _pass: admitted.pass,
             };
             session.set_alarm();
@@ -119,6 +119,7 @@ impl Session {
                     tracing::debug!(session.sid = %self.socket.alias(), %reason, "session ends");
                     ended = Some(reason);
                     self.meters.closed(reason);
+                    self.place.is_ending();
                     self.socket.outbox().finish(reason);
                     self.connection.on_close(reason);
                 }

@@ -20,8 +20,28 @@ pub struct Sessions(Arc<Directory>);
 
 #[derive(Default)]
 struct Directory {
-    addresses: Mutex<HashMap<Sid, Addr<Session>>>,
+    entries: Mutex<HashMap<Sid, Entry>>,
     open: watch::Sender<usize>,
+}
+
+struct Entry {
+    address: Addr<Session>,
+    /// It is over; what was queued for it is about to leave.
+    is_ending: bool,
+}
+
+/// A way to one session from any thread, to end it.
+pub struct SessionHandle(Addr<Session>);
+
+impl SessionHandle {
+    /// Closes the session, if it is still open.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one message to each session, which ends it"
+    )]
+    pub fn close(&self, reason: CloseReason) {
+        self.0.do_send(Signal::Close(reason));
+    }
 }
 
 impl Sessions {
@@ -38,25 +58,35 @@ impl Sessions {
             .expect("the directory, which sends, is borrowed here");
     }
 
+    /// Every session that is open now and not about to end.
+    pub fn staying(&self) -> Vec<SessionHandle> {
+        let entries = self.entries();
+        let staying = entries.values().filter(|entry| !entry.is_ending);
+        staying
+            .map(|entry| SessionHandle(entry.address.clone()))
+            .collect()
+    }
+
     /// Closes every session that is open now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one message to each session, which ends it"
-    )]
     pub fn close_all(&self, reason: CloseReason) {
-        for session in self.addresses().values() {
-            session.do_send(Signal::Close(reason));
+        for session in self.staying() {
+            session.close(reason);
         }
     }
 
     /// Where the session is that a request names.
     pub(super) fn find(&self, sid: Sid) -> Option<Addr<Session>> {
-        self.addresses().get(&sid).cloned()
+        let entries = self.entries();
+        entries.get(&sid).map(|entry| entry.address.clone())
     }
 
     /// Enters a session, for as long as its place is kept.
     pub(super) fn enter(&self, sid: Sid, session: Addr<Session>) -> Place {
-        self.addresses().insert(sid, session);
+        let entry = Entry {
+            address: session,
+            is_ending: false,
+        };
+        self.entries().insert(sid, entry);
         self.0.open.send_modify(|open| *open += 1);
         Place {
             sid,
@@ -64,12 +94,10 @@ impl Sessions {
         }
     }
 
-    fn addresses(&self) -> MutexGuard<'_, HashMap<Sid, Addr<Session>>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {
         // Nothing that holds this lock can leave the map half changed, so a panic elsewhere does no harm.
-        self.0
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let entries = &self.0.entries;
+        entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,9 +107,18 @@ pub(super) struct Place {
     sessions: Sessions,
 }
 
+impl Place {
+    /// The session is over; it keeps its place until all has left.
+    pub(super) fn is_ending(&self) {
+        if let Some(entry) = self.sessions.entries().get_mut(&self.sid) {
+            entry.is_ending = true;
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sessions.addresses().remove(&self.sid);
+        self.sessions.entries().remove(&self.sid);
         self.sessions.0.open.send_modify(|open| *open -= 1);
     }
 }

@@ -338,7 +338,8 @@ impl Events for Connection {
             event: event.name,
             ack: event.ack,
         };
-        let hurry = self.0.haste.borrow_mut().event(Instant::now());
+        let limits = &self.0.context.limits;
+        let hurry = limits.event(&mut self.0.haste.borrow_mut(), Instant::now());
         if hurry != Hurry::None {
             self.fail(RateLimited::Events.into(), about);
             if hurry == Hurry::Lasting {

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Instant};
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     domain::UserId,
@@ -13,7 +12,10 @@ use crate::{
     vault::{Delivery, Full, Sink, SinkId, VaultHandle},
 };
 
-use super::relay::Relay;
+use super::{
+    bounds::{Places, Taken},
+    relay::Relay,
+};
 
 /// The relay, reached from other threads.
 pub(super) struct RelayActor(pub Relay);
@@ -28,7 +30,7 @@ impl Actor for RelayActor {
 struct Deliver {
     delivery: Delivery,
     sent: Instant,
-    _places: OwnedSemaphorePermit,
+    _places: Taken,
 }
 
 impl Handler<Deliver> for RelayActor {
@@ -120,8 +122,7 @@ impl Handler<Dismiss> for RelayActor {
 pub(super) struct RelaySink {
     pub id: SinkId,
     pub addr: Addr<RelayActor>,
-    pub places: Arc<Semaphore>,
-    pub capacity: usize,
+    pub places: Arc<Places>,
     pub mailbox: Mailbox,
 }
 
@@ -132,14 +133,8 @@ impl Sink for RelaySink {
 
     #[allow(clippy::disallowed_methods, reason = "bounded by places")]
     fn deliver(&self, delivery: Delivery) -> Result<(), Full> {
-        let weight = delivery.weight().min(self.capacity);
-        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let places = self.places.clone().try_acquire_many_owned(weight);
-        let places = places.map_err(|_| Full)?;
-        let taken = self
-            .capacity
-            .saturating_sub(self.places.available_permits());
-        self.mailbox.sent(taken.saturating_sub(weight as usize));
+        let places = self.places.take(delivery.weight()).ok_or(Full)?;
+        self.mailbox.sent(places.before());
         self.addr.do_send(Deliver {
             delivery,
             sent: Instant::now(),

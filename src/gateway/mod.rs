@@ -1,17 +1,10 @@
 //! Door two: sockets. The contract's events on the generic Socket.IO layer.
 //!
 //! `protocol.rs` knows the contract's words, `connection.rs` is one connected user, `relay.rs`, `room.rs` and `mailbox.rs`
-//! hand a worker thread's share of every vault's events to its sockets; `trace.rs` and `recovery.rs` let a client come back
+//! hand a worker thread's share of every vault's events to its sockets, within `bounds.rs`; `trace.rs` and `recovery.rs` let a client come back
 //! as the one that it was. A [`Gateway`] is built once per worker thread.
 
-use std::{
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
@@ -22,10 +15,12 @@ use crate::{
     engineio::{CloseReason, Heartbeat, OpenRequest},
     limits::Limits,
     problem::Problem,
+    readiness::Readiness,
     socketio::{DisconnectReason, Events, IncomingEvent, Namespace, Refusal, Socket},
     vault::Vaults,
 };
 
+mod bounds;
 mod connection;
 mod mailbox;
 mod meters;
@@ -40,6 +35,7 @@ use connection::{Connection, Context};
 use recovery::Claim;
 use relay::Relay;
 
+pub use bounds::Bounds;
 pub use meters::Meters;
 pub use protocol::NAMESPACE;
 pub use recovery::Recovery;
@@ -51,16 +47,14 @@ const SESSION_OVER: CloseReason = CloseReason::Application("session expired");
 /// What a gateway is built with.
 #[derive(Clone)]
 pub struct GatewayOptions {
-    /// Events waiting for one worker thread (`actors.relay_mailbox`).
-    pub relay_mailbox: usize,
-    /// How long a join may wait for its vault (`actors.join_timeout`).
-    pub join_timeout: Duration,
+    /// How much may wait, and how long.
+    pub bounds: Bounds,
     /// How much users and sockets may do.
     pub limits: Limits,
     /// Who may come back as the one that he was.
     pub recovery: Recovery,
-    /// Set when the service stops: a CONNECT has its transport closed from then on.
-    pub draining: Arc<AtomicBool>,
+    /// When the service drains, a CONNECT has its transport closed.
+    pub readiness: Readiness,
     /// What is counted.
     pub meters: Meters,
 }
@@ -69,7 +63,7 @@ pub struct GatewayOptions {
 pub struct Gateway {
     gate: Gate,
     context: Context,
-    draining: Arc<AtomicBool>,
+    readiness: Readiness,
 }
 
 impl Gateway {
@@ -77,8 +71,7 @@ impl Gateway {
     pub fn start(gate: Gate, vaults: Vaults, options: GatewayOptions) -> Self {
         let epoch = vaults.journal().epoch();
         let history = (epoch, options.recovery.is_on());
-        let bounds = (options.relay_mailbox, options.join_timeout);
-        let relay = Relay::start(bounds, history, options.meters.clone());
+        let relay = Relay::start(options.bounds, history, options.meters.clone());
         Self {
             gate,
             context: Context {
@@ -88,7 +81,7 @@ impl Gateway {
                 recovery: options.recovery,
                 meters: options.meters,
             },
-            draining: options.draining,
+            readiness: options.readiness,
         }
     }
 }
@@ -101,7 +94,7 @@ impl Namespace for Gateway {
         request: Rc<OpenRequest>,
     ) -> LocalBoxFuture<'static, Result<Box<dyn Events>, Refusal>> {
         let (gate, context) = (self.gate.clone(), self.context.clone());
-        let draining = self.draining.load(Ordering::Acquire);
+        let draining = self.readiness.is_draining();
         // Its id is not asked for before it is decided who he is.
         let span = debug_span!("connect", session.sid = %socket.session(), user.id = field::Empty);
         let admitted = async move {

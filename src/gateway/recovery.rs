@@ -16,6 +16,7 @@ use std::{
 };
 
 use actix::Addr;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
@@ -25,6 +26,7 @@ use crate::{
     domain::{Timestamp, UserId, VaultId},
     engineio::CloseReason,
     journal::{Journal, JournalError, KeptSocket, report},
+    seldom::Seldom,
     vault::Attach,
 };
 
@@ -38,7 +40,7 @@ use super::{
 /// Why a transport is closed: its client has come back by another one.
 const TAKEN_OVER: CloseReason = CloseReason::Application("taken over");
 
-/// How many sockets are let go at once when the service stops.
+/// How many of those who are away are written at once when the service stops.
 const AT_ONCE: usize = 256;
 
 /// How many absent sockets are remembered; beyond that the oldest are forgotten before their time.
@@ -52,6 +54,8 @@ pub struct Recovery {
     window: Duration,
     places: Arc<Mutex<Places>>,
     meters: Meters,
+    /// What sockets leave could not be kept.
+    lost: Arc<Seldom>,
     /// Held while somebody claims a pid, until he has its place: who comes after him takes it from him.
     turns: Arc<[Arc<Turn>]>,
 }
@@ -159,6 +163,7 @@ impl Recovery {
             journal,
             window,
             meters,
+            lost: Arc::default(),
             places: Arc::default(),
             turns: (0..TURNS).map(|_| Arc::default()).collect(),
         }
@@ -291,43 +296,56 @@ impl Recovery {
         (epoch == self.journal.epoch()).then_some(kept)
     }
 
-    /// Lets every socket go, some at a time: what they leave is in the database before their transports are closed. Who
-    /// cannot be kept, for the database does not answer, begins anew when he comes back.
-    pub async fn let_everybody_go(&self) {
-        let mut lost = 0;
+    /// Lets at most so many of the connected sockets go: what they leave is in the database before their transports are
+    /// closed. Who cannot be kept, for the database does not answer, begins anew when he comes back. How many went; none
+    /// when nobody is left who may come back.
+    pub async fn let_some_go(&self, most: usize) -> usize {
+        let some = self.places().connected(most);
+        // One that has ended has left nothing behind, and does not answer.
+        let let_go = some
+            .iter()
+            .map(|(pid, relay)| relay.send(LetGo(pid.clone())));
+        join_all(let_go).await;
+        self.put_away(some.iter().map(|(pid, _)| pid)).await;
+        let dismissed = some.iter().map(|(pid, relay)| {
+            let (pid, reason) = (pid.clone(), CloseReason::Shutdown);
+            relay.send(Dismiss { pid, reason })
+        });
+        join_all(dismissed).await;
+        some.len()
+    }
+
+    /// Likewise those who have left and may come back: they have no transports.
+    pub async fn let_the_absent_go(&self) {
         loop {
-            let some = self.places().some(AT_ONCE);
+            let some = self.places().away(AT_ONCE);
             if some.is_empty() {
                 break;
             }
-            for (pid, relay) in &some {
-                if let Some(relay) = relay {
-                    // One that has ended has left nothing behind.
-                    let _ = relay.send(LetGo(pid.clone())).await;
-                }
-            }
-            let letters = self.places().take_all(some.iter().map(|(pid, _)| pid));
-            let sockets = letters.len();
-            if let Err(error) = self.write(letters).await {
-                lost += sockets;
-                report!(
-                    error,
+            self.put_away(some.iter()).await;
+        }
+    }
+
+    /// Puts what these have left into the database.
+    async fn put_away(&self, pids: impl Iterator<Item = &String>) {
+        let letters = self.places().take_all(pids);
+        let sockets = letters.len();
+        if sockets == 0 {
+            return;
+        }
+        if let Err(error) = self.write(letters).await {
+            report!(
+                error,
+                sockets,
+                "what sockets leave could not be kept: they begin anew"
+            );
+            if let Some(unsaid) = self.lost.now() {
+                warn!(
                     sockets,
-                    "what sockets leave could not be kept: they begin anew"
+                    unsaid,
+                    "some sockets begin anew when they come back: what they leave could not be kept"
                 );
             }
-            for (pid, relay) in some {
-                if let Some(relay) = relay {
-                    let reason = CloseReason::Shutdown;
-                    let _ = relay.send(Dismiss { pid, reason }).await;
-                }
-            }
-        }
-        if lost > 0 {
-            warn!(
-                sockets = lost,
-                "some sockets begin anew when they come back: what they leave could not be kept"
-            );
         }
     }
 
@@ -367,15 +385,22 @@ impl Places {
         }
     }
 
-    /// Some of those who are there, and the relays of those who are connected.
-    fn some(&self, most: usize) -> Vec<(String, Option<Addr<RelayActor>>)> {
-        let relay = |place: &Place| match place {
-            Place::Connected(relay) => Some(relay.clone()),
+    /// Some of those who are connected, and their relays.
+    fn connected(&self, most: usize) -> Vec<(String, Addr<RelayActor>)> {
+        let connected = self.by_pid.iter().filter_map(|(pid, place)| match place {
+            Place::Connected(relay) => Some((pid.clone(), relay.clone())),
             Place::Away(..) => None,
-        };
-        let some = self.by_pid.iter().take(most);
-        some.map(|(pid, place)| (pid.clone(), relay(place)))
-            .collect()
+        });
+        connected.take(most).collect()
+    }
+
+    /// Some of those who have left.
+    fn away(&self, most: usize) -> Vec<String> {
+        let away = self.by_pid.iter().filter_map(|(pid, place)| match place {
+            Place::Connected(_) => None,
+            Place::Away(..) => Some(pid.clone()),
+        });
+        away.take(most).collect()
     }
 
     /// What is kept of these pids. They are not there any more.

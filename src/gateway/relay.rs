@@ -11,11 +11,9 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use actix::prelude::*;
-use tokio::sync::Semaphore;
 use tracing::error;
 
 use crate::{
@@ -29,11 +27,12 @@ use crate::{
 };
 
 use super::{
+    bounds::{Bounds, Places},
     connection::Connection,
     mailbox::{RelayActor, RelaySink},
     meters::Meters,
     protocol,
-    room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Room, Seat, Task, Turns, emit},
+    room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Pages, Room, Seat, Task, Turns, emit},
 };
 
 mod residents;
@@ -49,10 +48,7 @@ struct Inner {
     offsets: bool,
     /// Who is connected, by pid.
     connections: RefCell<HashMap<String, Connection>>,
-    /// How long a join may wait for its vault.
-    patience: Duration,
-    /// How many pages may be on their way here from one vault.
-    pages: usize,
+    bounds: Bounds,
     rooms: RefCell<HashMap<VaultId, Room>>,
     /// Vaults whose rooms are to be attached again when everything before has been worked off.
     behind: RefCell<HashSet<VaultId>>,
@@ -61,13 +57,8 @@ struct Inner {
 }
 
 impl Relay {
-    /// Starts the relay of this worker thread, for at most so many events waiting (`actors.relay_mailbox`). A join waits
-    /// as long as `patience` says (`actors.join_timeout`).
-    pub(super) fn start(
-        (capacity, patience): (usize, Duration),
-        (epoch, offsets): (&str, bool),
-        meters: Meters,
-    ) -> Self {
+    /// Starts the relay of this worker thread.
+    pub(super) fn start(bounds: Bounds, (epoch, offsets): (&str, bool), meters: Meters) -> Self {
         static RELAYS: AtomicU64 = AtomicU64::new(0);
         let id = SinkId(RELAYS.fetch_add(1, Ordering::Relaxed));
         let mut relay = None;
@@ -76,16 +67,13 @@ impl Relay {
                 sink: Arc::new(RelaySink {
                     id,
                     addr: ctx.address(),
-                    places: Arc::new(Semaphore::new(capacity)),
-                    capacity,
+                    places: Places::new(bounds.clone()),
                     mailbox: meters.mailbox.clone(),
                 }),
                 epoch: epoch.to_owned(),
                 offsets,
                 connections: RefCell::default(),
-                patience,
-                // Most of the places are for what happens meanwhile.
-                pages: (capacity / 4 / PAGE).max(1),
+                bounds,
                 rooms: RefCell::default(),
                 behind: RefCell::default(),
                 // They name joins to clients that come back, to another process perhaps: none is to come twice.
@@ -132,7 +120,7 @@ impl Relay {
         rooms.entry(vault.id().clone()).or_insert_with(|| Room {
             vault,
             seats: HashMap::new(),
-            pages: Arc::new(Semaphore::new(self.0.pages)),
+            pages: Pages::new(),
         })
     }
 
@@ -147,10 +135,13 @@ impl Relay {
         if attach == Attach::Join {
             return self.ask((&room.vault, id, seat), attach, None);
         }
-        if let Some(turns) = seat.listener.try_turns(&room.pages) {
+        // Most of the places are for what happens meanwhile.
+        let pages = self.0.bounds.relay_mailbox() / 4 / PAGE;
+        let pages = room.pages.of(pages.max(1));
+        if let Some(turns) = seat.listener.try_turns(pages) {
             return self.ask((&room.vault, id, seat), attach, Some(turns));
         }
-        let turns = seat.listener.clone().turns(room.pages.clone());
+        let turns = seat.listener.clone().turns(pages.clone());
         let (this, vault) = (self.clone(), room.vault.clone());
         seat.errand = Some(Errand::Waiting(Task(actix::spawn(async move {
             let turns = turns.await;
@@ -194,7 +185,7 @@ impl Relay {
     fn patience(&self, vault: VaultId, id: SubscriberId) -> Task {
         let this = self.clone();
         Task(actix::spawn(async move {
-            tokio::time::sleep(this.0.patience).await;
+            tokio::time::sleep(this.0.bounds.join_timeout()).await;
             let mut rooms = this.0.rooms.borrow_mut();
             if let Some(room) = rooms.get_mut(&vault) {
                 if let Some(seat) = room.seats.get_mut(&id) {

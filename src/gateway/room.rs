@@ -45,8 +45,33 @@ const ENOUGH: usize = 16;
 pub(super) struct Room {
     pub vault: VaultHandle,
     pub seats: HashMap<SubscriberId, Seat>,
-    /// One for each page that may be on its way to this relay.
-    pub pages: Arc<Semaphore>,
+    pub pages: Pages,
+}
+
+/// The pages that may be on their way to this relay from one vault: one turn for each.
+pub(super) struct Pages {
+    turns: Arc<Semaphore>,
+    many: usize,
+}
+
+impl Pages {
+    pub(super) fn new() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(0)),
+            many: 0,
+        }
+    }
+
+    /// The turns, so many of them from now on. Where it is fewer than before, those that are taken are not taken away.
+    pub(super) fn of(&mut self, many: usize) -> &Arc<Semaphore> {
+        if many > self.many {
+            self.turns.add_permits(many - self.many);
+            self.many = many;
+        } else if many < self.many {
+            self.many -= self.turns.forget_permits(self.many - many);
+        }
+        &self.turns
+    }
 }
 
 /// One socket's subscription of one vault.

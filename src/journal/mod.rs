@@ -10,10 +10,13 @@
 //!
 //! Nothing here assumes to be the only writer of the database: a vault's head is taken by comparison.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::{Answer, Mutation, Principal, Seq, Timestamp, Vault, VaultId};
 
@@ -67,7 +70,7 @@ pub struct Journal {
     database: Database,
     /// One committer per writing connection; a vault always has the same.
     committers: Vec<mpsc::Sender<Task>>,
-    retention: Retention,
+    retention: Arc<watch::Sender<Retention>>,
     epoch: String,
     meters: Meters,
 }
@@ -85,6 +88,7 @@ impl Journal {
         let wait = meters.connection_wait.with_label_values(&[meters::READER]);
         database.reader.measure_wait(wait);
         let epoch = database.epoch().await?;
+        let (retention, kept) = watch::channel(retention);
         let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);
             writer.spawn(committer::run(writer.clone(), waiting, meters.clone()));
@@ -94,15 +98,24 @@ impl Journal {
         for (writer, tasks) in database.writers.iter().zip(&committers).take(1) {
             let reader = database.reader.clone();
             let (tasks, meters) = (tasks.downgrade(), meters.clone());
-            writer.spawn(sweep::run(reader, tasks, retention, meters));
+            writer.spawn(sweep::run(reader, tasks, kept.clone(), meters));
         }
         Ok(Self {
             database,
             committers,
-            retention,
+            retention: Arc::new(retention),
             epoch,
             meters,
         })
+    }
+
+    /// Keeps so much from now on. What is too much is looked for at once.
+    pub fn retain(&self, retention: Retention) {
+        self.retention.send_if_modified(|kept| {
+            let is_another = *kept != retention;
+            *kept = retention;
+            is_another
+        });
     }
 
     /// What tells this history from one put back from a backup.
@@ -201,7 +214,8 @@ impl Journal {
             committer: self.committers.first().expect("there is always one writer"),
             meters: &self.meters,
         };
-        broom.sweep(self.retention, now).await
+        let kept = *self.retention.borrow();
+        broom.sweep(kept, now).await
     }
 
     /// Ends the committers, once every other clone is gone, and closes the connections.

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
 use crate::domain::{Seq, Timestamp, VaultId, idempotency::REMEMBERED_FOR_MILLIS};
@@ -61,11 +61,11 @@ pub(super) enum Step {
 }
 
 /// Sweeps every now and then, as long as somebody else keeps the committer going. At once for the first time: a service
-/// that is started again often would never come to it.
+/// that is started again often would never come to it. Likewise when it is said that another [`Retention`] holds.
 pub(super) async fn run(
     reader: Line,
     committer: mpsc::WeakSender<Task>,
-    retention: Retention,
+    mut retention: watch::Receiver<Retention>,
     meters: Meters,
 ) {
     while let Some(committer) = committer.upgrade() {
@@ -74,7 +74,8 @@ pub(super) async fn run(
             committer: &committer,
             meters: &meters,
         };
-        match broom.sweep(retention, Timestamp::now()).await {
+        let kept = *retention.borrow_and_update();
+        match broom.sweep(kept, Timestamp::now()).await {
             Ok(swept) if swept == Swept::default() => {}
             Ok(Swept {
                 answers,
@@ -93,7 +94,10 @@ pub(super) async fn run(
             }
         }
         drop(committer);
-        tokio::time::sleep(BETWEEN_SWEEPS).await;
+        let changed = tokio::time::timeout(BETWEEN_SWEEPS, retention.changed()).await;
+        if matches!(changed, Ok(Err(_))) {
+            return; // the journal has ended
+        }
     }
 }
 

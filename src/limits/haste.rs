@@ -17,6 +17,7 @@ const CALM: Duration = Duration::from_secs(1);
 
 /// Counts the events of one socket.
 pub struct Haste<C: Clock = DefaultClock> {
+    quota: Option<Quota>,
     limiter: Option<RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>>,
     too_much: Option<TooMuch>,
 }
@@ -43,15 +44,23 @@ impl Haste {
     /// So many events in a second with a burst of twice that, or as many as come.
     pub(super) fn new(quota: Option<Quota>) -> Self {
         Self {
+            quota,
             limiter: quota.map(RateLimiter::direct),
             too_much: None,
+        }
+    }
+
+    /// Counts by this quota from now on. Where it is another, the socket begins anew.
+    pub(super) fn keep_to(&mut self, quota: Option<Quota>) {
+        if self.quota != quota {
+            *self = Self::new(quota);
         }
     }
 }
 
 impl<C: Clock> Haste<C> {
     /// Counts an event that comes now.
-    pub fn event(&mut self, now: Instant) -> Hurry {
+    pub(super) fn event(&mut self, now: Instant) -> Hurry {
         let Some(limiter) = &self.limiter else {
             return Hurry::None;
         };
@@ -93,6 +102,7 @@ mod tests {
             let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
             Self {
                 haste: Haste {
+                    quota: Some(quota),
                     limiter: Some(limiter),
                     too_much: None,
                 },

@@ -1,10 +1,16 @@
 //! How much one user, one socket and one address may do, whichever door they come through. One [`Limits`] is shared by
-//! all worker threads and by both doors. A limit of 0 is none, everywhere.
+//! all worker threads and by both doors, and can be [set anew](Limits::retune) at any time. A limit of 0 is none, everywhere.
 //!
 //! `haste.rs` is one socket's, `places.rs` counts what is open.
 
-use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use arc_swap::ArcSwap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use thiserror::Error;
 
@@ -51,28 +57,56 @@ pub enum LimitExceeded {
 
 /// What everybody may do. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub struct Limits {
-    /// `None` where there is no limit.
-    mutations: Option<Arc<DefaultKeyedRateLimiter<UserId>>>,
-    events_of_socket: Option<Quota>,
-    joins_of_socket: u32,
+pub struct Limits(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    rules: ArcSwap<Rules>,
     of_users: Places<UserId>,
     of_addresses: Places<IpAddr>,
     of_all: Places<()>,
 }
 
+/// What is in force.
+#[derive(Debug)]
+struct Rules {
+    set: config::Limits,
+    /// `None` where there is no limit.
+    mutations: Option<Arc<DefaultKeyedRateLimiter<UserId>>>,
+    events_of_socket: Option<Quota>,
+}
+
+impl Rules {
+    fn new(set: &config::Limits) -> Self {
+        let mutations = quota(set.mutations_per_second);
+        Self {
+            set: set.clone(),
+            mutations: mutations.map(|quota| Arc::new(RateLimiter::hashmap(quota))),
+            events_of_socket: quota(set.socket_events_per_second),
+        }
+    }
+}
+
 impl Limits {
     /// The limits that are set, with nothing counted yet.
     pub fn new(limits: &config::Limits) -> Self {
-        let mutations = quota(limits.mutations_per_second);
-        Self {
-            mutations: mutations.map(|quota| Arc::new(RateLimiter::hashmap(quota))),
-            events_of_socket: quota(limits.socket_events_per_second),
-            joins_of_socket: limits.joins_per_socket,
-            of_users: Places::new(limits.sockets_per_user),
-            of_addresses: Places::new(limits.sockets_per_address),
-            of_all: Places::new(limits.sockets),
+        Self(Arc::new(Shared {
+            rules: ArcSwap::from_pointee(Rules::new(limits)),
+            of_users: Places::default(),
+            of_addresses: Places::default(),
+            of_all: Places::default(),
+        }))
+    }
+
+    /// Sets other limits, for everybody and at once. Nobody is sent away: whoever has more than he may have now gets
+    /// no more. A rate that is another than before is counted anew.
+    pub fn retune(&self, limits: &config::Limits) {
+        let mut rules = Rules::new(limits);
+        let before = self.0.rules.load();
+        if before.set.mutations_per_second == limits.mutations_per_second {
+            rules.mutations.clone_from(&before.mutations);
         }
+        self.0.rules.store(Arc::new(rules));
     }
 
     /// Counts a mutation that this user asks for.
@@ -80,7 +114,7 @@ impl Limits {
     /// # Errors
     /// `RateLimited` when he has asked for too many.
     pub fn mutation(&self, by: &UserId) -> Result<(), RateLimited> {
-        match &self.mutations {
+        match &self.0.rules.load().mutations {
             Some(limiter) => limiter.check_key(by).map_err(|_| RateLimited::Mutations),
             None => Ok(()),
         }
@@ -88,7 +122,13 @@ impl Limits {
 
     /// What counts the events of one socket.
     pub fn haste(&self) -> Haste {
-        Haste::new(self.events_of_socket)
+        Haste::new(self.0.rules.load().events_of_socket)
+    }
+
+    /// Counts an event that a socket sends now.
+    pub fn event(&self, haste: &mut Haste, now: Instant) -> Hurry {
+        haste.keep_to(self.0.rules.load().events_of_socket);
+        haste.event(now)
     }
 
     /// Whether a socket that has joined so many vaults may join another.
@@ -96,7 +136,7 @@ impl Limits {
     /// # Errors
     /// When it may not.
     pub fn join(&self, joined: usize) -> Result<(), LimitExceeded> {
-        let limit = self.joins_of_socket as usize;
+        let limit = self.0.rules.load().set.joins_per_socket as usize;
         if limit > 0 && joined >= limit {
             return Err(LimitExceeded::Joins);
         }
@@ -108,9 +148,17 @@ impl Limits {
     /// # Errors
     /// When there are too many, of this address or in all.
     pub fn socket(&self, address: Option<IpAddr>) -> Result<(Place, Option<Place>), LimitExceeded> {
-        let of_all = self.of_all.take(()).ok_or(LimitExceeded::Sockets)?;
+        let Shared {
+            rules,
+            of_all,
+            of_addresses,
+            ..
+        } = &*self.0;
+        let rules = rules.load();
+        let of_all = of_all.take((), rules.set.sockets);
+        let of_all = of_all.ok_or(LimitExceeded::Sockets)?;
         let of_address = address.map(|address| {
-            let place = self.of_addresses.take(address);
+            let place = of_addresses.take(address, rules.set.sockets_per_address);
             place.ok_or(LimitExceeded::SocketsOfAddress)
         });
         Ok((of_all, of_address.transpose()?))
@@ -121,19 +169,18 @@ impl Limits {
     /// # Errors
     /// When he has too many.
     pub fn socket_of(&self, user: &UserId) -> Result<Place, LimitExceeded> {
-        let place = self.of_users.take(user.clone());
+        let limit = self.0.rules.load().set.sockets_per_user;
+        let place = self.0.of_users.take(user.clone(), limit);
         place.ok_or(LimitExceeded::SocketsOfUser)
     }
 
-    /// Forgets, again and again, who has not asked for a while, so that memory holds only who is busy. Never ends
-    /// where there is a limit.
+    /// Forgets, again and again, who has not asked for a while, so that memory holds only who is busy. Never ends.
     pub async fn forget_the_idle(self) {
-        let Some(limiter) = self.mutations else {
-            return;
-        };
         loop {
             tokio::time::sleep(FORGET_EVERY).await;
-            limiter.retain_recent();
+            if let Some(limiter) = &self.0.rules.load().mutations {
+                limiter.retain_recent();
+            }
         }
     }
 }
@@ -187,6 +234,62 @@ mod tests {
         assert_eq!(limits.join(1_000_000), Ok(()));
         let sockets: Vec<_> = (0..100).map(|_| limits.socket(None)).collect();
         assert!(sockets.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn other_limits_hold_at_once_for_whoever_is_there() {
+        let set = config::Limits::default();
+        let limits = Limits::new(&set);
+        let (mut haste, now) = (limits.haste(), Instant::now());
+        let mut taken = |times: usize| {
+            let event = |_: &usize| limits.event(&mut haste, now) == Hurry::None;
+            (0..times).filter(event).count()
+        };
+        let open: Vec<_> = (0..3).map(|_| limits.socket(None).unwrap()).collect();
+        let ana: Vec<_> = (0..2).map(|_| limits.socket_of(&user("ana"))).collect();
+        assert_eq!(taken(150), 150);
+
+        limits.retune(&config::Limits {
+            socket_events_per_second: 1,
+            joins_per_socket: 5,
+            sockets_per_user: 2,
+            sockets: 3,
+            ..set.clone()
+        });
+        assert_eq!(taken(10), 2);
+        assert_eq!(limits.join(5), Err(LimitExceeded::Joins));
+        assert_eq!(
+            limits.socket_of(&user("ana")).unwrap_err(),
+            LimitExceeded::SocketsOfUser
+        );
+        assert_eq!(limits.socket(None).unwrap_err(), LimitExceeded::Sockets);
+        drop((open, ana));
+        assert!(limits.socket(None).is_ok());
+        assert!(limits.socket_of(&user("ana")).is_ok());
+
+        limits.retune(&set);
+        assert_eq!(taken(150), 150);
+    }
+
+    #[test]
+    fn a_rate_of_mutations_is_counted_anew_only_when_it_is_another() {
+        let set = |mutations_per_second, sockets| config::Limits {
+            mutations_per_second,
+            sockets,
+            ..config::Limits::default()
+        };
+        let limits = Limits::new(&set(1, 0));
+        let asks = |times: usize| {
+            let taken = |_: &usize| limits.mutation(&user("ana")).is_ok();
+            (0..times).filter(taken).count()
+        };
+        assert_eq!(asks(5), 2);
+        limits.retune(&set(1, 7));
+        assert_eq!(asks(5), 0);
+        limits.retune(&set(2, 7));
+        assert_eq!(asks(10), 4);
+        limits.retune(&set(0, 7));
+        assert_eq!(asks(10), 10);
     }
 
     #[test]

@@ -7,18 +7,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// How many may be there at a time, of each key. A clone counts together with it.
+/// How many are there, of each key. They are counted also while there is no limit, for one may be set later.
 ///
 /// It is a map behind a lock that is held for one look-up, for whoever goes gives his place back from where he is.
-#[derive(Clone, Debug)]
-pub(super) struct Places<K> {
-    limit: u32,
-    taken: Arc<Mutex<HashMap<K, u32>>>,
-}
+#[derive(Debug)]
+pub(super) struct Places<K>(Arc<Mutex<HashMap<K, u32>>>);
 
-/// Something that is counted, where there is a limit, until this is dropped.
+/// Something that is counted until this is dropped.
 pub struct Place(
-    #[allow(dead_code, reason = "gives the place back when it is dropped")] Option<Box<dyn Held>>,
+    #[allow(dead_code, reason = "gives the place back when it is dropped")] Box<dyn Held>,
 );
 
 trait Held: Send {}
@@ -28,26 +25,24 @@ struct One<K: Hash + Eq> {
     taken: Arc<Mutex<HashMap<K, u32>>>,
 }
 
-impl<K: Hash + Eq + Clone + Send + 'static> Places<K> {
-    /// Nobody is there; 0 for as many as want to be.
-    pub(super) fn new(limit: u32) -> Self {
-        let taken = Arc::default();
-        Self { limit, taken }
+impl<K> Default for Places<K> {
+    /// Nobody is there.
+    fn default() -> Self {
+        Self(Arc::default())
     }
+}
 
-    /// A place, if there is one.
-    pub(super) fn take(&self, key: K) -> Option<Place> {
-        if self.limit == 0 {
-            return Some(Place(None));
-        }
-        let mut taken = lock(&self.taken);
-        let count = taken.entry(key.clone()).or_default();
-        if *count >= self.limit {
+impl<K: Hash + Eq + Clone + Send + 'static> Places<K> {
+    /// A place, if there are fewer taken than `limit`; 0 for as many as want to be there.
+    pub(super) fn take(&self, key: K, limit: u32) -> Option<Place> {
+        let mut taken = lock(&self.0);
+        let count = taken.get(&key).copied().unwrap_or(0);
+        if limit > 0 && count >= limit {
             return None;
         }
-        *count += 1;
-        let taken = self.taken.clone();
-        Some(Place(Some(Box::new(One { key, taken }))))
+        taken.insert(key.clone(), count + 1);
+        let taken = self.0.clone();
+        Some(Place(Box::new(One { key, taken })))
     }
 }
 
@@ -82,19 +77,35 @@ mod tests {
 
     #[test]
     fn each_key_has_its_places_and_gets_them_back() {
-        let places = Places::new(2);
-        let (first, second) = (places.take("ana"), places.take("ana"));
+        let places = Places::default();
+        let (first, second) = (places.take("ana", 2), places.take("ana", 2));
         assert!(first.is_some() && second.is_some());
-        assert!(places.take("ana").is_none());
-        assert!(places.take("ben").is_some());
+        assert!(places.take("ana", 2).is_none());
+        assert!(places.take("ben", 2).is_some());
         drop(first);
-        assert!(places.take("ana").is_some());
+        assert!(places.take("ana", 2).is_some());
     }
 
     #[test]
-    fn who_is_gone_is_not_remembered() {
-        let places = Places::new(1);
-        drop(places.take("ana"));
-        assert!(lock(&places.taken).is_empty());
+    fn who_came_while_there_was_no_limit_counts_when_there_is_one() {
+        let places = Places::default();
+        let mut there: Vec<_> = (0..3).map(|_| places.take("ana", 0).unwrap()).collect();
+        assert!(places.take("ana", 3).is_none());
+        assert!(places.take("ana", 4).is_some());
+        // Nobody is sent away by a lower limit, and nobody comes until enough have left.
+        assert!(places.take("ana", 1).is_none());
+        there.truncate(1);
+        assert!(places.take("ana", 1).is_none());
+        there.clear();
+        assert!(places.take("ana", 1).is_some());
+    }
+
+    #[test]
+    fn who_is_gone_or_was_refused_is_not_remembered() {
+        let places = Places::default();
+        let ana = places.take("ana", 1);
+        assert!(places.take("ana", 1).is_none());
+        drop(ana);
+        assert!(lock(&places.0).is_empty());
     }
 }

@@ -144,8 +144,8 @@
 //! | the wait for them | [`attachments_timeout`](crate::engineio::Config::attachments_timeout) | closed |
 //! | depth of an event's JSON | 127 | closed |
 //! | the number of an acknowledgement | 2^63 - 1 | the event is taken, and not acknowledged |
-//! | frames and bytes that wait for a client | [`outbox_events`](crate::engineio::Config::outbox_events), [`outbox_bytes`](crate::engineio::Config::outbox_bytes) | closed as slow |
-//! | acknowledgements that are waited for | `outbox_events` | [`AckError::TooMany`] |
+//! | frames and bytes that wait for a client | [`outbox`](crate::engineio::Config::outbox) | closed as slow |
+//! | acknowledgements that are waited for | as many as frames may wait | [`AckError::TooMany`] |
 
 #![warn(missing_docs)]
 

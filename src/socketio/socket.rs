@@ -152,7 +152,7 @@ impl Socket {
         if !self.is_connected() {
             return Err(AckError::Disconnected);
         }
-        let most = self.0.engine.config().outbox_events;
+        let most = self.0.engine.config().outbox.events();
         self.0.asked.ask(timeout, most).ok_or(AckError::TooMany)
     }
 
@@ -251,7 +251,8 @@ impl Held {
         let (bytes, count) = frame.size();
         self.count += count;
         self.bytes += bytes;
-        let fits = self.count <= config.outbox_events && self.bytes <= config.outbox_bytes;
+        let most = &config.outbox;
+        let fits = self.count <= most.events() && self.bytes <= most.bytes();
         if fits {
             self.frames.push(frame.clone());
         }

@@ -88,6 +88,21 @@ pub(super) struct VaultActor {
     pub(super) reading: Readings,
     /// Somebody came since it was last looked whether anybody does.
     pub(super) used: bool,
+    /// Looks for that again and again.
+    watch: Option<SpawnHandle>,
+}
+
+/// Other bounds hold from now on.
+pub(super) struct Retune(pub VaultOptions);
+
+impl Letter for Retune {
+    fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
+        let Self(options) = self;
+        let idle = std::mem::replace(&mut vault.options, options).idle;
+        if idle != options.idle {
+            vault.watch_for_use(ctx);
+        }
+    }
 }
 
 /// See [`Start`].
@@ -143,6 +158,7 @@ impl VaultActor {
             joining: Joining::default(),
             reading: Readings::default(),
             used: true,
+            watch: None,
         }
     }
 
@@ -180,6 +196,14 @@ impl VaultActor {
     pub(super) fn end_if_closed(&mut self, ctx: &mut Context<Self>) {
         if self.closed().is_some() {
             self.end_if_unused(ctx);
+        }
+    }
+
+    /// Begins to look, again and again, whether anybody comes.
+    fn watch_for_use(&mut self, ctx: &mut Context<Self>) {
+        let watch = ctx.run_interval(self.options.idle, Self::end_if_idle);
+        if let Some(before) = self.watch.replace(watch) {
+            ctx.cancel_future(before);
         }
     }
 
@@ -235,7 +259,7 @@ impl Actor for VaultActor {
         ctx.wait(load.into_actor(self).map(|(tenure, loaded), this, ctx| {
             this.opened(tenure, loaded);
             this.end_if_closed(ctx);
-            ctx.run_interval(this.options.idle, Self::end_if_idle);
+            this.watch_for_use(ctx);
         }));
     }
 }

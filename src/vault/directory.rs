@@ -14,20 +14,23 @@ use std::{
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
 use crate::{domain::VaultId, journal::Journal};
 
 use super::{
     VaultError, VaultOptions,
-    actor::{Letter, Sent, Start, VaultActor},
+    actor::{Letter, Retune, Sent, Start, VaultActor},
     meters::Meters,
     vitals::{Vital, Vitals},
 };
 
 /// Visits are bounded by sockets; this is only more than there can be.
 const VISITS: u32 = u32::MAX >> 3;
+
+/// More places than any queue is allowed to have; how many of them may be taken is compared when one is.
+const PLACES: u32 = u32::MAX >> 3;
 
 /// An actor that ended so soon after its start would do so again: its successor waits as long before it begins.
 const TOO_SOON: Duration = Duration::from_secs(1);
@@ -41,15 +44,20 @@ pub(super) struct Directory(Arc<Inner>);
 
 struct Inner {
     journal: Journal,
-    options: VaultOptions,
     meters: Meters,
     /// The threads that vaults live on, chosen by id.
     threads: Vec<ArbiterHandle>,
-    live: Mutex<HashMap<VaultId, Live>>,
+    here: Mutex<Here>,
     /// Whoever reads a vault holds one.
     opening: Arc<Semaphore>,
     /// Set when the service stops.
     closing: AtomicBool,
+}
+
+/// The vaults that are alive, and the bounds of all of them.
+struct Here {
+    options: VaultOptions,
+    live: HashMap<VaultId, Live>,
 }
 
 /// A vault's actor and the way to it.
@@ -72,7 +80,7 @@ impl Live {
         reason = "bounded by places and by sockets"
     )]
     pub(super) fn tell(&self, letter: impl Letter) {
-        self.meters.mailbox.sent(self.entrance.waiting());
+        self.meters.mailbox.sent(self.entrance.depth());
         self.addr.do_send(Sent::now(letter));
     }
 }
@@ -80,31 +88,37 @@ impl Live {
 /// What is on its way to an actor, or waits there, holds a permit of its entrance.
 #[derive(Clone)]
 pub(super) struct Entrance {
-    /// One for each mutation that may wait.
+    /// One for each mutation that waits is taken.
     places: Arc<Semaphore>,
-    mailbox: u32,
     /// One for each subscriber that wants to be attached.
     visits: Arc<Semaphore>,
 }
 
 impl Entrance {
-    fn new(mailbox: usize) -> Self {
-        let mailbox = u32::try_from(mailbox).unwrap_or(u32::MAX);
+    fn new() -> Self {
         Self {
-            places: Arc::new(Semaphore::new(mailbox as usize)),
-            mailbox,
+            places: Arc::new(Semaphore::new(PLACES as usize)),
             visits: Arc::new(Semaphore::new(VISITS as usize)),
         }
     }
 
-    /// Mutations that are on their way to the actor, or wait there.
-    pub(super) fn waiting(&self) -> usize {
-        (self.mailbox as usize).saturating_sub(self.places.available_permits())
+    /// How many mutations wait, the ones in flight included.
+    fn depth(&self) -> usize {
+        PLACES as usize - self.places.available_permits()
+    }
+
+    /// A place, if fewer are taken than there may be. Whoever takes one holds the directory's lock, so that no two take
+    /// the last; those who give one back only make room.
+    fn place(&self, capacity: usize) -> Option<OwnedSemaphorePermit> {
+        if self.depth() >= capacity {
+            return None;
+        }
+        self.places.clone().try_acquire_owned().ok()
     }
 
     /// Takes every permit: then nobody waits, and nobody can come. For good, if there is nobody.
     fn close(&self) -> bool {
-        let places = self.places.try_acquire_many(self.mailbox);
+        let places = self.places.try_acquire_many(PLACES);
         let visits = self.visits.try_acquire_many(VISITS);
         let unused = places.is_ok() && visits.is_ok();
         if unused {
@@ -120,15 +134,29 @@ impl Directory {
         let threads = (0..options.threads.max(1))
             .map(|_| Arbiter::new().handle())
             .collect();
+        let live = HashMap::new();
         Self(Arc::new(Inner {
             journal,
-            options,
             meters,
             threads,
-            live: Mutex::default(),
+            here: Mutex::new(Here { options, live }),
             opening: Arc::new(Semaphore::new(OPENING)),
             closing: AtomicBool::new(false),
         }))
+    }
+
+    /// Sets other bounds, for the vaults that are alive and for all that come. What waits already has its place.
+    pub(super) fn retune(&self, options: VaultOptions) {
+        let mut here = self.here();
+        here.options = options;
+        for vault in here.live.values() {
+            vault.tell(Retune(options));
+        }
+    }
+
+    /// How many mutations may wait for one vault.
+    pub(super) fn capacity(&self) -> usize {
+        self.here().options.mailbox
     }
 
     /// A place in the vault's queue, and the vault; its actor is started when it is not alive.
@@ -136,7 +164,7 @@ impl Directory {
     /// # Errors
     /// `Busy` when no place is free, `Unavailable` when the service stops.
     pub(super) fn place(&self, id: &VaultId) -> Result<(Live, OwnedSemaphorePermit), VaultError> {
-        let (vault, place) = self.enter(id, |entrance| entrance.places.clone().try_acquire_owned());
+        let (vault, place) = self.enter(id, |entrance, options| entrance.place(options.mailbox));
         if self.is_closing() {
             return Err(VaultError::Unavailable);
         }
@@ -154,17 +182,19 @@ impl Directory {
 
     /// A visit to the vault, and the vault; its actor is started when it is not alive.
     pub(super) fn visit(&self, id: &VaultId) -> (Live, Option<OwnedSemaphorePermit>) {
-        self.enter(id, |entrance| entrance.visits.clone().try_acquire_owned())
+        self.enter(id, |entrance, _| {
+            entrance.visits.clone().try_acquire_owned().ok()
+        })
     }
 
     /// The vault's actor, if it is alive.
     pub(super) fn get(&self, id: &VaultId) -> Option<Live> {
-        self.live().get(id).cloned()
+        self.here().live.get(id).cloned()
     }
 
     /// Lets an actor go for which nothing is on its way; whether it may. From then on there is no way to it.
     pub(super) fn retire(&self, id: &VaultId, entrance: &Entrance) -> bool {
-        let mut live = self.live();
+        let live = &mut self.here().live;
         let unused = entrance.close();
         // Another has its place already if it was thought dead.
         let is_it = |vault: &Live| Arc::ptr_eq(&vault.entrance.places, &entrance.places);
@@ -177,17 +207,18 @@ impl Directory {
 
     /// How many are alive.
     pub(super) fn alive(&self) -> usize {
-        self.live().len()
+        self.here().live.len()
     }
 
     /// Those that are alive, at a glance.
     pub(super) fn vitals(&self) -> Vec<Vital> {
-        let live = self.live();
+        let here = self.here();
+        let capacity = here.options.mailbox;
         let glance = |(id, vault): (&VaultId, &Live)| {
-            let queue = (vault.entrance.waiting(), vault.entrance.mailbox as usize);
+            let queue = (vault.entrance.depth(), capacity);
             vault.vitals.glance(id, queue, self.thread(id))
         };
-        live.iter().map(glance).collect()
+        here.live.iter().map(glance).collect()
     }
 
     pub(super) fn meters(&self) -> &Meters {
@@ -203,10 +234,10 @@ impl Directory {
     /// free has nothing left to do.
     pub(super) async fn settle(&self) {
         self.0.closing.store(true, Ordering::Release);
-        let vaults: Vec<_> = self.live().values().cloned().collect();
+        let vaults: Vec<_> = self.here().live.values().cloned().collect();
         for Live { entrance, .. } in vaults {
             // Fails only for an actor that ended meanwhile, which had nothing to do.
-            let _ = entrance.places.acquire_many(entrance.mailbox).await;
+            let _ = entrance.places.acquire_many(PLACES).await;
         }
     }
 
@@ -219,23 +250,23 @@ impl Directory {
     fn enter<P>(
         &self,
         id: &VaultId,
-        take: impl FnOnce(&Entrance) -> Result<P, TryAcquireError>,
+        take: impl FnOnce(&Entrance, &VaultOptions) -> Option<P>,
     ) -> (Live, Option<P>) {
-        let mut live = self.live();
+        let Here { options, live } = &mut *self.here();
         let vault = match live.get(id) {
             Some(vault) if vault.addr.connected() => vault.clone(),
             found => {
-                let vault = self.start(id, found);
+                let vault = self.start(id, *options, found);
                 live.insert(id.clone(), vault.clone());
                 vault
             }
         };
-        let permit = take(&vault.entrance).ok();
+        let permit = take(&vault.entrance, options);
         (vault, permit)
     }
 
     /// Starts a vault's actor; `dead` is one that ended without leaving the directory, by a panic.
-    fn start(&self, id: &VaultId, dead: Option<&Live>) -> Live {
+    fn start(&self, id: &VaultId, options: VaultOptions, dead: Option<&Live>) -> Live {
         let now = Instant::now();
         let (tenure, pause) = match dead {
             None => (Arc::new(Semaphore::new(1)), Duration::ZERO),
@@ -247,13 +278,13 @@ impl Directory {
             }
         };
         self.0.meters.opened.inc();
-        let entrance = Entrance::new(self.0.options.mailbox);
+        let entrance = Entrance::new();
         let vitals = Arc::new(Vitals::new());
         let start = Start {
             id: id.clone(),
             journal: self.0.journal.clone(),
             directory: self.clone(),
-            options: self.0.options,
+            options,
             entrance: entrance.clone(),
             tenure: tenure.clone(),
             opening: self.0.opening.clone(),
@@ -282,8 +313,39 @@ impl Directory {
         spread % self.0.threads.len()
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<VaultId, Live>> {
+    fn here(&self) -> MutexGuard<'_, Here> {
         // Nothing panics under this lock, and a map of addresses has no state to be half-changed.
-        self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_places_are_taken_as_there_are_whatever_there_were_before() {
+        let entrance = Entrance::new();
+        let mut waiting: Vec<_> = (0..3).map(|_| entrance.place(3).unwrap()).collect();
+        assert!(entrance.place(3).is_none());
+        waiting.push(entrance.place(4).unwrap());
+        assert_eq!(entrance.depth(), 4);
+
+        assert!(entrance.place(2).is_none());
+        waiting.truncate(2);
+        assert!(entrance.place(2).is_none());
+        waiting.truncate(1);
+        waiting.push(entrance.place(2).unwrap());
+        assert!(entrance.place(2).is_none());
+    }
+
+    #[test]
+    fn an_entrance_closes_when_nobody_waits_whatever_its_capacity() {
+        let entrance = Entrance::new();
+        let place = entrance.place(1);
+        assert!(!entrance.close());
+        drop(place);
+        assert!(entrance.close());
+        assert!(entrance.place(1).is_none());
     }
 }

@@ -43,7 +43,7 @@ use attach::{CaughtUp, Leave, Subscribe};
 use commits::Submit;
 use directory::Directory;
 
-/// The bounds of vaults.
+/// The bounds of vaults. All but the threads can be set anew at any time.
 #[derive(Clone, Copy, Debug)]
 pub struct VaultOptions {
     /// How many mutations wait for one vault, the ones in flight included (`actors.vault_mailbox`).
@@ -92,6 +92,17 @@ impl Vaults {
         });
         self.0.meters().mutation(meters::NEW_VAULT, &made);
         made
+    }
+
+    /// Sets other bounds, for the vaults in memory and for all that come. What waits already has its place; the threads
+    /// stay as many as they are.
+    pub fn retune(&self, options: VaultOptions) {
+        self.0.retune(options);
+    }
+
+    /// How many mutations may wait for one vault, now.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     /// How many vaults are in memory.

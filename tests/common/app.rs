@@ -13,9 +13,9 @@ use tokio::{
     net::TcpStream,
 };
 use vaultcast::{
-    app::{Mode, Service},
+    app::{Mode, Reloaded, Service},
     auth::{Secrets, Tokens},
-    config::Config,
+    config::{Config, ConfigError},
     domain::{Principal, UserId},
 };
 
@@ -69,6 +69,13 @@ impl TestApp {
     pub async fn restart(&mut self) {
         self.running().stop().await;
         self.service = Some(start(&self.config).await);
+    }
+
+    /// Has it take over what can be of another configuration, as SIGHUP does.
+    pub fn reload(&mut self, configure: impl FnOnce(&mut Config)) -> Result<Reloaded, ConfigError> {
+        configure(&mut self.config);
+        let service = self.service.as_mut().expect("it runs");
+        service.reload(&self.config)
     }
 
     /// Stops it in order.

@@ -9,20 +9,30 @@ import { Watched } from './waiting.mjs';
 const SOON = 100;
 const LATE = 1_000;
 
+/** After how many milliseconds it gives up a connection that does not come about, as the official client does. */
+const GIVES_UP = 20_000;
+
 export class Flock extends Watched {
   birds = [];
+  /** When each of them lost a connection on which it was in its room. */
+  losses = [];
 
   /** So many for each of these vaults, in the name of `person`. */
   constructor(url, person, vaults, many) {
     super();
-    const token = person.token();
-    for (const vault of vaults) this.birds.push(...range(1, many).map(() => new Bird(this, url, token, vault)));
+    Object.assign(this, { url, token: person.token() });
+    this.grow(vaults, many);
+  }
+
+  /** As many more for each of these. */
+  grow(vaults, many) {
+    for (const vault of vaults) this.birds.push(...range(1, many).map(() => new Bird(this, this.url, this.token, vault)));
   }
 
   /** Waits until each of them has had so many connections in all, and is in its room. */
-  async isBack(lives) {
+  async isBack(lives, deadline = 60_000) {
     const missing = () => this.birds.filter((bird) => !bird.isIn || bird.lives < lives).length;
-    await this.until(() => (missing() === 0 ? true : undefined), () => `${missing()} are not back`, 60_000);
+    await this.until(() => (missing() === 0 ? true : undefined), () => `${missing()} are not back`, deadline);
   }
 
   /** Waits until each of them has heard all of these journals, from where it began. */
@@ -68,13 +78,14 @@ class Bird {
   }
 
   #open() {
-    this.#socket = new WebSocket(this.url, { perMessageDeflate: false });
+    this.#socket = new WebSocket(this.url, { perMessageDeflate: false, handshakeTimeout: GIVES_UP });
     this.#socket.on('message', (data) => this.#hears(String(data)));
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => this.#lost());
   }
 
   #lost() {
+    if (this.isIn) this.#flock.losses.push(performance.now());
     this.isIn = false;
     if (this.#closed) return;
     // Not all at the same moment, and ever less often.

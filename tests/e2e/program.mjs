@@ -39,9 +39,9 @@ export class Program extends Watched {
     this.changed();
   }
 
-  /** The match of `pattern` in what it has said, as soon as it is there; each line is seen whole. */
-  says(pattern) {
-    const look = () => this.output.slice(0, this.output.lastIndexOf('\n') + 1).match(pattern) ?? undefined;
+  /** The match of `pattern` in what it has said, after so much of it, as soon as it is there; each line is seen whole. */
+  says(pattern, from = 0) {
+    const look = () => this.output.slice(from, this.output.lastIndexOf('\n') + 1).match(pattern) ?? undefined;
     return this.until(look, () => `${this.#name} did not say ${pattern}, but:\n${this.output}`);
   }
 

@@ -127,6 +127,11 @@ export class Service {
     return this.#program.says(pattern);
   }
 
+  /** Likewise, in what it says after so much of `output`. */
+  saysAfter(length, pattern) {
+    return this.#program.says(pattern, length - this.#earlier.length);
+  }
+
   /** `kill -9`: it gets no chance to put anything in order. How it ended, which may have been before. */
   async kill() {
     return this.#program.stop('SIGKILL');

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PAPER, range } from './plain.mjs';
+import { Listener } from './listener.mjs';
 import { Watched } from './waiting.mjs';
 
 /** How long somebody who was refused waits until the next try, in milliseconds. */
@@ -19,7 +20,10 @@ export class Writers extends Watched {
   #on = true;
   #done;
 
-  /** So many at a time. `people` are one person, or the same person at several services; `pace` is a rest after each. */
+  /**
+   * So many at a time. `people` are one person, or the same person at several services, who change things over HTTP, or
+   * connected `Listener`s, who do so by their sockets; `pace` is a rest after each.
+   */
   constructor(people, vaults, { lanes = 4, pace = 0 } = {}) {
     super();
     this.#done = Promise.all(range(1, lanes).map((lane) => this.#write(people[lane % people.length], vaults, lane, pace)));
@@ -31,17 +35,13 @@ export class Writers extends Watched {
     for (let number = lane; this.#on; number += 1) {
       const vault = vaults[number % vaults.length];
       const title = `lane ${lane} number ${number}`;
-      const answer = await person.post(`/api/vaults/${vault.id}/sources`, { ...PAPER, title }).catch(() => undefined);
-      if (answer?.status === 201) {
-        this.acknowledged.push({ vault, title, seq: answer.seq });
-      } else if (answer) {
-        assert.equal(answer.refuses(503, 'UNAVAILABLE').details, undefined);
-        this.refused.push(title);
-      } else {
-        this.unknown.push(title);
-      }
+      const add = person instanceof Listener ? bySocket : byHttp;
+      const seq = await add(person, vault, { ...PAPER, title });
+      if (seq > 0) this.acknowledged.push({ vault, title, seq });
+      else if (seq === 0) this.refused.push(title);
+      else this.unknown.push(title);
       this.changed();
-      const rest = answer?.status === 201 ? pace : REFUSED;
+      const rest = seq > 0 ? pace : REFUSED;
       if (rest > 0) await pause(rest);
     }
   }
@@ -75,6 +75,26 @@ export class Writers extends Watched {
     for (const title of this.refused) assert(!written.has(title), `${title} was refused, and is there`);
     assert(written.size <= this.acknowledged.length + this.unknown.length, 'nobody asked for some of it');
   }
+}
+
+/** The number of the event that came of it; 0 when it was refused, and nothing when nobody knows. */
+async function byHttp(person, vault, source) {
+  const answer = await person.post(`/api/vaults/${vault.id}/sources`, source).catch(() => undefined);
+  if (answer === undefined || answer.status === 201) return answer?.seq;
+  assert.equal(answer.refuses(503, 'UNAVAILABLE').details, undefined);
+  return 0;
+}
+
+/** Likewise. A client that is not connected would keep it until it is, so it is asked only one that is. */
+async function bySocket(listener, vault, source) {
+  const connected = () => (listener.socket.connected ? true : undefined);
+  await listener.until(connected, () => `not connected; ${listener}`, 60_000);
+  const ask = listener.socket.timeout(10_000).emitWithAck('source:created', { vaultId: vault.id, source });
+  const answer = await ask.catch(() => undefined);
+  if (answer === undefined || answer.ok) return answer?.seq;
+  assert.equal(answer.error.code, 'UNAVAILABLE', JSON.stringify(answer));
+  assert.equal(answer.error.details?.outcome, undefined, JSON.stringify(answer));
+  return 0;
 }
 
 /** The whole journal of each of these vaults, which must have no gap. */

@@ -20,4 +20,5 @@ mod sources;
 mod starting;
 mod stopping;
 mod strangers;
+mod tuning;
 mod vaults;

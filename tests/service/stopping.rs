@@ -1,10 +1,15 @@
 //! An orderly stop: what was taken is done and answered, what comes later is sent elsewhere.
 
-use futures_util::future::select;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all, select};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 
-use crate::common::app::{TestApp, source};
+use crate::common::{
+    app::{TestApp, source, token},
+    socket::Socket,
+};
 
 #[actix_web::test]
 async fn what_was_taken_before_the_stop_is_done_and_nothing_is_taken_after() {
@@ -44,4 +49,29 @@ async fn what_was_taken_before_the_stop_is_done_and_nothing_is_taken_after() {
     writer.rollback().await.unwrap();
     assert_eq!(taken.await.seq(), 1);
     stopping.await.unwrap();
+}
+
+#[actix_web::test]
+async fn sockets_are_let_go_no_faster_than_the_rate_says() {
+    for window in [Duration::from_secs(120), Duration::ZERO] {
+        let app = TestApp::start_with(|config| {
+            config.socketio.recovery_window = window;
+            config.server.drain_rate = 40;
+        })
+        .await;
+        let bearer = format!("Bearer {}", token("ana"));
+        let headers = [("authorization", bearer.as_str())];
+        let sockets = join_all((0..40).map(|_| Socket::connect(app.addr(), &headers))).await;
+        let closings = join_all(sockets.into_iter().map(async |mut socket| {
+            socket.until_closed().await;
+            Instant::now()
+        }));
+        let (mut closed, ()) = join(closings, app.stop()).await;
+        closed.sort();
+        let took = closed[39] - closed[0];
+        // Forty at forty a second are gone in one; what is measured here is when they hear of it.
+        assert!(took > Duration::from_millis(600), "{window:?}: {took:?}");
+        let half = closed[19] - closed[0];
+        assert!(half > Duration::from_millis(200), "{window:?}: {half:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! How a connection ends, seen from both sides, with an application that is told and tells what happens.
 
-use vaultcast::engineio::Config;
+use vaultcast::engineio::{Config, OutboxBounds};
 
 use crate::{
     server::{patient, patiently},
@@ -132,9 +132,28 @@ async fn a_burst_leaves_whole_and_in_order() {
 }
 
 #[actix_web::test]
+async fn other_bounds_hold_for_a_socket_that_is_there() {
+    let outbox = OutboxBounds::new(2_000, 4 << 20);
+    let mut theatre = Theatre::open(Config {
+        outbox: outbox.clone(),
+        ..patient()
+    });
+    let mut client = theatre.server.socketio().await;
+    client.say("40").await;
+    client.hear().await;
+    client.say(r#"42["burst"]"#).await;
+    for number in 0..1000 {
+        assert_eq!(client.hear().await, format!(r#"42["number",{number}]"#));
+    }
+    outbox.retune(500, 4 << 20);
+    client.say(r#"42["burst"]"#).await;
+    assert_eq!(theatre.report().await, "slow");
+}
+
+#[actix_web::test]
 async fn who_waits_for_room_sends_far_more_than_an_outbox_holds() {
     let theatre = Theatre::open(Config {
-        outbox_events: 16,
+        outbox: OutboxBounds::new(16, 4 << 20),
         ..patient()
     });
     let mut client = theatre.server.socketio().await;
@@ -174,7 +193,7 @@ const CHANNEL: usize = 32;
 #[actix_web::test]
 async fn a_reader_that_stops_reading_is_closed_as_slow_and_leaves_nothing() {
     let mut theatre = Theatre::open(Config {
-        outbox_events: 200,
+        outbox: OutboxBounds::new(200, 4 << 20),
         ..patient()
     });
     let mut client = theatre.server.socketio().await;

@@ -1,6 +1,6 @@
 //! Long polling: what a poll and a post carry, how many there may be, and how a session ends that they carry.
 
-use vaultcast::engineio::{CloseReason, Config};
+use vaultcast::engineio::{CloseReason, Config, OutboxBounds};
 
 use crate::{
     poller::Poller,
@@ -273,7 +273,7 @@ async fn a_method_that_polling_does_not_know_is_a_bad_request_and_harmless() {
 #[actix_web::test]
 async fn a_client_that_does_not_poll_is_closed_as_slow_and_told_by_its_next_poll() {
     let mut theatre = Theatre::open(Config {
-        outbox_events: 100,
+        outbox: OutboxBounds::new(100, 4 << 20),
         ..patient()
     });
     let client = Poller::joined(&theatre.server).await;

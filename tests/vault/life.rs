@@ -29,6 +29,18 @@ async fn an_idle_vault_leaves_the_memory_and_comes_back() {
 }
 
 #[actix_web::test]
+async fn a_shorter_time_holds_for_a_vault_that_is_idle_already() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.posts(1).await;
+    assert_eq!(world.vaults.alive(), 1);
+    world.vaults.retune(RESTLESS);
+    until("it is forgotten", async || world.vaults.alive() == 0).await;
+    vault.posts(1).await;
+    assert_eq!(world.records(vault.id()).await.len(), 2);
+}
+
+#[actix_web::test]
 async fn a_vault_that_somebody_listens_to_is_not_idle() {
     let world = World::with(RESTLESS).await;
     let vault = world.vault().await;

@@ -101,3 +101,56 @@ async fn a_vault_that_settles_answers_what_it_took_and_takes_no_more() {
         VaultError::Unavailable
     ));
 }
+
+#[actix_web::test]
+async fn a_queue_is_made_longer_and_shorter_while_others_wait_in_it() {
+    let options = |mailbox| VaultOptions { mailbox, ..OPTIONS };
+    let world = World::with(options(2)).await;
+    let vault = world.vault().await;
+    let lock = world.lock().await;
+    let mut waiting: Vec<_> = (0..2)
+        .map(|_| vault.submit(asks("ana", post("waits"))))
+        .collect();
+    let is_full = async || {
+        let refused = vault.refused("ana", post("too many")).await;
+        assert!(matches!(refused, VaultError::Busy));
+    };
+    is_full().await;
+
+    world.vaults.retune(options(3));
+    assert_eq!(world.vaults.capacity(), 3);
+    waiting.push(vault.submit(asks("ana", post("waits, too"))));
+    is_full().await;
+
+    // Nobody who waits is sent away.
+    world.vaults.retune(options(1));
+    is_full().await;
+    lock.rollback().await.unwrap();
+    for outcome in join_all(waiting).await {
+        outcome.unwrap();
+    }
+    vault.posts(1).await;
+    assert_eq!(world.records(vault.id()).await.len(), 4);
+}
+
+#[actix_web::test]
+async fn what_waits_already_goes_in_batches_of_the_size_that_holds_now() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.posts(1).await;
+    let lock = world.lock().await;
+    let waiting: Vec<_> = (0..20)
+        .map(|_| vault.submit(asks("ana", post("alone"))))
+        .collect();
+    world.vaults.retune(VaultOptions {
+        commit_batch: 1,
+        ..OPTIONS
+    });
+    lock.rollback().await.unwrap();
+    for outcome in join_all(waiting).await {
+        outcome.unwrap();
+    }
+    // One transaction has one clock: together they would have two of them, and the first post another.
+    let sql = "SELECT COUNT(DISTINCT created_at) FROM vault_events";
+    assert!(world.number(sql).await > 3);
+}

@@ -11,7 +11,7 @@ use vaultcast::{
 
 use crate::{
     ear::{Ear, Heard, Told},
-    world::{Asked, OPTIONS, World, asks, keeping, places, post},
+    world::{Asked, OPTIONS, World, asks, keeping, places, post, until},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -49,6 +49,19 @@ async fn kept(world: &World, vault: &VaultId) -> Vec<u64> {
 fn since(seq: u64) -> Attach {
     let (seq, epoch) = (Seq(seq), None);
     Attach::JoinSince { seq, epoch }
+}
+
+#[actix_web::test]
+async fn when_less_is_to_be_kept_the_rest_goes_at_once() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    fill(&vault, 20).await;
+    let (events, age) = (5, DAY);
+    world.journal().retain(Retention { events, age });
+    until("the rest has gone", async || {
+        kept(&world, vault.id()).await == places(16, 20)
+    })
+    .await;
 }
 
 #[actix_web::test]

@@ -3,11 +3,11 @@
 use futures_util::task::{noop_waker, noop_waker_ref};
 
 use super::*;
+use crate::engineio::OutboxBounds;
 
 fn outbox(events: usize, bytes: usize) -> Outbox {
     let config = Config {
-        outbox_events: events,
-        outbox_bytes: bytes,
+        outbox: OutboxBounds::new(events, bytes),
         ..Config::default()
     };
     Outbox::new(Rc::new(config), Rc::default())
@@ -52,6 +52,26 @@ fn one_frame_too_many_cuts_it_and_frees_all() {
     assert_eq!(outbox.push(Frame::message("d")), Pushed::Dropped);
     assert_eq!(outbox.waiting(), (0, 0));
     assert_eq!(next(&outbox).as_deref(), Some("stop: slow"));
+}
+
+#[test]
+fn other_bounds_hold_for_what_is_pushed_from_then_on() {
+    let outbox = outbox(4, 100);
+    for text in ["a", "b", "c"] {
+        outbox.push(Frame::message(text));
+    }
+    // More waits than may wait now; that is no reason to cut it before somebody pushes.
+    outbox.config.outbox.retune(2, 100);
+    assert_eq!(outbox.waiting(), (3, 6));
+    next(&outbox);
+    outbox.sent(2);
+    next(&outbox);
+    outbox.sent(2);
+    assert_eq!(outbox.push(Frame::message("d")), Pushed::Queued);
+    outbox.config.outbox.retune(3, 100);
+    assert_eq!(outbox.push(Frame::message("e")), Pushed::Queued);
+    outbox.config.outbox.retune(8, 7);
+    assert_eq!(outbox.push(Frame::message("f")), Pushed::Overflowed);
 }
 
 #[test]

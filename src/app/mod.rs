@@ -1,14 +1,12 @@
-//! The wiring: database → journal → vaults → sockets → HTTP, and the orderly way back.
+//! The wiring: database → journal → vaults → sockets → HTTP. How it is tuned while it runs is `reload.rs`, the orderly way
+//! back `draining.rs`; `commands.rs` are those that do not serve.
 
 use std::{
     io::{self, Write},
     net::SocketAddr,
     process,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -20,27 +18,37 @@ use tracing::{info, warn};
 use crate::{
     api::{self, Api, Operators, SOCKETIO_PATH},
     auth::{Auth, Gate, Secrets, TableError},
-    cli::Migrate,
-    config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
+    config::{self, Config, ConfigError, LoopbackOnly, Source},
     demo::Demo,
     door::{Door, give_up_unread},
-    engineio::{self, CloseReason, Sessions},
+    engineio::{self, OutboxBounds, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
-    journal::{self, Database, DatabaseOptions, Journal, JournalError, Retention, Standing, Step},
+    journal::{self, Journal, JournalError, Retention, Standing},
     limits::Limits,
     origin::Origins,
     proxies::Proxies,
+    readiness::Readiness,
     socketio::SocketIo,
     startup::{CannotListen, NotSole, Sole, look_at_descriptors},
+    telemetry,
     vault::{self, VaultError, VaultOptions, Vaults},
 };
 
+mod commands;
+mod draining;
 mod meters;
+mod reload;
 
+pub use commands::{migrate, open_database, renew_epoch};
+pub use reload::Reloaded;
+
+use commands::{cannot_use, count, steps};
 use meters::Meters;
+use reload::Tunable;
 
-/// How long sockets have to take what still waits for them, and to hear that they are closed.
-const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long a listener that is closed in order waits for its requests, in seconds: for ever, as far as it is concerned, for
+/// `server.shutdown_grace` ends everything, and may be another when it comes to that.
+const FOR_EVER: u64 = 24 * 60 * 60;
 
 /// Bytes of a secret that may be relied upon by others than this machine's own users.
 const SHORTEST_SECRET: usize = 32;
@@ -89,25 +97,38 @@ pub struct Service {
     servers: Vec<ServerHandle>,
     sessions: Sessions,
     recovery: Recovery,
-    vaults: Vaults,
-    draining: Arc<AtomicBool>,
-    grace: Duration,
+    readiness: Readiness,
+    tunable: Tunable,
+    /// What is in effect.
+    config: Config,
+    /// Why it may be reached from its own machine only.
+    loopback_only: Vec<LoopbackOnly>,
 }
 
-/// Serves until SIGTERM or SIGINT, then drains. Needs an actix system.
+/// Serves until SIGTERM or SIGINT, then drains. Reads the configuration again from its source at SIGHUP. Needs an actix
+/// system.
 ///
 /// # Errors
 /// When the service cannot start.
-pub async fn run(config: &Config, secrets: &Secrets, mode: Mode) -> Result<(), AppError> {
+pub async fn run(
+    (config, mut source): (&Config, Source),
+    log: &telemetry::Handle,
+    secrets: &Secrets,
+    mode: Mode,
+) -> Result<(), AppError> {
+    let mut hang_up = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
     // Until the process ends, however it does.
     let _sole = Sole::take(&config.database.url)?;
-    let service = Service::start(config, secrets, mode).await?;
+    let mut service = Service::start(config, secrets, mode).await?;
     look_at_descriptors(config);
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM: draining"),
-        _ = interrupt.recv() => info!("SIGINT: draining"),
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => service.reload_from(&mut source, log),
+            _ = terminate.recv() => break info!("SIGTERM: draining"),
+            _ = interrupt.recv() => break info!("SIGINT: draining"),
+        }
     }
     tokio::select! {
         () = service.stop() => info!("stopped"),
@@ -129,16 +150,13 @@ impl Service {
     /// # Errors
     /// When the configuration, the database or a listener does not allow it; nothing is left running then.
     pub async fn start(config: &Config, secrets: &Secrets, mode: Mode) -> Result<Self, AppError> {
-        if mode == Mode::Demo {
-            config.require_loopback(LoopbackOnly::Demo)?;
+        let loopback_only = loopback_only(secrets, mode);
+        for reason in &loopback_only {
+            config.require_loopback(*reason)?;
         }
         if let Some(file) = secrets.generated_file() {
-            config.require_loopback(LoopbackOnly::GeneratedSecret)?;
             let file = file.display();
             warn!(%file, "no AUTH_SECRET is set: using the secret made for this database, for this machine only");
-        }
-        if secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
-            config.require_loopback(LoopbackOnly::ShortSecret)?;
         }
         let meters = Meters::new();
         let journal = open_journal(config, &meters).await?;
@@ -157,44 +175,55 @@ impl Service {
             Mode::Demo => Some(Demo::prepare(&vaults, auth.tokens().clone()).await?),
         };
         let gate = Gate::new(auth, journal);
-        let draining = Arc::new(AtomicBool::new(false));
+        let readiness = Readiness::default();
         let sessions = Sessions::default();
         let limits = Limits::new(&config.limits);
         actix_web::rt::spawn(limits.clone().forget_the_idle());
         let proxies = Proxies::new(&config.server.trusted_proxies);
-        let api = Api {
-            gate: gate.clone(),
-            vaults: vaults.clone(),
+        let actors = &config.actors;
+        let tunable = Tunable {
+            vaults,
+            limits,
             origins: Origins::new(&config.server.allowed_origins, proxies.clone()),
             proxies,
-            limits: limits.clone(),
-            max_body: config.server.max_body,
-            draining: draining.clone(),
+            max_body: Arc::new(AtomicUsize::new(config.server.max_body)),
+            outbox: OutboxBounds::new(actors.session_outbox, actors.session_outbox_bytes),
+            gateways: gateway::Bounds::new(actors.relay_mailbox, actors.join_timeout),
+        };
+        let api = Api {
+            gate: gate.clone(),
+            vaults: tunable.vaults.clone(),
+            origins: tunable.origins.clone(),
+            proxies: tunable.proxies.clone(),
+            limits: tunable.limits.clone(),
+            max_body: tunable.max_body.clone(),
+            readiness: readiness.clone(),
         };
 
         let window = config.socketio.recovery_window;
-        let recovery = Recovery::new(vaults.journal().clone(), window, meters.gateway.clone());
+        let kept_in = tunable.vaults.journal().clone();
+        let recovery = Recovery::new(kept_in, window, meters.gateway.clone());
         let options = GatewayOptions {
-            relay_mailbox: config.actors.relay_mailbox,
-            join_timeout: config.actors.join_timeout,
-            limits,
+            bounds: tunable.gateways.clone(),
+            limits: tunable.limits.clone(),
             recovery: recovery.clone(),
-            draining: draining.clone(),
+            readiness: readiness.clone(),
             meters: meters.gateway.clone(),
         };
         let door = Door {
-            draining: draining.clone(),
-            limits: options.limits.clone(),
-            proxies: api.proxies.clone(),
+            readiness: readiness.clone(),
+            limits: tunable.limits.clone(),
+            proxies: tunable.proxies.clone(),
         };
-        let (engine, directory) = (engineio_config(config), sessions.clone());
+        let engine = engineio_config(config, tunable.outbox.clone());
+        let directory = sessions.clone();
         let operators = Operators {
             metrics: meters.metrics.clone(),
-            vaults: vaults.clone(),
+            vaults: tunable.vaults.clone(),
             sessions: sessions.clone(),
         };
         let (http, engine_meters) = (meters.http, meters.engineio);
-        let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
+        let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), api.vaults.clone());
         let server = HttpServer::new(move || {
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
             let door = door.clone();
@@ -225,7 +254,7 @@ impl Service {
             .h1_allow_half_closed(false)
             // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
             .client_disconnect_timeout(Duration::ZERO)
-            .shutdown_timeout(config.server.shutdown_grace.as_secs())
+            .shutdown_timeout(FOR_EVER)
             .on_connect(move |connection, _| give_up_unread(connection, user_timeout))
             .bind(bind)
             .map_err(|source| cannot_bind("server.bind", bind, source))?;
@@ -259,9 +288,10 @@ impl Service {
             servers,
             sessions,
             recovery,
-            vaults,
-            draining,
-            grace: config.server.shutdown_grace,
+            readiness,
+            tunable,
+            config: config.clone(),
+            loopback_only,
         })
     }
 
@@ -269,40 +299,21 @@ impl Service {
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
+}
 
-    /// Lets everybody go in order, within `server.shutdown_grace`: nothing new is taken, what was taken is written
-    /// and told, transports are closed so that clients come back at once elsewhere; the listeners go last.
-    pub async fn stop(self) {
-        self.draining.store(true, Ordering::Release);
-        let in_order = async {
-            self.vaults.settle().await;
-            self.recovery.let_everybody_go().await;
-            self.sessions.close_all(CloseReason::Shutdown);
-            // Who polls is told by his next poll; who has vanished between two of them never asks.
-            let last_word = tokio::time::timeout(LAST_WORD, self.sessions.drained());
-            if last_word.await.is_err() {
-                let sockets = self.sessions.open();
-                info!(sockets, "some sockets did not fetch the last word");
-            }
-            for server in self.servers.iter().rev() {
-                server.stop(true).await;
-            }
-            if let Err(error) = self.vaults.journal().clone().close().await {
-                warn!(%error, "the database did not close in order");
-            }
-        };
-        if tokio::time::timeout(self.grace, in_order).await.is_err() {
-            let sockets = self.sessions.open();
-            warn!(
-                sockets,
-                "server.shutdown_grace is over: ending with what is left"
-            );
-            for server in &self.servers {
-                // Sent at once; whoever sends half a request is not waited for.
-                drop(server.stop(false));
-            }
-        }
-    }
+/// Why a service with these secrets may be reached from its own machine only, if it may.
+fn loopback_only(secrets: &Secrets, mode: Mode) -> Vec<LoopbackOnly> {
+    let is_short = |secret: &str| secret.len() < SHORTEST_SECRET;
+    let reasons = [
+        (mode == Mode::Demo, LoopbackOnly::Demo),
+        (
+            secrets.generated_file().is_some(),
+            LoopbackOnly::GeneratedSecret,
+        ),
+        (secrets.iter().any(is_short), LoopbackOnly::ShortSecret),
+    ];
+    let holds = reasons.into_iter().filter(|(holds, _)| *holds);
+    holds.map(|(_, reason)| reason).collect()
 }
 
 async fn open_journal(config: &Config, meters: &Meters) -> Result<Journal, AppError> {
@@ -319,46 +330,6 @@ async fn open_journal(config: &Config, meters: &Meters) -> Result<Journal, AppEr
         }
     }
     Ok(Journal::open(database, retention(config), meters.journal.clone()).await?)
-}
-
-/// Connects to the configured database, unless a newer version has migrated it: nobody knows what this one would break.
-///
-/// # Errors
-/// When it does not answer, or is newer.
-pub async fn open_database(config: &Config) -> Result<Database, AppError> {
-    let database = connect(config).await?;
-    let mut steps = steps(config, &database).await?.into_iter();
-    match steps.find(|step| step.standing == Standing::Unknown) {
-        None => Ok(database),
-        Some(Step { name, .. }) => Err(AppError::Newer {
-            url: config.database.url.to_string(),
-            migration: name,
-        }),
-    }
-}
-
-async fn steps(config: &Config, database: &Database) -> Result<Vec<Step>, AppError> {
-    let steps = database.migrations().await;
-    steps.map_err(|source| cannot_use(config, source))
-}
-
-fn count(steps: &[Step], standing: Standing) -> usize {
-    let such = |step: &&Step| step.standing == standing;
-    steps.iter().filter(such).count()
-}
-
-async fn connect(config: &Config) -> Result<Database, AppError> {
-    let options = DatabaseOptions {
-        url: config.database.url.expose().to_owned(),
-        full_sync: config.database.synchronous == Synchronous::Full,
-    };
-    let database = Database::connect(&options).await;
-    database.map_err(|source| cannot_use(config, source))
-}
-
-fn cannot_use(config: &Config, source: sea_orm::DbErr) -> AppError {
-    let url = config.database.url.to_string();
-    AppError::Database { url, source }
 }
 
 fn cannot_bind(key: &'static str, bind: SocketAddr, source: io::Error) -> AppError {
@@ -382,14 +353,13 @@ fn vault_options(config: &Config) -> VaultOptions {
     }
 }
 
-fn engineio_config(config: &Config) -> engineio::Config {
+fn engineio_config(config: &Config, outbox: OutboxBounds) -> engineio::Config {
     engineio::Config {
         ping_interval: config.socketio.ping_interval,
         ping_timeout: config.socketio.ping_timeout,
         max_payload: config.socketio.max_payload,
         connect_timeout: config.socketio.connect_timeout,
-        outbox_events: config.actors.session_outbox,
-        outbox_bytes: config.actors.session_outbox_bytes,
+        outbox,
         ..engineio::Config::default()
     }
 }
@@ -403,48 +373,4 @@ fn spawn(server: actix_web::dev::Server) -> ServerHandle {
         }
     });
     handle
-}
-
-/// Takes one step of `vaultcast migrate`; a line for each migration. Nothing is changed under a service that runs on the
-/// same SQLite file; to look is always allowed.
-///
-/// # Errors
-/// When the database does not answer or refuses, is newer, or somebody else has it.
-pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppError> {
-    let _sole = match step {
-        Migrate::Up | Migrate::Down => Some(Sole::take(&config.database.url)?),
-        Migrate::Status => None,
-    };
-    let database = match step {
-        Migrate::Up | Migrate::Down => open_database(config).await?,
-        Migrate::Status => connect(config).await?,
-    };
-    let applied = match step {
-        Migrate::Up => database.migrate().await,
-        Migrate::Down => database.revert_last().await,
-        Migrate::Status => Ok(()),
-    };
-    applied.map_err(|source| cannot_use(config, source))?;
-    let line = |Step { name, standing }| match standing {
-        Standing::Applied => format!("applied {name}"),
-        Standing::Pending => format!("pending {name}"),
-        Standing::Unknown => format!("unknown {name} (of a newer version)"),
-    };
-    let steps = steps(config, &database).await?;
-    Ok(steps.into_iter().map(line).collect())
-}
-
-/// Begins a new epoch of the database, after a backup was put back; the epoch. A service that runs has read the old one
-/// and would go on telling it, so there must be none on a SQLite file.
-///
-/// # Errors
-/// When the database does not answer or was not migrated, is newer, or somebody else has it.
-pub async fn renew_epoch(config: &Config) -> Result<String, AppError> {
-    let _sole = Sole::take(&config.database.url)?;
-    let database = open_database(config).await?;
-    let epoch = database.renew_epoch().await;
-    let epoch = epoch.map_err(|source| cannot_use(config, source))?;
-    let closed = database.close().await;
-    closed.map_err(|source| cannot_use(config, source))?;
-    Ok(epoch)
 }
