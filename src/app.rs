@@ -31,6 +31,7 @@ use crate::{
     origin::Origins,
     proxies::Proxies,
     socketio::SocketIo,
+    supervisor,
     vault::{VaultError, VaultOptions, Vaults},
 };
 
@@ -92,10 +93,12 @@ pub async fn run(config: &Config, secrets: &Secrets, mode: Mode) -> Result<(), A
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
     let service = Service::start(config, secrets, mode).await?;
+    supervisor::ready(service.addr());
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
         _ = interrupt.recv() => info!("SIGINT: draining"),
     }
+    supervisor::stopping(service.grace, service.sessions.open());
     tokio::select! {
         () = service.stop() => info!("stopped"),
         _ = terminate.recv() => at_once(),

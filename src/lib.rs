@@ -12,7 +12,7 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
+//! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired; [`supervisor`]: what systemd is told of it.
 
 pub mod api;
 pub mod app;
@@ -31,4 +31,5 @@ pub mod origin;
 pub mod problem;
 pub mod proxies;
 pub mod socketio;
+pub mod supervisor;
 pub mod vault;
