@@ -75,6 +75,19 @@ impl Database {
         self.writer().run(up).await
     }
 
+    /// Refuses a database that is not at the step that this binary is for: one that lacks a migration, or has one of a
+    /// newer binary. It only reads, for whoever migrates by hand may have given the service no right to do more.
+    ///
+    /// # Errors
+    /// When it is not, or does not answer.
+    pub(super) async fn expect_migrated(&self) -> Result<(), DbErr> {
+        let pending = |db| async move { Migrator::get_pending_migrations_read_only(&db).await };
+        match self.reader.run(pending).await?.first() {
+            None => Ok(()),
+            Some(first) => Err(DbErr::Custom(format!("{} is not applied", first.name()))),
+        }
+    }
+
     /// Reverts the migration that was applied last.
     ///
     /// # Errors

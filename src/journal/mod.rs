@@ -69,8 +69,9 @@ impl Journal {
     /// Begins to write and read, and to let go of what is kept no longer. The committers live until every clone is gone.
     ///
     /// # Errors
-    /// When the database does not answer or was not migrated.
+    /// When the database does not answer, was not migrated, or was migrated by a newer binary.
     pub async fn open(database: Database, retention: Retention) -> Result<Self, JournalError> {
+        database.expect_migrated().await?;
         let epoch = database.epoch().await?;
         let start = |writer: &Line| {
             let (tasks, waiting) = mpsc::channel(WORKS_WAITING);

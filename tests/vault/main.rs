@@ -13,6 +13,7 @@ mod hearing;
 mod kept;
 mod life;
 mod many;
+mod migrations;
 mod order;
 mod processes;
 mod queue;
