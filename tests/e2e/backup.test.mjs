@@ -21,7 +21,7 @@ test('a backup that was made while people wrote is put back by the commands of t
   try {
     const page = await Page.of(service);
     const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
-    const made = range(1, 5).map((number) => ana.post('/api/vaults', { name: `Vault ${number}` }));
+    const made = range(1, 3).map((number) => ana.post('/api/vaults', { name: `Vault ${number}` }));
     const vaults = (await Promise.all(made)).map((answer) => ({ id: answer.is(201).body.id }));
     const [followed] = vaults;
     const listener = new Listener(service.url, { auth: { token: ana.token() } });
@@ -31,12 +31,12 @@ test('a backup that was made while people wrote is put back by the commands of t
 
     const writers = new Writers([ana], vaults);
     open.push(writers);
-    await writers.more(200);
+    await writers.more(100);
     const before = [...writers.acknowledged];
     const said = await page.follow(BACK_UP);
     const during = writers.acknowledged.length - before.length;
     if (!onPostgres) assert.match(said, /^ok$/m);
-    await writers.more(200);
+    await writers.more(100);
     await writers.stop();
     assert(during > 0, 'nobody wrote while the backup was made');
     const last = writers.acknowledged.findLast(({ vault }) => vault === followed).seq;

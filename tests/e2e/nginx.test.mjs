@@ -141,7 +141,7 @@ test('what is too big is refused in the words of the service, and what belongs t
   assert.match(plain.headers.get('location'), /^https:\/\/[^/]+\/socket\.io\/\?EIO=4$/);
 });
 
-test('each of two processes keeps its clients, and when one stops the other takes them up', { timeout: 60_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+test('each of two processes keeps its clients, and when one stops the other takes them up', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
   const first = opened(await Service.start('serve', SETTINGS));
   const second = opened(await Service.start('serve', { ...SETTINGS, DATABASE_URL: first.database.url }));
   const both = opened(await Nginx.inFrontOf([first, second]));
@@ -151,8 +151,7 @@ test('each of two processes keeps its clients, and when one stops the other take
     return [...new Set(lines.map((line) => Number(line.match(/upstream=127.0.0.1:(\d+) /)[1])))];
   };
 
-  const clients = [];
-  for (const number of range(1, 15)) {
+  const comes = async (number) => {
     const { body: vault } = (await ana.post('/api/vaults', { name: `Vault ${number}` })).is(201);
     const address = `127.0.4.${number}`;
     const { via, ...options } = both.options(address);
@@ -167,8 +166,9 @@ test('each of two processes keeps its clients, and when one stops the other take
     await both.ask('GET', '/api/me', { from: address });
     const homes = await upstreams(address);
     assert.equal(homes.length, 1, `${address} went to ${homes}`);
-    clients.push({ vault, listener, self, isAtFirst: homes[0] === first.port });
-  }
+    return { vault, listener, self, isAtFirst: homes[0] === first.port };
+  };
+  const clients = await Promise.all(range(1, 15).map(comes));
   const moving = clients.filter(({ isAtFirst }) => isAtFirst);
   assert(moving.length > 0 && moving.length < clients.length, `${moving.length} of ${clients.length} are at the first`);
 
