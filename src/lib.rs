@@ -14,7 +14,7 @@
 //! 7. [`gateway`]: door two, sockets.
 //! 8. [`metrics`]: what each of them counts.
 //! 9. [`config`], [`cli`], [`startup`], [`telemetry`], [`app`] and [`actors`]: how all of it is set, asked for, looked at
-//!    before it starts, logged, wired, and seen at work.
+//!    before it starts, logged, wired, and seen at work; [`supervisor`]: what systemd is told of it.
 
 pub mod actors;
 pub mod api;
@@ -38,5 +38,6 @@ pub mod readiness;
 pub mod seldom;
 pub mod socketio;
 pub mod startup;
+pub mod supervisor;
 pub mod telemetry;
 pub mod vault;

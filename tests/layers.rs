@@ -89,6 +89,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     // How all of it is asked for and wired.
     ("actors", &["api"]),
     ("cli", &["domain", "api"]),
+    ("supervisor", &[]),
     (
         "app",
         &[
@@ -112,6 +113,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "door",
             "cli",
             "metrics",
+            "supervisor",
         ],
     ),
 ];

@@ -30,7 +30,7 @@ use crate::{
     readiness::Readiness,
     socketio::SocketIo,
     startup::{CannotListen, NotSole, Sole, look_at_descriptors},
-    telemetry,
+    supervisor, telemetry,
     vault::{self, VaultError, VaultOptions, Vaults},
 };
 
@@ -123,6 +123,7 @@ pub async fn run(
     let _sole = Sole::take(&config.database.url)?;
     let mut service = Service::start(config, secrets, mode).await?;
     look_at_descriptors(config);
+    supervisor::ready(service.addr());
     loop {
         tokio::select! {
             _ = hang_up.recv() => service.reload_from(&mut source, log),
@@ -130,6 +131,8 @@ pub async fn run(
             _ = interrupt.recv() => break info!("SIGINT: draining"),
         }
     }
+    let grace = service.config.server.shutdown_grace;
+    supervisor::stopping(grace, service.sessions.open());
     tokio::select! {
         () = service.stop() => info!("stopped"),
         _ = terminate.recv() => at_once(),

@@ -15,12 +15,20 @@ export function newDatabase(directory) {
 }
 
 class SqliteFile {
+  /** What PostgreSQL's own programs need to find the server. */
+  environment = {};
+
   constructor(directory) {
     this.file = `${directory}/vaultcast.db`;
     this.url = `sqlite://${this.file}`;
   }
 
   async make() {}
+
+  /** A script in which the database of the documentation is this one. */
+  named(script) {
+    return script;
+  }
 
   async backUp() {
     await cp(this.file, `${this.file}.backup`);
@@ -41,6 +49,14 @@ class PostgresDatabase {
     this.name = `e2e_${process.pid}_${++databases}`;
     const url = Object.assign(new URL(SERVER), { pathname: this.name });
     Object.assign(this, { url: url.href, port: Number(url.port) });
+    const { hostname: PGHOST, port: PGPORT, username: PGUSER } = url;
+    this.environment = { PGHOST, PGPORT, PGUSER, PGPASSWORD: decodeURIComponent(url.password), PGDATABASE: 'postgres' };
+  }
+
+  named(script) {
+    return script
+      .replace('ALTER DATABASE vaultcast RENAME TO vaultcast_before', `ALTER DATABASE ${this.name} RENAME TO ${this.name}_backup`)
+      .replace('--owner=vaultcast vaultcast', `--owner=${this.environment.PGUSER} ${this.name}`);
   }
 
   make() {

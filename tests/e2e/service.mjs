@@ -17,6 +17,7 @@ const BINARY = path.resolve(
 );
 
 export class Service {
+  binary = BINARY;
   secret = 'a secret of the tests that is long enough to sign with';
   /** How often it has been started. */
   lives = 0;
