@@ -23,6 +23,7 @@ use crate::{
     cli::Migrate,
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
+    domain::VaultId,
     door::{Door, give_up_unread},
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
@@ -32,6 +33,7 @@ use crate::{
     proxies::Proxies,
     socketio::SocketIo,
     vault::{VaultError, VaultOptions, Vaults},
+    verify::{self, Summary, Verdict, VerifyError},
 };
 
 /// How long sockets have to take what still waits for them, and to hear that they are closed.
@@ -62,6 +64,10 @@ pub enum AppError {
     },
     #[error("the demo vault cannot be made ready: {0}")]
     Demo(#[from] VaultError),
+    #[error("database.url: there is no file {0}")]
+    NoDatabase(String),
+    #[error("database.url: cannot prove {url}: {source}")]
+    Unproven { url: String, source: VerifyError },
     #[error("signals cannot be awaited: {0}")]
     Signals(io::Error),
 }
@@ -366,6 +372,27 @@ pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppE
     let listed = listed.map_err(|source| cannot_use(config, source))?;
     let line = |(name, applied)| format!("{} {name}", if applied { "applied" } else { "pending" });
     Ok(listed.into_iter().map(line).collect())
+}
+
+/// Proves the configured database, or one vault of it; `each` is told of every vault.
+///
+/// # Errors
+/// When the database is not there, does not answer, or is not of this program's making.
+pub async fn verify(
+    config: &Config,
+    only: Option<&VaultId>,
+    each: impl FnMut(&Summary),
+) -> Result<Verdict, AppError> {
+    let url = &config.database.url;
+    if url.sqlite_file().is_some_and(|file| !file.exists()) {
+        return Err(AppError::NoDatabase(url.to_string()));
+    }
+    let proven = verify::verify(url.expose(), only, each).await;
+    let unproven = |source| AppError::Unproven {
+        url: url.to_string(),
+        source,
+    };
+    proven.map_err(unproven)
 }
 
 /// Begins a new epoch of the database, after a backup was put back; the epoch.

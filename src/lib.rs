@@ -13,6 +13,7 @@
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
 //! 8. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
+//! 9. [`verify`]: whether what a database holds can be true.
 
 pub mod api;
 pub mod app;
@@ -32,3 +33,4 @@ pub mod problem;
 pub mod proxies;
 pub mod socketio;
 pub mod vault;
+pub mod verify;

@@ -14,6 +14,7 @@ use vaultcast::{
     cli::{Cli, Command, Epoch, Token},
     config::{Config, environment},
     domain::Principal,
+    verify::Summary,
 };
 
 /// What is logged where `RUST_LOG` does not say otherwise: our own news, and the troubles of others.
@@ -51,6 +52,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Token(_)
         | Command::Migrate { .. }
         | Command::Epoch { .. }
+        | Command::Verify { .. }
         | Command::Check => Config::load(file, environment())?,
     };
     let secrets = || Secrets::obtain(environment(), &config.database.url.secret_file());
@@ -71,6 +73,15 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Epoch { step: Epoch::Renew } => {
             let epoch = system.block_on(app::renew_epoch(&config))?;
             writeln!(stdout(), "{epoch}")?;
+        }
+        Command::Verify { vault } => {
+            // Who has closed our output reads the status all the same.
+            let each = |summary: &Summary| drop(writeln!(stdout(), "{summary}"));
+            let verdict = system.block_on(app::verify(&config, vault.as_ref(), each))?;
+            if verdict.findings.count() > 0 {
+                return Err(verdict.findings.to_string().into());
+            }
+            writeln!(stdout(), "proven: {}", verdict.totals)?;
         }
         Command::Check => write!(stdout(), "{config}")?,
     }

@@ -16,6 +16,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("journal", &["domain"]),
     ("vault", &["domain", "journal"]),
+    // Whether what is remembered can be true.
+    ("verify", &["domain", "journal"]),
     // Who is speaking, from where, and how much.
     ("auth", &["config", "domain", "journal"]),
     ("proxies", &["config"]),
@@ -52,7 +54,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         "app",
         &[
             "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli",
+            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli", "verify",
         ],
     ),
 ];

@@ -37,7 +37,7 @@ mod work;
 mod write;
 mod writer;
 
-pub use database::{Database, DatabaseOptions};
+pub use database::{Database, DatabaseOptions, begin_read};
 pub use error::JournalError;
 pub use gathering::Gathering;
 pub use kept::KeptSocket;
