@@ -439,3 +439,6 @@ fn or_none<T: ToString>(value: &Option<T>) -> String {
         .as_ref()
         .map_or_else(|| "none".to_owned(), T::to_string)
 }
+
+#[cfg(test)]
+mod tests;
