@@ -419,7 +419,7 @@ async fn beside_those_who_write_nothing_looks_wrong() {
     );
     let retention = Retention {
         events: 20,
-        age: AT_LAST,
+        age: AT_LAST * 60,
     };
     let keeper = keeping(&world.database.url, retention, OPTIONS).await;
     let writes = async {
