@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{api::By, domain::UserId};
+use crate::{
+    api::By,
+    domain::{UserId, VaultId},
+};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -69,6 +72,16 @@ pub enum Command {
     ///
     /// It asks the admin listener of a service that runs with the same configuration.
     Actors(Actors),
+    /// Prove the journal of a database: no gaps, and exactly the rows that it leads to
+    ///
+    /// Prints a line for each vault; where something contradicts itself, the first contradictions are named and the
+    /// status is 1. Of a trimmed journal everything from its first event on is proven. It reads from one moment and
+    /// writes nothing, so it may run beside a service. Meanwhile a SQLite database's write-ahead log only grows.
+    Verify {
+        /// Prove this vault alone
+        #[arg(long, value_name = "ID", value_parser = vault_id)]
+        vault: Option<VaultId>,
+    },
     /// Check the configuration and print what is in effect, with secrets hidden
     ///
     /// Where a key is wrong, a line names it and the status is 1.
@@ -137,6 +150,10 @@ fn pause(text: &str) -> Result<Duration, &'static str> {
         .ok()
         .filter(|pause| (Duration::from_millis(100)..=YEAR).contains(pause))
         .ok_or("a duration with its unit is wanted, such as 2s, of 100ms at least")
+}
+
+fn vault_id(text: &str) -> Result<VaultId, &'static str> {
+    VaultId::parse(text).ok_or("an id is a c and 8 to 31 lower case letters or digits")
 }
 
 fn time_to_live(text: &str) -> Result<Duration, &'static str> {
@@ -269,5 +286,15 @@ mod tests {
         let renew = Command::Epoch { step: Epoch::Renew };
         assert_eq!(command("vaultcast epoch renew"), renew);
         assert!(parse("vaultcast epoch").is_err());
+    }
+
+    #[test]
+    fn all_vaults_are_proven_or_one() {
+        assert_eq!(command("vaultcast verify"), Command::Verify { vault: None });
+        let vault = VaultId::parse("cphysics01");
+        let one = command("vaultcast verify --vault cphysics01");
+        assert_eq!(one, Command::Verify { vault });
+        let wrong = parse("vaultcast verify --vault physics");
+        assert_eq!(wrong.unwrap_err(), ErrorKind::ValueValidation);
     }
 }

@@ -12,7 +12,7 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`metrics`]: what each of them counts.
+//! 8. [`metrics`]: what each of them counts; [`verify`]: whether what a database holds can be true.
 //! 9. [`config`], [`cli`], [`startup`], [`telemetry`], [`app`] and [`actors`]: how all of it is set, asked for, looked at
 //!    before it starts, logged, wired, and seen at work; [`supervisor`]: what systemd is told of it.
 
@@ -41,3 +41,4 @@ pub mod startup;
 pub mod supervisor;
 pub mod telemetry;
 pub mod vault;
+pub mod verify;

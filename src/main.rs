@@ -16,6 +16,7 @@ use vaultcast::{
     config::{Config, Source, environment},
     domain::Principal,
     telemetry,
+    verify::Summary,
 };
 
 /// Gives back what sockets that have left do not need any more (settings: `.cargo/config.toml`).
@@ -45,6 +46,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         | Command::Migrate { .. }
         | Command::Epoch { .. }
         | Command::Actors(_)
+        | Command::Verify { .. }
         | Command::Check => Source::new(file),
     };
     let config = source.read()?;
@@ -73,6 +75,15 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
             writeln!(stdout(), "{epoch}")?;
         }
         Command::Actors(wanted) => show_actors(&config, wanted)?,
+        Command::Verify { vault } => {
+            // Who has closed our output reads the status all the same.
+            let each = |summary: &Summary| drop(writeln!(stdout(), "{summary}"));
+            let verdict = system.block_on(app::verify(&config, vault.as_ref(), each))?;
+            if verdict.findings.count() > 0 {
+                return Err(verdict.findings.to_string().into());
+            }
+            writeln!(stdout(), "proven: {}", verdict.totals)?;
+        }
         Command::Check => write!(stdout(), "{config}")?,
     }
     Ok(())

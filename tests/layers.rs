@@ -22,6 +22,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("journal", &["seldom", "domain", "metrics"]),
     ("vault", &["seldom", "domain", "journal", "metrics"]),
+    // Whether what is remembered can be true.
+    ("verify", &["domain", "journal"]),
     // Who is speaking, from where, and how much.
     ("auth", &["config", "seldom", "domain", "journal"]),
     ("proxies", &["config"]),
@@ -114,6 +116,7 @@ const HOUSE: &[(&str, &[&str])] = &[
             "cli",
             "metrics",
             "supervisor",
+            "verify",
         ],
     ),
 ];

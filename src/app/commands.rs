@@ -1,11 +1,13 @@
-//! What is done to a database without serving it: its migrations, and a new epoch after a backup was put back. The service
-//! opens its database in the same way.
+//! What is done to a database without serving it: its migrations, a proof of it, and a new epoch after a backup was put
+//! back. The service opens its database in the same way.
 
 use crate::{
     cli::Migrate,
     config::{Config, Synchronous},
+    domain::VaultId,
     journal::{Database, DatabaseOptions, Standing, Step},
     startup::Sole,
+    verify::{self, Summary, Verdict},
 };
 
 use super::AppError;
@@ -37,6 +39,27 @@ pub async fn migrate(config: &Config, step: Migrate) -> Result<Vec<String>, AppE
     };
     let steps = steps(config, &database).await?;
     Ok(steps.into_iter().map(line).collect())
+}
+
+/// Proves the configured database, or one vault of it; `each` is told of every vault.
+///
+/// # Errors
+/// When the database is not there, does not answer, or is not of this program's making.
+pub async fn verify(
+    config: &Config,
+    only: Option<&VaultId>,
+    each: impl FnMut(&Summary),
+) -> Result<Verdict, AppError> {
+    let url = &config.database.url;
+    if url.sqlite_file().is_some_and(|file| !file.exists()) {
+        return Err(AppError::NoDatabase(url.to_string()));
+    }
+    let proven = verify::verify(url.expose(), only, each).await;
+    let unproven = |source| AppError::Unproven {
+        url: url.to_string(),
+        source,
+    };
+    proven.map_err(unproven)
 }
 
 /// Begins a new epoch of the database, after a backup was put back; the epoch. A service that runs has read the old one

@@ -32,6 +32,7 @@ use crate::{
     startup::{CannotListen, NotSole, Sole, look_at_descriptors},
     supervisor, telemetry,
     vault::{self, VaultError, VaultOptions, Vaults},
+    verify::VerifyError,
 };
 
 mod commands;
@@ -39,7 +40,7 @@ mod draining;
 mod meters;
 mod reload;
 
-pub use commands::{migrate, open_database, renew_epoch};
+pub use commands::{migrate, open_database, renew_epoch, verify};
 pub use reload::Reloaded;
 
 use commands::{cannot_use, count, steps};
@@ -80,6 +81,10 @@ pub enum AppError {
     Listen(#[from] CannotListen),
     #[error("the demo vault cannot be made ready: {0}")]
     Demo(#[from] VaultError),
+    #[error("database.url: there is no file {0}")]
+    NoDatabase(String),
+    #[error("database.url: cannot prove {url}: {source}")]
+    Unproven { url: String, source: VerifyError },
     #[error("signals cannot be awaited: {0}")]
     Signals(io::Error),
 }

@@ -125,7 +125,7 @@ pub(crate) fn batches() -> impl Strategy<Value = Vec<Vec<Mutation>>> {
 pub(crate) struct World {
     pub vault: Vault,
     pub events: Vec<Event>,
-    sources: BTreeMap<SourceId, Source>,
+    pub sources: BTreeMap<SourceId, Source>,
     answers: Answers,
     clock: i64,
 }

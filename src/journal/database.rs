@@ -124,9 +124,10 @@ fn no_epoch() -> DbErr {
 }
 
 /// Begins to read from one snapshot.
-pub(super) async fn begin_read(
-    connection: &DatabaseConnection,
-) -> Result<DatabaseTransaction, DbErr> {
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn begin_read(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let options = match connection.get_database_backend() {
         // In WAL mode every SQLite transaction reads from one snapshot.
         DbBackend::Sqlite => TransactionOptions::default(),

@@ -43,7 +43,7 @@ mod work;
 mod write;
 mod writer;
 
-pub use database::{Database, DatabaseOptions};
+pub use database::{Database, DatabaseOptions, begin_read};
 pub use error::JournalError;
 pub(crate) use error::report;
 pub use gathering::Gathering;

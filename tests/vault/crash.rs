@@ -128,4 +128,9 @@ async fn whatever_was_answered_survives_a_kill() {
     let sources = ask(client.get(sources), token).await;
     assert_eq!(sources["sources"].as_array().unwrap().len(), seqs.len());
     service.kill();
+
+    let proven = program(&database).arg("verify").output().unwrap();
+    assert!(proven.status.success(), "{proven:?}");
+    let proven = String::from_utf8(proven.stdout).unwrap();
+    assert!(proven.contains(": proven whole\n"), "{proven}");
 }

@@ -17,4 +17,5 @@ mod order;
 mod processes;
 mod queue;
 mod retention;
+mod verify;
 mod world;

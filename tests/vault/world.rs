@@ -13,6 +13,7 @@ use vaultcast::{
     },
     journal::{Database, DatabaseOptions, Journal, NewVault, Record, Retention},
     vault::{VaultError, VaultHandle, VaultOptions, Vaults},
+    verify::verify,
 };
 
 use crate::common::database::TestDatabase;
@@ -107,7 +108,7 @@ impl World {
         until(statement, async || self.number(&waiting).await == 1).await;
     }
 
-    /// What the journal holds of a vault, which has no gaps and agrees with the head and the sources.
+    /// What the journal holds of a vault, which has no gaps and agrees with the rows.
     pub async fn records(&self, id: &VaultId) -> Vec<Record> {
         let records = self
             .journal()
@@ -119,6 +120,8 @@ impl World {
         if let Some(vault) = self.journal().load(id).await.unwrap() {
             assert_eq!(vault.head.0, seqs.len() as u64);
         }
+        let verdict = verify(&self.database.url, Some(id), |_| {}).await.unwrap();
+        assert_eq!(verdict.findings.first(), []);
         records
     }
 }
