@@ -66,6 +66,7 @@ pub struct Fates {
 }
 
 /// A program that is wrong in one place. Each is there to be caught.
+#[cfg_attr(not(test), allow(dead_code, reason = "tests alone make them"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     /// The vault tells its subscribers what it is about to write.
@@ -127,8 +128,12 @@ impl Bounds {
         mistake: None,
     };
 
+    #[cfg(test)]
     pub fn with(self, mistake: Mistake) -> Self {
-        Self { mistake: Some(mistake), ..self }
+        Self {
+            mistake: Some(mistake),
+            ..self
+        }
     }
 
     /// Whether a relay may be full.
@@ -152,6 +157,8 @@ impl Bounds {
     }
 
     pub fn has_removals(&self) -> bool {
-        self.mutations.iter().any(|change| matches!(change, Change::Remove(_)))
+        self.mutations
+            .iter()
+            .any(|change| matches!(change, Change::Remove(_)))
     }
 }

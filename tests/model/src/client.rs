@@ -93,13 +93,26 @@ pub enum Wrong {
 
 impl Default for Ear {
     fn default() -> Self {
-        Self { wants: true, asked: None, joined: false, last: None, recovered: false, wrong: None }
+        Self {
+            wants: true,
+            asked: None,
+            joined: false,
+            last: None,
+            recovered: false,
+            wrong: None,
+        }
     }
 }
 
 impl Client {
     /// It has read a frame. What it sends because of that.
-    pub fn hear(&mut self, who: u8, frame: Frame, shared: &Shared, bounds: &Bounds) -> Option<Attach> {
+    pub fn hear(
+        &mut self,
+        who: u8,
+        frame: Frame,
+        shared: &Shared,
+        bounds: &Bounds,
+    ) -> Option<Attach> {
         let ear = &mut self.ear;
         match frame {
             Frame::Connected { pid, recovered } => {
@@ -141,7 +154,10 @@ impl Ear {
             return None;
         }
         let since = self.last.filter(|_| bounds.since);
-        self.asked = Some(Asked { since, submitted: shared.answers.len() as u8 });
+        self.asked = Some(Asked {
+            since,
+            submitted: shared.answers.len() as u8,
+        });
         Some(since.map_or(Attach::Join, Attach::JoinSince))
     }
 
@@ -153,16 +169,26 @@ impl Ear {
     }
 
     fn joined(&mut self, joined: Joined, shared: &Shared, bounds: &Bounds) {
-        let Joined { seq, replayed, resync } = joined;
+        let Joined {
+            seq,
+            replayed,
+            resync,
+        } = joined;
         let after = joined.after();
         let Some(Asked { since, submitted }) = self.asked.take() else {
-            return self.complain(if self.wants { Wrong::Unasked } else { Wrong::AfterLeaving });
+            return self.complain(match self.wants {
+                true if self.joined && self.last < Some(after) => Wrong::Gap,
+                true => Wrong::Unasked,
+                false => Wrong::AfterLeaving,
+            });
         };
         match since {
             Some(since) if resync && since >= shared.journal.swept && since <= seq => {
                 self.complain(Wrong::ResyncForNothing);
             }
-            Some(since) if !resync && (after != since || replayed.is_none()) => self.complain(Wrong::OtherPlace),
+            Some(since) if !resync && (after != since || replayed.is_none()) => {
+                self.complain(Wrong::OtherPlace)
+            }
             None if resync || replayed.is_some() => self.complain(Wrong::OtherPlace),
             // Where the journal begins only after its place, it joins later, and that is told.
             None if bounds.processes == 1 && shared.journal.swept == 0 => {

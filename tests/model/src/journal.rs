@@ -41,7 +41,9 @@ impl Journal {
     /// What the event at this place did.
     pub fn change(&self, bounds: &Bounds, seq: Seq) -> Change {
         let event = self.events.get(usize::from(seq) - 1);
-        event.map_or(Change::Source, |mutation| bounds.mutations[usize::from(*mutation)])
+        event.map_or(Change::Source, |mutation| {
+            bounds.mutations[usize::from(*mutation)]
+        })
     }
 
     /// Whether this client's user is a member when the vault stands here.
@@ -112,7 +114,9 @@ pub enum Outcome {
     Committed,
     RolledBack,
     /// Nobody can say whether it happened; it did, or did not.
-    Unknown { happened: bool },
+    Unknown {
+        happened: bool,
+    },
 }
 
 impl Process {
@@ -125,7 +129,10 @@ impl Process {
             Some(Mistake::TakesTheHeadUnseen) => transaction.head + 1,
             Some(_) | None => shared.journal.head() + 1,
         };
-        let happened = matches!(outcome, Outcome::Committed | Outcome::Unknown { happened: true });
+        let happened = matches!(
+            outcome,
+            Outcome::Committed | Outcome::Unknown { happened: true }
+        );
         if happened {
             shared.journal.events.extend(&transaction.mutations);
         }

@@ -90,7 +90,10 @@ fn look_through(name: &str, bounds: Bounds) -> (usize, Vec<String>) {
     let checker = bounds.checker().threads(2).spawn_bfs().join();
     assert!(checker.is_done());
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
-    println!("{name}: {states} states, {depth} steps deep, in {:.1?}", began.elapsed());
+    println!(
+        "{name}: {states} states, {depth} steps deep, in {:.1?}",
+        began.elapsed()
+    );
     let surprise = |property: stateright::Property<Bounds>| match (
         property.expectation,
         checker.discovery(property.name),
@@ -98,12 +101,17 @@ fn look_through(name: &str, bounds: Bounds) -> (usize, Vec<String>) {
         (Expectation::Sometimes, Some(_)) => None,
         (Expectation::Sometimes, None) => Some(format!("never: {}", property.name)),
         (Expectation::Always | Expectation::Eventually, None) => None,
-        (Expectation::Always | Expectation::Eventually, Some(path)) => {
-            Some(format!("broken: {}: {:?}", property.name, path.into_actions()))
-        }
+        (Expectation::Always | Expectation::Eventually, Some(path)) => Some(format!(
+            "broken: {}: {:?}",
+            property.name,
+            path.into_actions()
+        )),
     };
     let properties = checker.model().properties();
-    (states, properties.into_iter().filter_map(surprise).collect())
+    (
+        states,
+        properties.into_iter().filter_map(surprise).collect(),
+    )
 }
 
 #[cfg(test)]

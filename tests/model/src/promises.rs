@@ -7,13 +7,13 @@
 use stateright::Property;
 
 use crate::{
-    bounds::{Bounds, Mistake},
+    bounds::Bounds,
     client::{Client, Wrong},
     journal::{Answer, Seq, Written},
-    relay::{Mail, Then},
-    session::{Carrier, Frame},
-    vault::{Look, Message},
-    world::World,
+    relay::{Attached, Mail, Then},
+    session::{Carrier, Frame, Session},
+    vault::{Look, Message, VaultActor},
+    world::{Process, World},
 };
 
 pub const ON_DISK: &str = "1: an event is never sent before it is on disk";
@@ -42,19 +42,25 @@ pub fn of(bounds: &Bounds) -> Vec<Property<Bounds>> {
         Property::always(NO_GAPS, |_, world: &World| nobody(world, Wrong::Gap)),
         Property::always(ONCE, |_, world: &World| nobody(world, Wrong::Again)),
         Property::always(EVERYTHING, |bounds, world: &World| {
-            !is_quiet(bounds, world) || (0..).zip(&world.clients).all(|one| has_heard_all(one, world, bounds))
+            !is_quiet(bounds, world)
+                || (0..)
+                    .zip(&world.clients)
+                    .all(|one| has_heard_all(one, world, bounds))
         }),
         Property::always(SINCE, |_, world: &World| {
             nobody(world, Wrong::OtherPlace) && nobody(world, Wrong::ResyncForNothing)
         }),
         Property::always(ANSWER, |_, world: &World| {
             answers(world).all(|(mutation, answer)| match answer {
-                Answer::Done(seq) => world.shared.journal.events.get(usize::from(seq) - 1) == Some(&mutation),
+                Answer::Done(seq) => {
+                    world.shared.journal.events.get(usize::from(seq) - 1) == Some(&mutation)
+                }
                 Answer::Awaited(_) | Answer::Failed | Answer::Unknown | Answer::Lost => true,
             })
         }),
         Property::always(REFUSAL, |_, world: &World| {
-            answers(world).all(|(mutation, answer)| answer != Answer::Failed || !is_written(world, mutation))
+            answers(world)
+                .all(|(mutation, answer)| answer != Answer::Failed || !is_written(world, mutation))
         }),
         Property::always(DONE_ONCE, |_, world: &World| {
             let events = &world.shared.journal.events;
@@ -68,13 +74,17 @@ pub fn of(bounds: &Bounds) -> Vec<Property<Bounds>> {
         Property::always(SENT_ORDER, |bounds, world: &World| {
             bounds.processes > 1 || world.shared.journal.events.is_sorted()
         }),
-        Property::always(JOIN_ORDER, |_, world: &World| nobody(world, Wrong::JoinedLate)),
+        Property::always(JOIN_ORDER, |_, world: &World| {
+            nobody(world, Wrong::JoinedLate)
+        }),
         Property::always(LEFT, |_, world: &World| nobody(world, Wrong::AfterLeaving)),
         Property::always(WHOLE, |_, world: &World| {
             let harmed = |client: &Client| client.ear.recovered && client.ear.wrong.is_some();
             nobody(world, Wrong::Unasked) && !world.clients.iter().any(harmed)
         }),
-        Property::always(IN_STEP, |_, world: &World| !world.processes.iter().any(|one| one.out_of_step)),
+        Property::always(IN_STEP, |_, world: &World| {
+            !world.processes.iter().any(|one| one.out_of_step)
+        }),
         Property::always(NO_STRAY, |bounds, world: &World| {
             // That a join was refused is not told again to who is recovered.
             let asks = |client: &Client| client.ear.asked.is_some() && !client.ear.recovered;
@@ -92,94 +102,219 @@ pub fn of(bounds: &Bounds) -> Vec<Property<Bounds>> {
 fn sights(bounds: &Bounds) -> Vec<Property<Bounds>> {
     let fates = &bounds.fates;
     let all = [
-        (true, Property::sometimes("everything is done, told and quiet", |bounds: &Bounds, world: &World| {
-            let done = |(_, answer)| matches!(answer, Answer::Done(_));
-            world.shared.answers.len() == bounds.mutations.len()
-                && answers(world).all(done)
-                && world.clients.iter().all(|client| client.ear.joined || bounds.has_removals())
-                && is_quiet(bounds, world)
-        })),
-        (bounds.commit_batch > 1, Property::sometimes("a batch of two is one transaction", |_, world: &World| {
-            tenures(world).any(|(mutations, _)| mutations > 1)
-        })),
-        (fates.kills > 0, Property::sometimes("a crash comes between commit and publish", |_, world: &World| {
-            let lost = |(mutation, answer)| answer == Answer::Lost && is_written(world, mutation);
-            answers(world).any(lost)
-        })),
-        (fates.panics > 0, Property::sometimes("an actor dies while its transaction is out", |_, world: &World| {
-            let orphan = |process: &crate::world::Process| process.tenures.iter().any(|one| one.orphaned);
-            world.processes.iter().any(orphan)
-        })),
-        (fates.unknowns > 0, Property::sometimes("what is unknown was written", |_, world: &World| {
-            answers(world).any(|(mutation, answer)| answer == Answer::Unknown && is_written(world, mutation))
-        })),
-        (fates.unknowns > 0, Property::sometimes("what is unknown was not written", |bounds, world: &World| {
-            answers(world).any(|(mutation, answer)| answer == Answer::Unknown && !is_written(world, mutation))
-                && is_quiet(bounds, world)
-        })),
-        (bounds.clients > 0, Property::sometimes("a join waits for a transaction in flight", |_, world: &World| {
-            vaults(world).any(|vault| matches!(vault.joining.look, Look::Ahead(..)))
-        })),
-        (bounds.falls_behind(), Property::sometimes("a relay falls behind", |_, world: &World| {
-            vaults(world).any(|vault| vault.behind)
-        })),
-        (bounds.falls_behind(), Property::sometimes("a relay catches up", |_, world: &World| {
-            vaults(world).any(|vault| vault.behind && vault.mailbox.contains(&Message::CaughtUp))
-        })),
-        (bounds.pages(), Property::sometimes("there is more than a page", |_, world: &World| {
-            attached(world).any(|attached| attached.then == Then::More)
-        })),
-        (bounds.pages(), Property::sometimes("a page is read from the journal", |_, world: &World| {
-            vaults(world).any(|vault| vault.pages.iter().any(|page| page.read.is_some()))
-        })),
-        (bounds.slow(), Property::sometimes("a slow client is let go and hears everything in the end", |bounds, world: &World| {
-            world.shared.sockets > bounds.clients
-                && world.clients.iter().all(|client| client.ear.last == Some(bounds.mutations.len() as Seq))
-        })),
-        (bounds.polling, Property::sometimes("an upgrade is done", |_, world: &World| {
-            let upgraded = |session: &crate::session::Session| session.carrier == Carrier::WebSocket && session.reached;
-            sessions(world).any(upgraded)
-        })),
-        (bounds.polling, Property::sometimes("events wait for a websocket on trial", |_, world: &World| {
-            sessions(world).any(|session| {
-                let probed = matches!(session.carrier, Carrier::Polling { probed: true, parked: false, .. });
-                probed && session.outbox.iter().any(|frame| matches!(frame, Frame::Event(_)))
-            })
-        })),
-        (bounds.comes_back(), Property::sometimes("a client is recovered", |_, world: &World| {
-            world.clients.iter().any(|client| client.ear.recovered && client.ear.joined)
-        })),
-        (bounds.comes_back(), Property::sometimes("a client is recovered that saw neither join nor event", |_, world: &World| {
-            world.clients.iter().any(|client| client.ear.recovered && client.offset.is_none())
-        })),
-        (bounds.since && fates.sweeps > 0, Property::sometimes("a client is told to list anew", |_, world: &World| {
-            let resync = |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.resync);
-            sessions(world).any(|session| session.outbox.iter().any(resync))
-        })),
-        (bounds.since, Property::sometimes("a client is told what it missed", |_, world: &World| {
-            let replayed = |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.replayed > Some(0));
-            sessions(world).any(|session| session.outbox.iter().any(replayed))
-        })),
-        (bounds.has_removals(), Property::sometimes("a client is removed", |_, world: &World| {
-            sessions(world).any(|session| session.outbox.contains(&Frame::Removed))
-        })),
-        (bounds.has_removals(), Property::sometimes("a join is refused", |_, world: &World| {
-            sessions(world).any(|session| session.outbox.contains(&Frame::Refused))
-        })),
-        (fates.leaves > 0, Property::sometimes("a leave cancels a join under way", |_, world: &World| {
-            vaults(world).any(|vault| {
-                let leaves = |message: &Message| matches!(message, Message::Leave(_));
-                !vault.reading.is_empty() && vault.mailbox.iter().any(leaves)
-            })
-        })),
-        (bounds.processes > 1, Property::sometimes("a transaction finds that another process wrote", |_, world: &World| {
-            let moved = |process: &crate::world::Process| {
-                process.tenures.iter().any(|one| matches!(one.written, Some(Written::Committed(first)) if first > one.head + 1))
-            };
-            world.processes.iter().any(moved)
-        })),
+        (
+            true,
+            Property::sometimes(
+                "everything is done, told and quiet",
+                |bounds: &Bounds, world: &World| {
+                    let done = |(_, answer)| matches!(answer, Answer::Done(_));
+                    world.shared.answers.len() == bounds.mutations.len()
+                        && answers(world).all(done)
+                        && world
+                            .clients
+                            .iter()
+                            .all(|client| client.ear.joined || bounds.has_removals())
+                        && is_quiet(bounds, world)
+                },
+            ),
+        ),
+        (
+            bounds.commit_batch > 1,
+            Property::sometimes("a batch of two is one transaction", |_, world: &World| {
+                tenures(world).any(|(mutations, _)| mutations > 1)
+            }),
+        ),
+        (
+            fates.kills > 0,
+            Property::sometimes(
+                "a crash comes between commit and publish",
+                |_, world: &World| {
+                    let lost =
+                        |(mutation, answer)| answer == Answer::Lost && is_written(world, mutation);
+                    answers(world).any(lost)
+                },
+            ),
+        ),
+        (
+            fates.panics > 0,
+            Property::sometimes(
+                "an actor dies while its transaction is out",
+                |_, world: &World| {
+                    let orphan = |process: &Process| process.tenures.iter().any(|one| one.orphaned);
+                    world.processes.iter().any(orphan)
+                },
+            ),
+        ),
+        (
+            fates.unknowns > 0,
+            Property::sometimes("what is unknown was written", |_, world: &World| {
+                answers(world).any(|(mutation, answer)| {
+                    answer == Answer::Unknown && is_written(world, mutation)
+                })
+            }),
+        ),
+        (
+            fates.unknowns > 0,
+            Property::sometimes(
+                "what is unknown was not written",
+                |bounds, world: &World| {
+                    answers(world).any(|(mutation, answer)| {
+                        answer == Answer::Unknown && !is_written(world, mutation)
+                    }) && is_quiet(bounds, world)
+                },
+            ),
+        ),
+        (
+            bounds.clients > 0,
+            Property::sometimes(
+                "a join waits for a transaction in flight",
+                |_, world: &World| {
+                    vaults(world).any(|vault| matches!(vault.joining.look, Look::Ahead(..)))
+                },
+            ),
+        ),
+        (
+            bounds.falls_behind(),
+            Property::sometimes("a relay falls behind", |_, world: &World| {
+                vaults(world).any(|vault| vault.behind)
+            }),
+        ),
+        (
+            bounds.falls_behind(),
+            Property::sometimes("a relay catches up", |_, world: &World| {
+                vaults(world)
+                    .any(|vault| vault.behind && vault.mailbox.contains(&Message::CaughtUp))
+            }),
+        ),
+        (
+            bounds.pages(),
+            Property::sometimes("there is more than a page", |_, world: &World| {
+                attached(world).any(|attached| attached.then == Then::More)
+            }),
+        ),
+        (
+            bounds.pages(),
+            Property::sometimes("a page is read from the journal", |_, world: &World| {
+                vaults(world).any(|vault| vault.pages.iter().any(|page| page.read.is_some()))
+            }),
+        ),
+        (
+            bounds.slow(),
+            Property::sometimes(
+                "a slow client is let go and hears everything in the end",
+                |bounds, world: &World| {
+                    world.shared.sockets > bounds.clients
+                        && world
+                            .clients
+                            .iter()
+                            .all(|client| client.ear.last == Some(bounds.mutations.len() as Seq))
+                },
+            ),
+        ),
+        (
+            bounds.polling,
+            Property::sometimes("an upgrade is done", |_, world: &World| {
+                let upgraded =
+                    |session: &Session| session.carrier == Carrier::WebSocket && session.reached;
+                sessions(world).any(upgraded)
+            }),
+        ),
+        (
+            bounds.polling,
+            Property::sometimes(
+                "events wait for a websocket on trial",
+                |_, world: &World| {
+                    sessions(world).any(|session| {
+                        let probed = matches!(
+                            session.carrier,
+                            Carrier::Polling {
+                                probed: true,
+                                parked: false,
+                                ..
+                            }
+                        );
+                        probed
+                            && session
+                                .outbox
+                                .iter()
+                                .any(|frame| matches!(frame, Frame::Event(_)))
+                    })
+                },
+            ),
+        ),
+        (
+            bounds.comes_back(),
+            Property::sometimes("a client is recovered", |_, world: &World| {
+                world
+                    .clients
+                    .iter()
+                    .any(|client| client.ear.recovered && client.ear.joined)
+            }),
+        ),
+        (
+            bounds.comes_back(),
+            Property::sometimes(
+                "a client is recovered that saw neither join nor event",
+                |_, world: &World| {
+                    world
+                        .clients
+                        .iter()
+                        .any(|client| client.ear.recovered && client.offset.is_none())
+                },
+            ),
+        ),
+        (
+            bounds.since && fates.sweeps > 0,
+            Property::sometimes("a client is told to list anew", |_, world: &World| {
+                let resync =
+                    |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.resync);
+                sessions(world).any(|session| session.outbox.iter().any(resync))
+            }),
+        ),
+        (
+            bounds.since,
+            Property::sometimes("a client is told what it missed", |_, world: &World| {
+                let replayed = |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.replayed > Some(0));
+                sessions(world).any(|session| session.outbox.iter().any(replayed))
+            }),
+        ),
+        (
+            bounds.has_removals(),
+            Property::sometimes("a client is removed", |_, world: &World| {
+                sessions(world).any(|session| session.outbox.contains(&Frame::Removed))
+            }),
+        ),
+        (
+            bounds.has_removals(),
+            Property::sometimes("a join is refused", |_, world: &World| {
+                sessions(world).any(|session| session.outbox.contains(&Frame::Refused))
+            }),
+        ),
+        (
+            fates.leaves > 0,
+            Property::sometimes("a leave cancels a join under way", |_, world: &World| {
+                vaults(world).any(|vault| {
+                    let leaves = |message: &Message| matches!(message, Message::Leave(_));
+                    !vault.reading.is_empty() && vault.mailbox.iter().any(leaves)
+                })
+            }),
+        ),
+        (
+            bounds.processes > 1,
+            Property::sometimes(
+                "a transaction finds that another process wrote",
+                |_, world: &World| {
+                    let moved = |process: &Process| {
+                        process.tenures.iter().any(|one| matches!(one.written, Some(Written::Committed(first)) if first > one.head + 1))
+                    };
+                    world.processes.iter().any(moved)
+                },
+            ),
+        ),
     ];
-    all.into_iter().filter_map(|(expected, sight)| expected.then_some(sight)).collect()
+    all.into_iter()
+        .filter_map(|(expected, sight)| expected.then_some(sight))
+        .collect()
 }
 
 /// Nothing is going on any more.
@@ -189,7 +324,10 @@ fn is_quiet(bounds: &Bounds, world: &World) -> bool {
 
 /// Nobody has noted that.
 fn nobody(world: &World, wrong: Wrong) -> bool {
-    !world.clients.iter().any(|client| client.ear.wrong == Some(wrong))
+    !world
+        .clients
+        .iter()
+        .any(|client| client.ear.wrong == Some(wrong))
 }
 
 /// Whether a client that is in knows all that it is to know.
@@ -215,12 +353,15 @@ fn is_written(world: &World, mutation: u8) -> bool {
     world.shared.journal.events.contains(&mutation)
 }
 
-fn sessions(world: &World) -> impl Iterator<Item = &crate::session::Session> {
+fn sessions(world: &World) -> impl Iterator<Item = &Session> {
     world.processes.iter().flat_map(|process| &process.sessions)
 }
 
-fn vaults(world: &World) -> impl Iterator<Item = &crate::vault::VaultActor> {
-    world.processes.iter().filter_map(|process| process.vault.as_ref())
+fn vaults(world: &World) -> impl Iterator<Item = &VaultActor> {
+    world
+        .processes
+        .iter()
+        .filter_map(|process| process.vault.as_ref())
 }
 
 /// How many mutations each transaction that is out has, and where it began.
@@ -229,7 +370,7 @@ fn tenures(world: &World) -> impl Iterator<Item = (usize, Seq)> {
     all.map(|one| (one.mutations.len(), one.head))
 }
 
-fn attached(world: &World) -> impl Iterator<Item = &crate::relay::Attached> {
+fn attached(world: &World) -> impl Iterator<Item = &Attached> {
     let mail = world.processes.iter().flat_map(|process| &process.mail);
     mail.filter_map(|mail| match mail {
         Mail::Attached(_, attached) => Some(attached),
@@ -247,7 +388,10 @@ fn told(world: &World) -> impl Iterator<Item = Seq> {
     });
     let frames = sessions(world).flat_map(|session| {
         let answer = match &session.carrier {
-            Carrier::Polling { answer: Some(frames), .. } => frames.as_slice(),
+            Carrier::Polling {
+                answer: Some(frames),
+                ..
+            } => frames.as_slice(),
             Carrier::Polling { answer: None, .. } | Carrier::WebSocket => &[],
         };
         session.outbox.iter().chain(answer)
@@ -260,7 +404,8 @@ fn told(world: &World) -> impl Iterator<Item = Seq> {
     mailed.chain(sent).chain(heard)
 }
 
-impl Mistake {
+#[cfg(test)]
+impl crate::bounds::Mistake {
     /// The promise that it breaks.
     pub fn breaks(self) -> &'static str {
         match self {
@@ -268,7 +413,7 @@ impl Mistake {
             Self::AnswerBeforeCommit => ANSWER,
             Self::UnknownIsFailure => REFUSAL,
             Self::ReplyAndPushApart => EVERYTHING,
-            Self::AttachAgainWithoutQ => WHOLE,
+            Self::AttachAgainWithoutQ => NO_GAPS,
             Self::SecondActorWhileATransactionIsOut => EVERYTHING,
             Self::DiesInSilence => EVERYTHING,
             Self::TakesTheHeadUnseen => ANSWER,

@@ -7,7 +7,7 @@ use crate::{
     bounds::{Bounds, Mistake},
     journal::Seq,
     session::{Frame, Phase, Session},
-    vault::{Attach, Message, SubscriberId, Subscribe},
+    vault::{Attach, Message, Subscribe, SubscriberId},
     world::Process,
 };
 
@@ -62,7 +62,10 @@ pub struct Seat {
 pub enum Errand {
     /// It waits for its turns.
     Waiting,
-    Asked { ticket: u8, has_turns: bool },
+    Asked {
+        ticket: u8,
+        has_turns: bool,
+    },
 }
 
 impl Joined {
@@ -107,7 +110,11 @@ impl Process {
 
     /// Asks the vault for what a seat needs next, when nothing is under way for it.
     pub fn attend(&mut self, n: usize, bounds: &Bounds) {
-        let Some(seat) = self.sessions[n].seat.as_ref().filter(|seat| seat.errand.is_none()) else {
+        let Some(seat) = self.sessions[n]
+            .seat
+            .as_ref()
+            .filter(|seat| seat.errand.is_none())
+        else {
             return;
         };
         match seat.need() {
@@ -122,7 +129,13 @@ impl Process {
     pub fn has_turns(&self, n: usize, bounds: &Bounds) -> bool {
         let is_page = |session: &Session| {
             let errand = session.seat.as_ref().and_then(|seat| seat.errand.as_ref());
-            matches!(errand, Some(Errand::Asked { has_turns: true, .. }))
+            matches!(
+                errand,
+                Some(Errand::Asked {
+                    has_turns: true,
+                    ..
+                })
+            )
         };
         let session = &self.sessions[n];
         let drained = session.phase != Phase::Open || session.outbox.len() <= bounds.enough;
@@ -146,8 +159,17 @@ impl Process {
     fn ask(&mut self, n: usize, attach: Attach, has_turns: bool) {
         let ticket = self.ticket();
         self.set_errand(n, Some(Errand::Asked { ticket, has_turns }));
-        let Session { id: subscriber, client, .. } = self.sessions[n];
-        let subscribe = Subscribe { subscriber, client, ticket, attach };
+        let Session {
+            id: subscriber,
+            client,
+            ..
+        } = self.sessions[n];
+        let subscribe = Subscribe {
+            subscriber,
+            client,
+            ticket,
+            attach,
+        };
         self.vault().mailbox.push(Message::Subscribe(subscribe));
     }
 
@@ -186,8 +208,15 @@ impl Process {
     }
 
     fn attached(&mut self, n: usize, attached: Attached, bounds: &Bounds) {
-        let Attached { ticket, joined, events, then } = attached;
-        let Some(seat) = &mut self.sessions[n].seat else { return };
+        let Attached {
+            ticket,
+            joined,
+            events,
+            then,
+        } = attached;
+        let Some(seat) = &mut self.sessions[n].seat else {
+            return;
+        };
         if !matches!(seat.errand, Some(Errand::Asked { ticket: asked, .. }) if asked == ticket) {
             return;
         }
@@ -223,7 +252,9 @@ impl Process {
 
     fn event(&mut self, n: usize, seq: Seq, bounds: &Bounds) {
         let session = &mut self.sessions[n];
-        let Some(seat) = &mut session.seat else { return };
+        let Some(seat) = &mut session.seat else {
+            return;
+        };
         match seat.q {
             Some(q) if seq == q + 1 => {
                 seat.q = Some(seq);
@@ -270,7 +301,9 @@ impl Process {
             vault.mailbox.push(Message::CaughtUp);
         }
         for n in 0..self.sessions.len() {
-            let Some(seat) = &mut self.sessions[n].seat else { continue };
+            let Some(seat) = &mut self.sessions[n].seat else {
+                continue;
+            };
             seat.live = false;
             if matches!(seat.errand, Some(Errand::Asked { .. })) {
                 seat.errand = None;

@@ -52,7 +52,10 @@ pub enum Carrier {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Frame {
     /// The answer to its CONNECT.
-    Connected { pid: u8, recovered: bool },
+    Connected {
+        pid: u8,
+        recovered: bool,
+    },
     Joined(u8, Joined),
     Event(Seq),
     /// `error` with `ACCESS_DENIED`, behind the event that says why.
@@ -153,7 +156,9 @@ impl Session {
         (seat.q, seat.joined_at) = (Some(joined.after()), joined.seq);
         self.push(Frame::Joined(ticket, joined.clone()), bounds);
         self.trace.ended = false;
-        self.trace.entries.push(Sent::Joined(ticket, attach, joined));
+        self.trace
+            .entries
+            .push(Sent::Joined(ticket, attach, joined));
     }
 
     pub fn beat(&mut self, bounds: &Bounds) {
@@ -170,7 +175,12 @@ impl Session {
 
     /// The poll that is parked is let go with nothing in it.
     pub fn release_poll(&mut self) {
-        if let Carrier::Polling { parked: parked @ true, answer, .. } = &mut self.carrier {
+        if let Carrier::Polling {
+            parked: parked @ true,
+            answer,
+            ..
+        } = &mut self.carrier
+        {
             (*parked, *answer) = (false, Some(Vec::new()));
         }
     }
@@ -179,7 +189,9 @@ impl Session {
     pub fn next_frame(&self, bounds: &Bounds) -> bool {
         let feeds = match self.carrier {
             Carrier::WebSocket => true,
-            Carrier::Polling { probed, .. } => probed && bounds.mistake == Some(Mistake::FeedsTheTrial),
+            Carrier::Polling { probed, .. } => {
+                probed && bounds.mistake == Some(Mistake::FeedsTheTrial)
+            }
         };
         feeds && self.reached && !self.outbox.is_empty()
     }
@@ -225,7 +237,9 @@ impl Trace {
             None => joins.next().map(|(_, joined)| joined.clone()),
         };
         Some(Some(Resumed {
-            seen: left.seen.or(joined.as_ref().map(|joined| (joined.after(), joined.seq))),
+            seen: left
+                .seen
+                .or(joined.as_ref().map(|joined| (joined.after(), joined.seq))),
             joined,
             joins: joins.map(|(attach, _)| attach.clone()).collect(),
         }))
@@ -236,11 +250,18 @@ impl Process {
     /// A socket leaves every vault; what it leaves is kept where it may come back.
     pub fn leave_all(&mut self, n: usize, bounds: &Bounds) {
         let session = &mut self.sessions[n];
-        let pending = session.seat.as_ref().map_or(Vec::new(), |seat| seat.joins.clone());
+        let pending = session
+            .seat
+            .as_ref()
+            .map_or(Vec::new(), |seat| seat.joins.clone());
         let trace = std::mem::take(&mut session.trace);
         if bounds.recovery {
             let pid = session.pid;
-            self.kept.push(Kept { pid, trace, pending });
+            self.kept.push(Kept {
+                pid,
+                trace,
+                pending,
+            });
         }
         self.leave(n, bounds);
     }
@@ -265,7 +286,9 @@ impl Process {
         journal: &Journal,
         bounds: &Bounds,
     ) -> usize {
-        let kept = pid.filter(|_| bounds.recovery).and_then(|pid| self.take(pid, bounds));
+        let kept = pid
+            .filter(|_| bounds.recovery)
+            .and_then(|pid| self.take(pid, bounds));
         let resumed = kept.and_then(|kept| {
             let mut resumed = kept.trace.recover(offset, bounds)?;
             if !kept.pending.is_empty() {
@@ -278,10 +301,17 @@ impl Process {
         let recovered = resumed.is_some();
         let (pid, resumed) = resumed.unwrap_or((id, None));
         let carrier = match bounds.polling {
-            true => Carrier::Polling { parked: false, answer: None, probed: false },
+            true => Carrier::Polling {
+                parked: false,
+                answer: None,
+                probed: false,
+            },
             false => Carrier::WebSocket,
         };
-        let trace = Trace { brought: offset.filter(|_| bounds.recovery), ..Trace::default() };
+        let trace = Trace {
+            brought: offset.filter(|_| bounds.recovery),
+            ..Trace::default()
+        };
         self.sessions.push(Session {
             id,
             client,
@@ -302,7 +332,11 @@ impl Process {
     }
 
     fn resume(&mut self, n: usize, resumed: Resumed, bounds: &Bounds) {
-        let Resumed { seen, joined, joins } = resumed;
+        let Resumed {
+            seen,
+            joined,
+            joins,
+        } = resumed;
         let ticket = joined.is_some().then(|| self.ticket());
         let session = &mut self.sessions[n];
         let seat = session.seat.insert(Seat::default());

@@ -110,7 +110,10 @@ impl Process {
     /// Whether a vault that is being opened may be read: whoever had it before has nothing in flight any longer.
     pub fn may_open(&self, bounds: &Bounds) -> bool {
         let waits = bounds.mistake != Some(Mistake::SecondActorWhileATransactionIsOut);
-        self.vault.as_ref().is_some_and(|vault| vault.standing.is_none()) && !(waits && !self.tenures.is_empty())
+        self.vault
+            .as_ref()
+            .is_some_and(|vault| vault.standing.is_none())
+            && (!waits || self.tenures.is_empty())
     }
 
     pub fn open(&mut self, shared: &Shared) {
@@ -120,7 +123,9 @@ impl Process {
 
     /// The actor dies: what waits there is answered, and its relay told.
     pub fn panic(&mut self, shared: &mut Shared, bounds: &Bounds) {
-        let Some(vault) = self.vault.take() else { return };
+        let Some(vault) = self.vault.take() else {
+            return;
+        };
         shared.fates.panics -= 1;
         let submitted = vault.mailbox.iter().filter_map(|message| match message {
             Message::Submit(mutation) => Some(mutation),
@@ -138,7 +143,9 @@ impl Process {
             || !vault.pages.is_empty()
             || !vault.joining.waiting.is_empty()
             || vault.joining.look != Look::Nothing;
-        if (awaited || !vault.subscribers.is_empty()) && bounds.mistake != Some(Mistake::DiesInSilence) {
+        if (awaited || !vault.subscribers.is_empty())
+            && bounds.mistake != Some(Mistake::DiesInSilence)
+        {
             self.mail.push(Mail::FellBehind);
         }
     }
@@ -156,7 +163,9 @@ impl Process {
                 }
             }
             Message::Leave(subscriber) => {
-                self.vault().subscribers.retain(|(one, _)| *one != subscriber);
+                self.vault()
+                    .subscribers
+                    .retain(|(one, _)| *one != subscriber);
                 self.vault().reading.retain(|(one, _)| *one != subscriber);
             }
             Message::CaughtUp => {
@@ -167,14 +176,19 @@ impl Process {
     }
 
     pub fn head(&self) -> Seq {
-        let open = self.vault.as_ref().and_then(|vault| vault.standing.as_ref());
+        let open = self
+            .vault
+            .as_ref()
+            .and_then(|vault| vault.standing.as_ref());
         open.map_or(0, |open| open.head)
     }
 
     // commits.rs
 
     pub fn can_commit(&self) -> bool {
-        let ready = |vault: &VaultActor| vault.standing.is_some() && !vault.in_flight && !vault.pending.is_empty();
+        let ready = |vault: &VaultActor| {
+            vault.standing.is_some() && !vault.in_flight && !vault.pending.is_empty()
+        };
         self.vault.as_ref().is_some_and(ready)
     }
 
@@ -186,10 +200,17 @@ impl Process {
         let mutations: Vec<_> = vault.pending.drain(..size).collect();
         (vault.in_flight, vault.begun) = (true, vault.begun + 1);
         let (first, last) = (head + 1, head + mutations.len() as Seq);
-        let transaction = Transaction { mutations, head, written: None, orphaned: false };
+        let transaction = Transaction {
+            mutations,
+            head,
+            written: None,
+            orphaned: false,
+        };
         match bounds.mistake {
             Some(Mistake::PublishBeforeCommit) => self.publish(first..=last, shared, bounds),
-            Some(Mistake::AnswerBeforeCommit) => transaction.answer(&Written::Committed(first), shared),
+            Some(Mistake::AnswerBeforeCommit) => {
+                transaction.answer(&Written::Committed(first), shared)
+            }
             Some(_) | None => {}
         }
         self.tenures.push(transaction);
@@ -202,9 +223,13 @@ impl Process {
     }
 
     pub fn committed(&mut self, shared: &mut Shared, bounds: &Bounds) {
-        let Some(at) = self.tenures.iter().position(|one| !one.orphaned) else { return };
+        let Some(at) = self.tenures.iter().position(|one| !one.orphaned) else {
+            return;
+        };
         let transaction = self.tenures.remove(at);
-        let Some(mut written) = transaction.written.clone() else { return };
+        let Some(mut written) = transaction.written.clone() else {
+            return;
+        };
         if written == Written::Unknown && bounds.mistake == Some(Mistake::UnknownIsFailure) {
             written = Written::RolledBack;
         }
@@ -220,7 +245,10 @@ impl Process {
             }
             Written::RolledBack => {
                 let pending = std::mem::take(&mut self.vault().pending);
-                let waiting = Transaction { mutations: pending, ..transaction.clone() };
+                let waiting = Transaction {
+                    mutations: pending,
+                    ..transaction.clone()
+                };
                 waiting.answer(&written, shared);
                 transaction.answer(&written, shared);
                 self.go_on(shared, bounds);
@@ -280,7 +308,8 @@ impl Process {
         if self.vault().behind {
             return;
         }
-        let apart = bounds.mistake == Some(Mistake::ReplyAndPushApart) && matches!(mail, Mail::Attached(..));
+        let apart = bounds.mistake == Some(Mistake::ReplyAndPushApart)
+            && matches!(mail, Mail::Attached(..));
         if apart {
             return self.replies.push(mail);
         }
@@ -294,9 +323,14 @@ impl Process {
 
     fn dismiss(&mut self, client: u8, bounds: &Bounds) {
         let subscribers = &mut self.vault().subscribers;
-        let gone: Vec<_> = subscribers.extract_if(.., |(_, whose)| *whose == client).collect();
+        let gone: Vec<_> = subscribers
+            .extract_if(.., |(_, whose)| *whose == client)
+            .collect();
         if !gone.is_empty() {
-            self.tell(Mail::Removed(gone.into_iter().map(|(id, _)| id).collect()), bounds);
+            self.tell(
+                Mail::Removed(gone.into_iter().map(|(id, _)| id).collect()),
+                bounds,
+            );
         }
     }
 
@@ -305,7 +339,11 @@ impl Process {
     fn join_abreast(&mut self, subscribe: Subscribe) {
         let vault = self.vault();
         vault.begin_reading(&subscribe);
-        vault.joining.waiting.push(Join { subscribe, begun: vault.begun, place: None });
+        vault.joining.waiting.push(Join {
+            subscribe,
+            begun: vault.begun,
+            place: None,
+        });
         vault.look();
     }
 
@@ -332,7 +370,9 @@ impl Process {
 
     /// The journal was seen at this place.
     pub fn seen(&mut self, shared: &Shared, bounds: &Bounds) {
-        let Look::Reading(_, Some(head)) = self.vault().joining.look else { return };
+        let Look::Reading(_, Some(head)) = self.vault().joining.look else {
+            return;
+        };
         if self.head() >= head {
             self.let_in(shared, bounds);
         } else if self.vault().in_flight {
@@ -344,7 +384,10 @@ impl Process {
     }
 
     fn let_in(&mut self, shared: &Shared, bounds: &Bounds) {
-        for Join { subscribe, place, .. } in self.take_joins() {
+        for Join {
+            subscribe, place, ..
+        } in self.take_joins()
+        {
             if self.vault().end_reading(&subscribe) {
                 self.attach(subscribe, place, shared, bounds);
             }
@@ -354,8 +397,16 @@ impl Process {
 
     // attach.rs
 
-    fn attach(&mut self, subscribe: Subscribe, place: Option<Seq>, shared: &Shared, bounds: &Bounds) {
-        self.vault().reading.retain(|(one, _)| *one != subscribe.subscriber);
+    fn attach(
+        &mut self,
+        subscribe: Subscribe,
+        place: Option<Seq>,
+        shared: &Shared,
+        bounds: &Bounds,
+    ) {
+        self.vault()
+            .reading
+            .retain(|(one, _)| *one != subscribe.subscriber);
         if self.vault().behind {
             return; // it attaches everybody again when it has caught up
         }
@@ -385,13 +436,21 @@ impl Process {
             }
             None => {
                 self.vault().begin_reading(&subscribe);
-                self.vault().pages.push(Page { subscribe, place, read: None });
+                self.vault().pages.push(Page {
+                    subscribe,
+                    place,
+                    read: None,
+                });
             }
         }
     }
 
     pub fn page_read(&mut self, n: usize, shared: &Shared, bounds: &Bounds) {
-        let Page { subscribe, place, read } = self.vault().pages.remove(n);
+        let Page {
+            subscribe,
+            place,
+            read,
+        } = self.vault().pages.remove(n);
         if !self.vault().end_reading(&subscribe) {
             return; // he has left meanwhile, or asked anew
         }
@@ -405,10 +464,14 @@ impl Process {
         match subscribe.attach {
             _ if whole => self.tell_page(subscribe, place, page, complete, shared, bounds),
             // What follows is no longer kept.
-            Attach::Join | Attach::JoinSince(_) if shared.journal.admits(bounds, subscribe.client, head) => {
+            Attach::Join | Attach::JoinSince(_)
+                if shared.journal.admits(bounds, subscribe.client, head) =>
+            {
                 self.join_anew(subscribe, bounds);
             }
-            Attach::Join | Attach::JoinSince(_) => self.answer(subscribe, None, Vec::new(), Then::Refused, bounds),
+            Attach::Join | Attach::JoinSince(_) => {
+                self.answer(subscribe, None, Vec::new(), Then::Refused, bounds)
+            }
             Attach::Resume { .. } => self.answer(subscribe, None, Vec::new(), Then::Lost, bounds),
         }
     }
@@ -429,14 +492,19 @@ impl Process {
         let admitted = shared.journal.admits(bounds, subscribe.client, head);
         // Who has been removed since hears that, and nothing after it, whatever he is now.
         let mut cut_at_end = |joined_at| {
-            let removes = |seq: &Seq| shared.journal.change(bounds, *seq) == Change::Remove(subscribe.client);
-            let end = events.iter().position(|seq| *seq > joined_at && removes(seq));
+            let removes =
+                |seq: &Seq| shared.journal.change(bounds, *seq) == Change::Remove(subscribe.client);
+            let end = events
+                .iter()
+                .position(|seq| *seq > joined_at && removes(seq));
             let end = end.filter(|_| bounds.mistake != Some(Mistake::ForgetsTheRemoval));
             end.inspect(|end| events.truncate(end + 1)).is_some()
         };
         let ended = match subscribe.attach {
             Attach::Resume { joined_at, .. } => cut_at_end(joined_at),
-            Attach::Join if bounds.mistake != Some(Mistake::JoinsThroughHisRemoval) => cut_at_end(place),
+            Attach::Join if bounds.mistake != Some(Mistake::JoinsThroughHisRemoval) => {
+                cut_at_end(place)
+            }
             Attach::Join | Attach::JoinSince(_) => false,
         };
         let joined = match subscribe.attach {
@@ -444,8 +512,16 @@ impl Process {
             Attach::Join | Attach::JoinSince(_) if !admitted => {
                 return self.answer(subscribe, None, Vec::new(), Then::Refused, bounds);
             }
-            Attach::JoinSince(_) => Some(Joined { seq: head, replayed: Some(head - place), resync: false }),
-            Attach::Join => Some(Joined { seq: place, replayed: None, resync: false }),
+            Attach::JoinSince(_) => Some(Joined {
+                seq: head,
+                replayed: Some(head - place),
+                resync: false,
+            }),
+            Attach::Join => Some(Joined {
+                seq: place,
+                replayed: None,
+                resync: false,
+            }),
         };
         let then = match () {
             () if ended => Then::Removed,
@@ -459,7 +535,11 @@ impl Process {
     /// Counts somebody in from now on; if he named an event, it is not one that he could go on from.
     fn join_anew(&mut self, subscribe: Subscribe, bounds: &Bounds) {
         let resync = subscribe.attach != Attach::Join;
-        let joined = Joined { seq: self.head(), replayed: None, resync };
+        let joined = Joined {
+            seq: self.head(),
+            replayed: None,
+            resync,
+        };
         self.answer(subscribe, Some(joined), Vec::new(), Then::Live, bounds);
     }
 
@@ -471,13 +551,31 @@ impl Process {
         then: Then,
         bounds: &Bounds,
     ) {
-        let Subscribe { subscriber, client, ticket, .. } = subscribe;
+        let Subscribe {
+            subscriber,
+            client,
+            ticket,
+            ..
+        } = subscribe;
         if then != Then::Refused {
             // What happens until he asks again, he is told when he does.
-            self.vault().subscribers.retain(|(one, _)| *one != subscriber);
+            self.vault()
+                .subscribers
+                .retain(|(one, _)| *one != subscriber);
         }
         let live = then == Then::Live;
-        self.tell(Mail::Attached(subscriber, Attached { ticket, joined, events, then }), bounds);
+        self.tell(
+            Mail::Attached(
+                subscriber,
+                Attached {
+                    ticket,
+                    joined,
+                    events,
+                    then,
+                },
+            ),
+            bounds,
+        );
         let vault = self.vault();
         if live && !vault.behind {
             vault.subscribers.push((subscriber, client));

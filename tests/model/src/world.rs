@@ -95,7 +95,10 @@ pub enum Action {
 impl World {
     fn new(bounds: &Bounds) -> Self {
         // Tickets name joins to clients that come back, to another process perhaps: none is to come twice.
-        let process = |n: u8| Process { tickets: n * relay::TICKETS, ..Process::default() };
+        let process = |n: u8| Process {
+            tickets: n * relay::TICKETS,
+            ..Process::default()
+        };
         Self {
             shared: Shared {
                 journal: Journal::default(),
@@ -119,7 +122,9 @@ impl World {
                 actions.extend((0..bounds.processes).map(|p| Action::Connect(c, p)));
                 continue;
             };
-            let Some(session) = self.session(at) else { continue };
+            let Some(session) = self.session(at) else {
+                continue;
+            };
             let answer = match &session.carrier {
                 Carrier::Polling { answer, .. } => answer.is_some(),
                 Carrier::WebSocket => false,
@@ -131,7 +136,10 @@ impl World {
                 actions.push(Action::HearPoll(c));
             }
             let waits = match at.transport {
-                Transport::Polling { polls: false, probe } => {
+                Transport::Polling {
+                    polls: false,
+                    probe,
+                } => {
                     actions.push(match probe {
                         Probe::None | Probe::Sent => Action::Poll(c),
                         Probe::Answered => Action::Upgrade(c),
@@ -143,7 +151,10 @@ impl World {
             if waits && session.phase == Phase::Closing && session.outbox.is_empty() {
                 actions.push(Action::HearClose(c));
             }
-            if let Transport::Polling { probe: Probe::Sent, .. } = at.transport {
+            if let Transport::Polling {
+                probe: Probe::Sent, ..
+            } = at.transport
+            {
                 actions.push(Action::HearProbe(c));
             }
         }
@@ -186,10 +197,14 @@ impl World {
             if fates.cuts > 0 {
                 actions.push(Action::Cut(c));
             }
-            if fates.leaves > 0 && at.connected && (client.ear.joined || client.ear.asked.is_some()) {
+            if fates.leaves > 0 && at.connected && (client.ear.joined || client.ear.asked.is_some())
+            {
                 actions.push(Action::Leave(c));
             }
-            if let Transport::Polling { probe: Probe::None, .. } = at.transport {
+            if let Transport::Polling {
+                probe: Probe::None, ..
+            } = at.transport
+            {
                 actions.push(Action::Probe(c));
             }
         }
@@ -217,19 +232,40 @@ impl World {
             Kill(p) => self.kill(p),
             Connect(c, p) => self.connect(c, p, bounds),
             Cut(c) => self.cut(c),
-            Poll(c) | HearPoll(c) | Hear(c) | HearClose(c) | Probe(c) | HearProbe(c) | Upgrade(c) | Leave(c) => {
+            Poll(c) | HearPoll(c) | Hear(c) | HearClose(c) | Probe(c) | HearProbe(c)
+            | Upgrade(c) | Leave(c) => {
                 self.client(c, &action, bounds);
             }
-            Open(p) | Handle(p) | CommitNext(p) | Committed(p) | ReadMissed(p) | ReadHead(p) | Seen(p)
-            | ReadPage(p, _) | PageRead(p, _) | Write(p, _) | Deliver(p) | DeliverReply(p) | CatchUp(p)
-            | TakeTurns(p, _) | AnswerPoll(p, _) | ReleasePoll(p, _) | Close(p, _) | Gone(p, _) | Beat(p, _)
+            Open(p)
+            | Handle(p)
+            | CommitNext(p)
+            | Committed(p)
+            | ReadMissed(p)
+            | ReadHead(p)
+            | Seen(p)
+            | ReadPage(p, _)
+            | PageRead(p, _)
+            | Write(p, _)
+            | Deliver(p)
+            | DeliverReply(p)
+            | CatchUp(p)
+            | TakeTurns(p, _)
+            | AnswerPoll(p, _)
+            | ReleasePoll(p, _)
+            | Close(p, _)
+            | Gone(p, _)
+            | Beat(p, _)
             | Panic(p) => {
                 let process = &mut self.processes[usize::from(p)];
                 let is_anew = action == CatchUp(p);
                 process.happen(action, &mut self.shared, bounds);
                 if is_anew {
-                    let there = |client: &&mut Client| client.at.as_ref().is_some_and(|at| at.process == p);
-                    self.clients.iter_mut().filter(there).for_each(|client| client.ear.asks_anew());
+                    let there =
+                        |client: &&mut Client| client.at.as_ref().is_some_and(|at| at.process == p);
+                    self.clients
+                        .iter_mut()
+                        .filter(there)
+                        .for_each(|client| client.ear.asks_anew());
                 }
             }
         }
@@ -240,8 +276,17 @@ impl World {
         self.shared.fates.kills -= 1;
         let process = &mut self.processes[usize::from(p)];
         let (tickets, out_of_step) = (process.tickets, process.out_of_step);
-        *process = Process { tickets, out_of_step, ..Process::default() };
-        for answer in self.shared.answers.iter_mut().filter(|one| **one == Answer::Awaited(p)) {
+        *process = Process {
+            tickets,
+            out_of_step,
+            ..Process::default()
+        };
+        for answer in self
+            .shared
+            .answers
+            .iter_mut()
+            .filter(|one| **one == Answer::Awaited(p))
+        {
             *answer = Answer::Lost;
         }
         for client in &mut self.clients {
@@ -257,15 +302,25 @@ impl World {
         let claim = (client.pid, client.offset);
         process.connect((session, c), claim, &self.shared.journal, bounds);
         let transport = match bounds.polling {
-            true => Transport::Polling { polls: false, probe: Probe::None },
+            true => Transport::Polling {
+                polls: false,
+                probe: Probe::None,
+            },
             false => Transport::WebSocket,
         };
-        client.at = Some(At { process: p, session, connected: false, transport });
+        client.at = Some(At {
+            process: p,
+            session,
+            connected: false,
+            transport,
+        });
     }
 
     fn cut(&mut self, c: u8) {
         self.shared.fates.cuts -= 1;
-        let Some(at) = self.clients[usize::from(c)].at.take() else { return };
+        let Some(at) = self.clients[usize::from(c)].at.take() else {
+            return;
+        };
         let process = &mut self.processes[usize::from(at.process)];
         if let Some(session) = process.sessions.iter_mut().find(|one| one.id == at.session) {
             session.reached = false;
@@ -279,18 +334,32 @@ impl World {
         let client = &mut self.clients[usize::from(c)];
         let Some(at) = &mut client.at else { return };
         let process = &mut self.processes[usize::from(at.process)];
-        let Some(n) = process.sessions.iter().position(|one| one.id == at.session) else { return };
+        let Some(n) = process.sessions.iter().position(|one| one.id == at.session) else {
+            return;
+        };
         let session = &mut process.sessions[n];
         let frames = match (action, &mut session.carrier, &mut at.transport) {
-            (Action::Poll(_), Carrier::Polling { parked, .. }, Transport::Polling { polls, .. }) => {
+            (
+                Action::Poll(_),
+                Carrier::Polling { parked, .. },
+                Transport::Polling { polls, .. },
+            ) => {
                 (*parked, *polls) = (true, true);
                 Vec::new()
             }
-            (Action::HearPoll(_), Carrier::Polling { answer, .. }, Transport::Polling { polls, .. }) => {
+            (
+                Action::HearPoll(_),
+                Carrier::Polling { answer, .. },
+                Transport::Polling { polls, .. },
+            ) => {
                 *polls = false;
                 answer.take().unwrap_or_default()
             }
-            (Action::Probe(_), Carrier::Polling { probed, .. }, Transport::Polling { probe, .. }) => {
+            (
+                Action::Probe(_),
+                Carrier::Polling { probed, .. },
+                Transport::Polling { probe, .. },
+            ) => {
                 (*probed, *probe) = (true, Probe::Sent);
                 session.release_poll();
                 Vec::new()
@@ -345,12 +414,16 @@ impl World {
 
 impl Process {
     fn going_on(&self, p: u8, bounds: &Bounds, actions: &mut Vec<Action>) {
-        let mut add = |is_possible: bool, action: Action| actions.extend(is_possible.then_some(action));
+        let mut add =
+            |is_possible: bool, action: Action| actions.extend(is_possible.then_some(action));
         add(self.may_open(bounds), Action::Open(p));
         add(self.can_commit(), Action::CommitNext(p));
         add(self.is_told(), Action::Committed(p));
         let unwritten = |one: &Transaction| one.written.is_none();
-        add(self.tenures.iter().any(unwritten), Action::Write(p, Outcome::Committed));
+        add(
+            self.tenures.iter().any(unwritten),
+            Action::Write(p, Outcome::Committed),
+        );
         if let Some(vault) = self.vault.as_ref().filter(|vault| vault.standing.is_some()) {
             add(!vault.mailbox.is_empty(), Action::Handle(p));
             add(vault.missed.is_some(), Action::ReadMissed(p));
@@ -370,12 +443,26 @@ impl Process {
         for (n, session) in self.sessions.iter().enumerate() {
             let errand = session.seat.as_ref().and_then(|seat| seat.errand.as_ref());
             let waits = errand == Some(&Errand::Waiting);
-            add(waits && self.has_turns(n, bounds), Action::TakeTurns(p, session.id));
-            if let Carrier::Polling { parked: true, probed, .. } = session.carrier {
-                add(!session.outbox.is_empty(), Action::AnswerPoll(p, session.id));
+            add(
+                waits && self.has_turns(n, bounds),
+                Action::TakeTurns(p, session.id),
+            );
+            if let Carrier::Polling {
+                parked: true,
+                probed,
+                ..
+            } = session.carrier
+            {
+                add(
+                    !session.outbox.is_empty(),
+                    Action::AnswerPoll(p, session.id),
+                );
                 add(probed, Action::ReleasePoll(p, session.id));
             }
-            add(session.reached && session.phase == Phase::Sealed, Action::Close(p, session.id));
+            add(
+                session.reached && session.phase == Phase::Sealed,
+                Action::Close(p, session.id),
+            );
             add(!session.reached, Action::Gone(p, session.id));
         }
     }

@@ -7,14 +7,25 @@ const NOTHING: Fates = Bounds::SMALL.fates;
 /// What goes wrong between a mutation and its answer: with the transaction, with its actor, with both.
 pub const COMMITS: Bounds = Bounds {
     mutations: &[Source, Source, Source],
-    fates: Fates { panics: 1, failures: 1, unknowns: 1, ..NOTHING },
+    fates: Fates {
+        panics: 1,
+        failures: 1,
+        unknowns: 1,
+        ..NOTHING
+    },
     ..Bounds::SMALL
 };
 
 /// A process is killed and a client comes back with the last event that it knows, which may have gone meanwhile.
 pub const CRASHES: Bounds = Bounds {
     since: true,
-    fates: Fates { kills: 1, panics: 1, unknowns: 1, sweeps: 1, ..NOTHING },
+    fates: Fates {
+        kills: 1,
+        panics: 1,
+        unknowns: 1,
+        sweeps: 1,
+        ..NOTHING
+    },
     ..Bounds::SMALL
 };
 
@@ -32,7 +43,10 @@ pub const BEHIND: Bounds = Bounds {
 pub const BEHIND_THE_DEAD: Bounds = Bounds {
     mutations: &[Source, Source, Source],
     clients: 1,
-    fates: Fates { panics: 2, ..NOTHING },
+    fates: Fates {
+        panics: 2,
+        ..NOTHING
+    },
     ..BEHIND
 };
 
@@ -52,7 +66,11 @@ pub const SLOW: Bounds = Bounds {
 pub const UPGRADE: Bounds = Bounds {
     polling: true,
     recovery: true,
-    fates: Fates { cuts: 1, beats: 1, ..NOTHING },
+    fates: Fates {
+        cuts: 1,
+        beats: 1,
+        ..NOTHING
+    },
     ..Bounds::SMALL
 };
 
@@ -61,7 +79,11 @@ pub const RECOVERY: Bounds = Bounds {
     since: true,
     recovery: true,
     kept: 1,
-    fates: Fates { cuts: 2, sweeps: 1, ..NOTHING },
+    fates: Fates {
+        cuts: 2,
+        sweeps: 1,
+        ..NOTHING
+    },
     ..Bounds::SMALL
 };
 
@@ -80,7 +102,12 @@ pub const MEMBERS: Bounds = Bounds {
 pub const LEAVING: Bounds = Bounds {
     relay_mailbox: 2,
     recovery: true,
-    fates: Fates { leaves: 1, panics: 1, cuts: 1, ..NOTHING },
+    fates: Fates {
+        leaves: 1,
+        panics: 1,
+        cuts: 1,
+        ..NOTHING
+    },
     ..Bounds::SMALL
 };
 
