@@ -144,6 +144,45 @@ async fn who_joins_and_then_asks_for_something_hears_it_come_after_his_joining()
 }
 
 #[actix_web::test]
+async fn who_joins_again_while_he_is_in_hears_no_event_twice() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.posts(100).await;
+    let mut ear = Ear::new();
+    let ana = ear.join(&vault, "ana").await;
+    for round in 101..121 {
+        // Others read so much that it takes a while to see where the journal stands.
+        let read = || {
+            let (journal, id) = (world.journal().clone(), vault.id().clone());
+            actix_web::rt::spawn(async move { journal.after(&id, Seq::ZERO, 100).await })
+        };
+        let others: Vec<_> = (0..50).map(|_| read()).collect();
+        tokio::task::yield_now().await;
+        ear.attach_again(&vault, "ana", ana, Attach::Join);
+        vault.posts(1).await;
+        let mut heard = round - 1;
+        let mut has_joined = false;
+        while heard < round || !has_joined {
+            match ear.told().await {
+                Told::Event(record) => {
+                    heard += 1;
+                    assert_eq!(record.seq.0, heard);
+                }
+                Told::Joined(joined) => {
+                    assert_eq!(joined.seq.0, heard);
+                    has_joined = true;
+                }
+                other => panic!("neither: {other:?}"),
+            }
+        }
+        for other in others {
+            other.await.unwrap().unwrap();
+        }
+        assert!(ear.is_silent());
+    }
+}
+
+#[actix_web::test]
 async fn who_is_removed_and_let_in_again_while_he_joins_hears_nothing_after_his_removal() {
     let world = World::new().await;
     let vault = world.vault().await;
