@@ -34,6 +34,11 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
         self.by_id.insert(id, (user, sink));
     }
 
+    /// Whether a subscriber is counted in.
+    pub fn contains(&self, id: SubscriberId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// Counts a subscriber out; where he was served, if he was in.
     pub fn remove(&mut self, id: SubscriberId) -> Option<S> {
         let (user, sink) = self.by_id.remove(&id)?;

@@ -126,3 +126,21 @@ impl Socket {
         self.0.session.do_send(signal);
     }
 }
+
+#[cfg(test)]
+impl Socket {
+    /// A socket without a session: what waits in its outbox is for a test to take.
+    pub(crate) fn detached(config: Config) -> Self {
+        let session = actix::AsyncContext::address(&actix::Context::<Session>::new());
+        Self::new(Sid::new(), Rc::new(config), session)
+    }
+
+    /// Takes all that waits, as a poll does.
+    pub(crate) fn take_all(&self) -> Vec<Frame> {
+        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+        match self.0.outbox.poll_all(&mut nobody) {
+            std::task::Poll::Ready((frames, _)) => frames.into(),
+            std::task::Poll::Pending => Vec::new(),
+        }
+    }
+}

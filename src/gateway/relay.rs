@@ -35,6 +35,8 @@ use super::{
     room::{Asked, Errand, Join, Listener, OUT_OF_STEP, Pages, Room, Seat, Task, Turns, emit},
 };
 
+#[cfg(test)]
+mod properties;
 mod residents;
 
 /// The sockets of one worker thread and what they are subscribed to. A clone is the same relay.

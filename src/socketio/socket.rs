@@ -66,6 +66,14 @@ impl Socket {
         }))
     }
 
+    /// A client whose CONNECT was answered.
+    #[cfg(test)]
+    pub(crate) fn connected(ns: &str, engine: engineio::Socket) -> Self {
+        let socket = Self::connecting(ns, engine);
+        socket.0.phase.replace(Phase::Joined);
+        socket
+    }
+
     /// The socket's id, which may be told to others.
     pub fn id(&self) -> &str {
         &self.identity().id

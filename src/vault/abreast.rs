@@ -31,7 +31,7 @@ pub(super) struct Joining {
 /// Somebody who joins.
 struct Join {
     subscribe: Subscribe,
-    /// How many transactions had begun when he came.
+    /// How many transactions had begun when he came, whose events come before his joining.
     begun: u64,
     /// Where the vault stood before the first event that came of a later one.
     place: Option<Seq>,
@@ -77,9 +77,12 @@ impl VaultActor {
     /// Has somebody join when it is known where the journal stands.
     pub(super) fn join_abreast(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) {
         self.reading.begin(&subscribe);
+        // Who is in hears what comes meanwhile, and joins again behind that.
+        let is_in = self.listeners.has(subscribe.subscription.subscriber);
+        let begun = if is_in { u64::MAX } else { self.queue.begun };
         self.joining.waiting.push(Join {
             subscribe,
-            begun: self.queue.begun,
+            begun,
             place: None,
         });
         self.look(ctx);

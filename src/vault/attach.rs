@@ -217,23 +217,26 @@ impl VaultActor {
         events.truncate(PAGE);
         let Subscription { user, attach, .. } = &subscribe.subscription;
         let at = self.admit(user);
-        let (joined, end) = match (attach, &at) {
-            // Who has been removed since hears that, and nothing after it, whatever he is now.
-            (Attach::Resume { joined_at, .. }, _) => {
-                (None, cut_at_end(&mut events, user, *joined_at))
-            }
+        // Who has been removed since hears that, and nothing after it, whatever he is now. Who joins after an event of
+        // his choice joins as what he is now.
+        let end = match attach {
+            Attach::Resume { joined_at, .. } => cut_at_end(&mut events, user, *joined_at),
+            Attach::Join if at.is_ok() => cut_at_end(&mut events, user, place),
+            Attach::Join | Attach::JoinSince { .. } => None,
+        };
+        let joined = match (attach, &at) {
+            (Attach::Resume { .. }, _) => None,
             (_, Ok((role, head))) => {
                 let (seq, replayed) = match attach {
                     Attach::JoinSince { .. } => (*head, Some(head.0 - place.0)),
                     Attach::Join | Attach::Resume { .. } => (place, None),
                 };
-                let joined = Joined {
+                Some(Joined {
                     role: *role,
                     seq,
                     replayed,
                     resync: false,
-                };
-                (Some(joined), None)
+                })
             }
             (_, Err(error)) => {
                 let error = error.clone();

@@ -70,6 +70,11 @@ impl Listeners {
         }
     }
 
+    /// Whether a subscriber is counted in.
+    pub(super) fn has(&self, id: SubscriberId) -> bool {
+        self.subscribers.contains(id)
+    }
+
     /// Counts a subscriber out.
     pub(super) fn remove(&mut self, id: SubscriberId) {
         self.subscribers.remove(id);

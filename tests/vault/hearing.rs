@@ -144,6 +144,84 @@ async fn who_joins_and_then_asks_for_something_hears_it_come_after_his_joining()
 }
 
 #[actix_web::test]
+async fn who_joins_again_while_he_is_in_hears_no_event_twice() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.posts(100).await;
+    let mut ear = Ear::new();
+    let ana = ear.join(&vault, "ana").await;
+    for round in 101..121 {
+        // Others read so much that it takes a while to see where the journal stands.
+        let read = || {
+            let (journal, id) = (world.journal().clone(), vault.id().clone());
+            actix_web::rt::spawn(async move { journal.after(&id, Seq::ZERO, 100).await })
+        };
+        let others: Vec<_> = (0..50).map(|_| read()).collect();
+        tokio::task::yield_now().await;
+        ear.attach_again(&vault, "ana", ana, Attach::Join);
+        vault.posts(1).await;
+        let mut heard = round - 1;
+        let mut has_joined = false;
+        while heard < round || !has_joined {
+            match ear.told().await {
+                Told::Event(record) => {
+                    heard += 1;
+                    assert_eq!(record.seq.0, heard);
+                }
+                Told::Joined(joined) => {
+                    assert_eq!(joined.seq.0, heard);
+                    has_joined = true;
+                }
+                other => panic!("neither: {other:?}"),
+            }
+        }
+        for other in others {
+            other.await.unwrap().unwrap();
+        }
+        assert!(ear.is_silent());
+    }
+}
+
+#[actix_web::test]
+async fn who_is_removed_and_let_in_again_while_he_joins_hears_nothing_after_his_removal() {
+    let world = World::new().await;
+    let vault = world.vault().await;
+    vault.done("ana", add("ben", Role::Viewer)).await;
+    vault.posts(99).await;
+    for round in 0..20 {
+        let place = 100 + 3 * round;
+        // Others read so much that it takes a while to see where the journal stands.
+        let read = || {
+            let (journal, id) = (world.journal().clone(), vault.id().clone());
+            actix_web::rt::spawn(async move { journal.after(&id, Seq::ZERO, 100).await })
+        };
+        let others: Vec<_> = (0..50).map(|_| read()).collect();
+        tokio::task::yield_now().await;
+        let mut bens = Ear::new();
+        bens.attach(&vault, "ben", Attach::Join);
+        // The first is on its way alone; the other two wait for it, and are written together.
+        let asked = [post("before"), remove("ben"), add("ben", Role::Viewer)]
+            .map(|command| vault.submit(asks("ana", command)));
+        for asked in asked {
+            asked.await.unwrap();
+        }
+        match bens.told().await {
+            Told::Joined(joined) => {
+                assert_eq!(joined.seq, Seq(place));
+                assert_eq!(bens.events(2).await, places(place + 1, place + 2));
+                assert!(matches!(bens.told().await, Told::Removed));
+            }
+            // They were written apart, and he came to be let in between them.
+            other => assert!(matches!(other, Told::Refused(_)), "{other:?}"),
+        }
+        for other in others {
+            other.await.unwrap().unwrap();
+        }
+        assert!(bens.is_silent());
+    }
+}
+
+#[actix_web::test]
 async fn who_is_removed_hears_that_and_nothing_after_it() {
     let world = World::new().await;
     let vault = world.vault().await;
