@@ -23,11 +23,12 @@ use crate::{
     cli::Migrate,
     config::{self, Config, ConfigError, LoopbackOnly, Synchronous},
     demo::Demo,
-    door::{Door, give_up_unread},
+    door::Door,
     engineio::{self, CloseReason, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
     journal::{self, Database, DatabaseOptions, Journal, JournalError, Retention},
     limits::Limits,
+    listener::{Patience, listen},
     origin::Origins,
     proxies::Proxies,
     socketio::SocketIo,
@@ -186,7 +187,12 @@ impl Service {
         };
         let (http, engine_meters) = (meters.http, meters.engineio);
         let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), vaults.clone());
-        let server = HttpServer::new(move || {
+        let bind = config.server.bind;
+        let patience = Patience {
+            unread: config.socketio.ping_timeout,
+            stopping: config.server.shutdown_grace,
+        };
+        let serve = move || {
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
             let door = door.clone();
             let socketio = SocketIo::new()
@@ -206,21 +212,9 @@ impl Service {
                 .wrap(from_fn(api::guard_origin))
                 .wrap(from_fn(api::count_requests))
                 .wrap(from_fn(api::with_request_id))
-        });
-        let user_timeout = config.socketio.ping_timeout;
-        let bind = config.server.bind;
-        let server = server
-            .disable_signals()
-            .tcp_nodelay(true)
-            // A poll that its client gives up is the end of its session, and of any other request the end.
-            .h1_allow_half_closed(false)
-            // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
-            .client_disconnect_timeout(Duration::ZERO)
-            .shutdown_timeout(config.server.shutdown_grace.as_secs())
-            .on_connect(move |connection, _| give_up_unread(connection, user_timeout))
-            .bind(bind)
+        };
+        let (server, addr) = listen(bind, patience, serve)
             .map_err(|source| cannot_bind("server.bind", bind, source))?;
-        let addr = server.addrs().first().copied().unwrap_or(bind);
 
         let mut servers = Vec::new();
         if let Some(bind) = config.admin.bind {
@@ -239,7 +233,7 @@ impl Service {
             info!(%addr, "admin listener: /healthz, /readyz, /metrics, /actors");
             servers.push(spawn(admin.run()));
         }
-        servers.push(spawn(server.run()));
+        servers.push(spawn(server));
         info!(%addr, database = %config.database.url, "vaultcast serves");
         if let Some(demo) = demo {
             // Who has closed our output cannot read it, and is served all the same.

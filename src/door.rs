@@ -1,16 +1,9 @@
-//! Who comes in: which connections are accepted and how, and which requests may open a socket's session.
+//! Who comes in: which requests may open a socket's session.
 
-use std::{
-    any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-
-use actix_web::rt::net::TcpStream;
-use tracing::warn;
 
 use crate::{
     api::ApiError,
@@ -42,15 +35,5 @@ impl Door {
         let client = peer.map(|peer| self.proxies.client(peer, &request.headers()));
         let places = self.limits.socket(client).map_err(ApiError::from)?;
         Ok(Box::new(places))
-    }
-}
-
-/// Has the kernel end the connection of a peer that has read nothing for a while: nothing else does.
-pub fn give_up_unread(connection: &dyn Any, after: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let socket = socket2::SockRef::from(stream);
-        if let Err(error) = socket.set_tcp_user_timeout(Some(after)) {
-            warn!(%error, "TCP_USER_TIMEOUT could not be set");
-        }
     }
 }

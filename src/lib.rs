@@ -28,6 +28,7 @@ pub mod forms;
 pub mod gateway;
 pub mod journal;
 pub mod limits;
+pub mod listener;
 pub mod metrics;
 pub mod origin;
 pub mod problem;

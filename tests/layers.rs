@@ -48,13 +48,15 @@ const HOUSE: &[(&str, &[&str])] = &[
         &["domain", "journal", "vault", "auth", "problem", "api"],
     ),
     ("door", &["vault", "proxies", "limits", "engineio", "api"]),
+    ("listener", &["engineio"]),
     // How all of it is asked for and wired.
     ("cli", &["domain"]),
     (
         "app",
         &[
             "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
-            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "cli", "metrics",
+            "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "listener", "cli",
+            "metrics",
         ],
     ),
 ];
