@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -30,9 +30,11 @@ use crate::{
     limits::Limits,
     listener::{Patience, listen},
     origin::Origins,
+    panics,
     proxies::Proxies,
     socketio::SocketIo,
     vault::{self, VaultError, VaultOptions, Vaults},
+    watchdog::Watchdog,
 };
 
 mod meters;
@@ -137,6 +139,9 @@ impl Service {
         let vaults = Vaults::new(journal.clone(), vault_options(config), meters.vault.clone());
         journal::register_gauges(&meters.metrics, journal.database());
         vault::register_gauges(&meters.metrics, &vaults);
+        panics::count_them(&meters.metrics);
+        let watchdog = Watchdog::start(&meters.metrics);
+        watch(&watchdog, &vaults);
         let auth = match mode {
             Mode::Serve => Auth::open(&config.auth, secrets, &config.database.url).await?,
             // The demo signs its visitors in itself, whatever the application beside it does.
@@ -152,6 +157,7 @@ impl Service {
         let draining = Arc::new(AtomicBool::new(false));
         let sessions = Sessions::default();
         let limits = Limits::new(&config.limits);
+        limits.register(&meters.metrics);
         actix_web::rt::spawn(limits.clone().forget_the_idle());
         let proxies = Proxies::new(&config.server.trusted_proxies);
         let api = Api {
@@ -192,7 +198,11 @@ impl Service {
             unread: config.socketio.ping_timeout,
             stopping: config.server.shutdown_grace,
         };
+        let workers = Arc::new(AtomicUsize::new(0));
+        let watched = watchdog.clone();
         let serve = move || {
+            let worker = workers.fetch_add(1, Ordering::Relaxed);
+            actix_web::rt::spawn(watched.sign(format!("worker {worker}")));
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
             let door = door.clone();
             let socketio = SocketIo::new()
@@ -219,6 +229,7 @@ impl Service {
         let mut servers = Vec::new();
         if let Some(bind) = config.admin.bind {
             let admin = HttpServer::new(move || {
+                actix_web::rt::spawn(watchdog.sign("admin".to_owned()));
                 App::new()
                     .configure(api::admin_routes(api.clone(), operators.clone()))
                     .default_service(web::to(api::not_found))
@@ -253,6 +264,11 @@ impl Service {
     /// Where the main listener is.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The vaults that it serves.
+    pub fn vaults(&self) -> &Vaults {
+        &self.vaults
     }
 
     /// Lets everybody go in order, within `server.shutdown_grace`: nothing new is taken, what was taken is written
@@ -347,6 +363,17 @@ fn engineio_config(config: &Config) -> engineio::Config {
         outbox_events: config.actors.session_outbox,
         outbox_bytes: config.actors.session_outbox_bytes,
         ..engineio::Config::default()
+    }
+}
+
+/// Has the threads watched that are there from the beginning; workers say so themselves.
+fn watch(watchdog: &Watchdog, vaults: &Vaults) {
+    actix_web::rt::spawn(watchdog.sign("main".to_owned()));
+    for (n, thread) in vaults.threads().iter().enumerate() {
+        thread.spawn(watchdog.sign(format!("vault {n}")));
+    }
+    for (name, thread) in vaults.journal().database().threads() {
+        thread.spawn(watchdog.sign(name));
     }
 }
 

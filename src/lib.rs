@@ -12,7 +12,8 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`metrics`]: what each of them counts.
+//! 8. [`metrics`]: what each of them counts; [`panics`] and [`watchdog`]: what nobody else would.
+//!    [`listener`]: the connections of it all.
 //! 9. [`config`], [`cli`] and [`app`]: how all of it is set, asked for and wired.
 
 pub mod api;
@@ -31,7 +32,9 @@ pub mod limits;
 pub mod listener;
 pub mod metrics;
 pub mod origin;
+pub mod panics;
 pub mod problem;
 pub mod proxies;
 pub mod socketio;
 pub mod vault;
+pub mod watchdog;

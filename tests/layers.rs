@@ -13,6 +13,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     // What is set, as plain values; what is counted.
     ("config", &[]),
     ("metrics", &[]),
+    ("panics", &["metrics"]),
+    ("watchdog", &["metrics"]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
     ("journal", &["domain", "metrics"]),
@@ -21,7 +23,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("auth", &["config", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
-    ("limits", &["config", "domain"]),
+    ("limits", &["config", "domain", "metrics"]),
     // A Socket.IO server that knows no vault.
     ("engineio", &["metrics"]),
     ("socketio", &["engineio"]),
@@ -56,7 +58,7 @@ const HOUSE: &[(&str, &[&str])] = &[
         &[
             "config", "domain", "journal", "vault", "auth", "proxies", "origin", "limits",
             "engineio", "socketio", "problem", "api", "gateway", "demo", "door", "listener", "cli",
-            "metrics",
+            "metrics", "panics", "watchdog",
         ],
     ),
 ];

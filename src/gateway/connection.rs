@@ -210,7 +210,7 @@ impl Connection {
     /// Whether the socket may have another seat, where it wants one.
     fn may_take(&self, another: bool) -> Result<(), LimitExceeded> {
         let (limits, mut seats) = (&self.0.context.limits, self.0.seats.borrow_mut());
-        if !another || limits.join(seats.len()).is_ok() {
+        if !another || limits.may_join(seats.len()) {
             return Ok(());
         }
         // Some of them may have been given up by their vaults.
@@ -308,7 +308,8 @@ impl Events for Connection {
         };
         let hurry = self.0.haste.borrow_mut().event(Instant::now());
         if hurry != Hurry::None {
-            self.fail(RateLimited::Events.into(), about);
+            let refusal = self.0.context.limits.refuse(RateLimited::Events);
+            self.fail(refusal.into(), about);
             if hurry == Hurry::Lasting {
                 self.0.socket.close(HASTY);
             }

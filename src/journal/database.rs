@@ -16,6 +16,8 @@ use sea_orm::{
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
+use tokio::runtime::Handle;
+
 use super::line::Line;
 
 /// How long a transaction waits for somebody else's lock, and whoever needs a connection for a free or new one.
@@ -64,6 +66,13 @@ impl Database {
             writers: lines,
             reader: Line::open("journal reader", read).await?,
         })
+    }
+
+    /// The threads that its connections live on, by name.
+    pub fn threads(&self) -> impl Iterator<Item = (String, &Handle)> {
+        let writers = self.writers.iter().enumerate();
+        let writers = writers.map(|(n, line)| (format!("journal writer {n}"), line.thread()));
+        writers.chain([("journal reader".to_owned(), self.reader.thread())])
     }
 
     /// Applies the migrations that are pending.

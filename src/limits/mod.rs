@@ -1,22 +1,25 @@
 //! How much one user, one socket and one address may do, whichever door they come through. One [`Limits`] is shared by
 //! all worker threads and by both doors. A limit of 0 is none, everywhere.
 //!
-//! `haste.rs` is one socket's, `places.rs` counts what is open.
+//! `haste.rs` is one socket's, `places.rs` counts what is open, `refusals.rs` who was refused.
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use thiserror::Error;
 
-use crate::{config, domain::UserId};
+use crate::{config, domain::UserId, metrics::Metrics};
 
 mod haste;
 mod places;
+mod refusals;
 
 pub use haste::{Haste, Hurry};
 pub use places::Place;
+pub use refusals::Refusal;
 
 use places::Places;
+use refusals::Refusals;
 
 /// How often users whose burst is whole again are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -59,6 +62,7 @@ pub struct Limits {
     of_users: Places<UserId>,
     of_addresses: Places<IpAddr>,
     of_all: Places<()>,
+    refusals: Refusals,
 }
 
 impl Limits {
@@ -72,7 +76,18 @@ impl Limits {
             of_users: Places::new(limits.sockets_per_user),
             of_addresses: Places::new(limits.sockets_per_address),
             of_all: Places::new(limits.sockets),
+            refusals: Refusals::default(),
         }
+    }
+
+    /// Has it told how often each limit refused somebody.
+    pub fn register(&self, metrics: &Metrics) {
+        self.refusals.register(metrics);
+    }
+
+    /// Counts that somebody is refused, where that was not found out here.
+    pub fn refuse<R: Refusal>(&self, refusal: R) -> R {
+        self.refusals.count(refusal)
     }
 
     /// Counts a mutation that this user asks for.
@@ -81,7 +96,10 @@ impl Limits {
     /// `RateLimited` when he has asked for too many.
     pub fn mutation(&self, by: &UserId) -> Result<(), RateLimited> {
         match &self.mutations {
-            Some(limiter) => limiter.check_key(by).map_err(|_| RateLimited::Mutations),
+            Some(limiter) => {
+                let asked = limiter.check_key(by);
+                asked.map_err(|_| self.refuse(RateLimited::Mutations))
+            }
             None => Ok(()),
         }
     }
@@ -96,11 +114,17 @@ impl Limits {
     /// # Errors
     /// When it may not.
     pub fn join(&self, joined: usize) -> Result<(), LimitExceeded> {
-        let limit = self.joins_of_socket as usize;
-        if limit > 0 && joined >= limit {
-            return Err(LimitExceeded::Joins);
+        if self.may_join(joined) {
+            Ok(())
+        } else {
+            Err(self.refuse(LimitExceeded::Joins))
         }
-        Ok(())
+    }
+
+    /// Likewise, where nobody is refused yet.
+    pub fn may_join(&self, joined: usize) -> bool {
+        let limit = self.joins_of_socket as usize;
+        limit == 0 || joined < limit
     }
 
     /// Counts a socket of this address, until both places are dropped.
@@ -108,10 +132,11 @@ impl Limits {
     /// # Errors
     /// When there are too many, of this address or in all.
     pub fn socket(&self, address: Option<IpAddr>) -> Result<(Place, Option<Place>), LimitExceeded> {
-        let of_all = self.of_all.take(()).ok_or(LimitExceeded::Sockets)?;
+        let of_all = self.of_all.take(());
+        let of_all = of_all.ok_or_else(|| self.refuse(LimitExceeded::Sockets))?;
         let of_address = address.map(|address| {
             let place = self.of_addresses.take(address);
-            place.ok_or(LimitExceeded::SocketsOfAddress)
+            place.ok_or_else(|| self.refuse(LimitExceeded::SocketsOfAddress))
         });
         Ok((of_all, of_address.transpose()?))
     }
@@ -122,7 +147,7 @@ impl Limits {
     /// When he has too many.
     pub fn socket_of(&self, user: &UserId) -> Result<Place, LimitExceeded> {
         let place = self.of_users.take(user.clone());
-        place.ok_or(LimitExceeded::SocketsOfUser)
+        place.ok_or_else(|| self.refuse(LimitExceeded::SocketsOfUser))
     }
 
     /// Forgets, again and again, who has not asked for a while, so that memory holds only who is busy. Never ends
@@ -183,6 +208,7 @@ mod tests {
             joins_per_socket: 0,
             ..config::Limits::default()
         });
+        assert!(limits.may_join(1_000_000));
         assert!((0..10_000).all(|_| limits.mutation(&user("ana")).is_ok()));
         assert_eq!(limits.join(1_000_000), Ok(()));
         let sockets: Vec<_> = (0..100).map(|_| limits.socket(None)).collect();
@@ -210,5 +236,37 @@ mod tests {
         );
         drop(first);
         assert!(limits.socket(address(1)).is_ok());
+    }
+
+    #[test]
+    fn who_was_refused_is_counted_by_the_limit_that_did() {
+        let metrics = Metrics::new();
+        let limits = Limits::new(&config::Limits {
+            mutations_per_second: 1,
+            joins_per_socket: 1,
+            sockets_per_user: 1,
+            sockets_per_address: 0,
+            ..config::Limits::default()
+        });
+        limits.register(&metrics);
+        let _place = limits.socket_of(&user("ana")).unwrap();
+        for _ in 0..3 {
+            assert!(limits.socket_of(&user("ana")).is_err());
+        }
+        let refused = (0..10).filter(|_| limits.mutation(&user("ana")).is_err());
+        assert_eq!(refused.count(), 8);
+        assert!(limits.join(1).is_err());
+        let text = metrics.text();
+        for told in [
+            "sockets_per_user\"} 3",
+            "mutations_per_second\"} 8",
+            "joins_per_socket\"} 1",
+            "sockets_per_address\"} 0",
+        ] {
+            assert!(
+                text.contains(&format!("vaultcast_limited_total{{limit=\"{told}\n")),
+                "{told} in {text}"
+            );
+        }
     }
 }
