@@ -1,9 +1,5 @@
-//! Who comes in: which connections are accepted and how, and which requests may open a socket's session.
+//! Who comes in: which requests may open a socket's session.
 
-use std::{any::Any, time::Duration};
-
-use actix_web::rt::net::TcpStream;
-use tracing::warn;
 
 use crate::{
     api::ApiError,
@@ -11,12 +7,8 @@ use crate::{
     limits::Limits,
     proxies::Proxies,
     readiness::Readiness,
-    seldom::Seldom,
     vault::VaultError,
 };
-
-/// What fails for one connection fails for the next.
-static FAILURES: Seldom = Seldom::new();
 
 /// Who may open a session.
 #[derive(Clone)]
@@ -39,17 +31,5 @@ impl Door {
         let client = peer.map(|peer| self.proxies.client(peer, &request.headers()));
         let places = self.limits.socket(client).map_err(ApiError::from)?;
         Ok(Box::new(places))
-    }
-}
-
-/// Has the kernel end the connection of a peer that has read nothing for a while: nothing else does.
-pub fn give_up_unread(connection: &dyn Any, after: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-        let socket = socket2::SockRef::from(stream);
-        if let Err(error) = socket.set_tcp_user_timeout(Some(after))
-            && let Some(unsaid) = FAILURES.now()
-        {
-            warn!(%error, unsaid, "TCP_USER_TIMEOUT could not be set");
-        }
     }
 }

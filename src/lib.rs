@@ -12,9 +12,10 @@
 //! 5. [`api`]: door one, HTTP.
 //! 6. [`engineio`] and [`socketio`]: a Socket.IO server for actix-web in its own right.
 //! 7. [`gateway`]: door two, sockets.
-//! 8. [`metrics`]: what each of them counts; [`verify`]: whether what a database holds can be true.
-//! 9. [`config`], [`cli`], [`startup`], [`telemetry`], [`app`] and [`actors`]: how all of it is set, asked for, looked at
-//!    before it starts, logged, wired, and seen at work; [`supervisor`]: what systemd is told of it.
+//! 8. [`metrics`]: what each of them counts; [`panics`] and [`watchdog`]: what nobody else would. [`verify`]: whether what
+//!    a database holds can be true.
+//! 9. [`config`], [`cli`], [`startup`], [`telemetry`], [`listener`], [`app`] and [`actors`]: how all of it is set, asked for,
+//!    looked at before it starts, logged, listened to, wired, and seen at work; [`supervisor`]: what systemd is told of it.
 
 pub mod actors;
 pub mod api;
@@ -30,8 +31,10 @@ pub mod forms;
 pub mod gateway;
 pub mod journal;
 pub mod limits;
+pub mod listener;
 pub mod metrics;
 pub mod origin;
+pub mod panics;
 pub mod problem;
 pub mod proxies;
 pub mod readiness;
@@ -42,3 +45,4 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod vault;
 pub mod verify;
+pub mod watchdog;

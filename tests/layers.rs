@@ -13,6 +13,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     // What is set, as plain values; what is counted.
     ("config", &[]),
     ("metrics", &[]),
+    ("panics", &["metrics"]),
+    ("watchdog", &["metrics"]),
     // What is logged, and what is looked at before a start.
     ("telemetry", &["config"]),
     ("startup", &["config"]),
@@ -28,7 +30,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("auth", &["config", "seldom", "domain", "journal"]),
     ("proxies", &["config"]),
     ("origin", &["config", "proxies"]),
-    ("limits", &["config", "domain"]),
+    ("limits", &["config", "domain", "metrics"]),
     ("readiness", &[]),
     // A Socket.IO server that knows no vault.
     ("engineio", &["metrics"]),
@@ -78,16 +80,9 @@ const HOUSE: &[(&str, &[&str])] = &[
     ),
     (
         "door",
-        &[
-            "seldom",
-            "vault",
-            "proxies",
-            "limits",
-            "readiness",
-            "engineio",
-            "api",
-        ],
+        &["vault", "proxies", "limits", "readiness", "engineio", "api"],
     ),
+    ("listener", &["seldom", "engineio"]),
     // How all of it is asked for and wired.
     ("actors", &["api"]),
     ("cli", &["domain", "api"]),
@@ -117,6 +112,9 @@ const HOUSE: &[(&str, &[&str])] = &[
             "metrics",
             "supervisor",
             "verify",
+            "listener",
+            "panics",
+            "watchdog",
         ],
     ),
 ];

@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     process,
     rc::Rc,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,12 +23,14 @@ use crate::{
     auth::{Auth, Gate, Secrets, TableError},
     config::{self, Config, ConfigError, LoopbackOnly, Source},
     demo::Demo,
-    door::{Door, give_up_unread},
+    door::Door,
     engineio::{self, OutboxBounds, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
     journal::{self, Journal, JournalError, Retention, Standing},
     limits::Limits,
+    listener::{Patience, listen},
     origin::Origins,
+    panics,
     proxies::Proxies,
     readiness::Readiness,
     socketio::SocketIo,
@@ -33,6 +38,7 @@ use crate::{
     supervisor, telemetry,
     vault::{self, VaultError, VaultOptions, Vaults},
     verify::VerifyError,
+    watchdog::Watchdog,
 };
 
 mod commands;
@@ -47,9 +53,9 @@ use commands::{cannot_use, count, steps};
 use meters::Meters;
 use reload::Tunable;
 
-/// How long a listener that is closed in order waits for its requests, in seconds: for ever, as far as it is concerned, for
+/// How long a listener that is closed in order waits for its requests: for ever, as far as it is concerned, for
 /// `server.shutdown_grace` ends everything, and may be another when it comes to that.
-const FOR_EVER: u64 = 24 * 60 * 60;
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of a secret that may be relied upon by others than this machine's own users.
 const SHORTEST_SECRET: usize = 32;
@@ -171,6 +177,9 @@ impl Service {
         let vaults = Vaults::new(journal.clone(), vault_options(config), meters.vault.clone());
         journal::register_gauges(&meters.metrics, journal.database());
         vault::register_gauges(&meters.metrics, &vaults);
+        panics::count_them(&meters.metrics);
+        let watchdog = Watchdog::start(&meters.metrics);
+        watch(&watchdog, &vaults);
         let auth = match mode {
             Mode::Serve => Auth::open(&config.auth, secrets, &config.database.url).await?,
             // The demo signs its visitors in itself, whatever the application beside it does.
@@ -186,6 +195,7 @@ impl Service {
         let readiness = Readiness::default();
         let sessions = Sessions::default();
         let limits = Limits::new(&config.limits);
+        limits.register(&meters.metrics);
         actix_web::rt::spawn(limits.clone().forget_the_idle());
         let proxies = Proxies::new(&config.server.trusted_proxies);
         let actors = &config.actors;
@@ -232,7 +242,16 @@ impl Service {
         };
         let (http, engine_meters) = (meters.http, meters.engineio);
         let (served, demo_page, in_vaults) = (api.clone(), demo.clone(), api.vaults.clone());
-        let server = HttpServer::new(move || {
+        let bind = config.server.bind;
+        let patience = Patience {
+            unread: config.socketio.ping_timeout,
+            stopping: FOR_EVER,
+        };
+        let workers = Arc::new(AtomicUsize::new(0));
+        let watched = watchdog.clone();
+        let serve = move || {
+            let worker = workers.fetch_add(1, Ordering::Relaxed);
+            actix_web::rt::spawn(watched.sign(format!("worker {worker}")));
             let gateway = Gateway::start(gate.clone(), in_vaults.clone(), options.clone());
             let door = door.clone();
             let socketio = SocketIo::new()
@@ -252,25 +271,14 @@ impl Service {
                 .wrap(from_fn(api::guard_origin))
                 .wrap(from_fn(api::count_requests))
                 .wrap(from_fn(api::with_request_id))
-        });
-        let user_timeout = config.socketio.ping_timeout;
-        let bind = config.server.bind;
-        let server = server
-            .disable_signals()
-            .tcp_nodelay(true)
-            // A poll that its client gives up is the end of its session, and of any other request the end.
-            .h1_allow_half_closed(false)
-            // A websocket is closed by us, with nothing to wait for; by default each would linger five seconds.
-            .client_disconnect_timeout(Duration::ZERO)
-            .shutdown_timeout(FOR_EVER)
-            .on_connect(move |connection, _| give_up_unread(connection, user_timeout))
-            .bind(bind)
+        };
+        let (server, addr) = listen(bind, patience, serve)
             .map_err(|source| cannot_bind("server.bind", bind, source))?;
-        let addr = server.addrs().first().copied().unwrap_or(bind);
 
         let mut servers = Vec::new();
         if let Some(bind) = config.admin.bind {
             let admin = HttpServer::new(move || {
+                actix_web::rt::spawn(watchdog.sign("admin".to_owned()));
                 App::new()
                     .configure(api::admin_routes(api.clone(), operators.clone()))
                     .default_service(web::to(api::not_found))
@@ -285,7 +293,7 @@ impl Service {
             info!(%addr, "admin listener: /healthz, /readyz, /metrics, /actors");
             servers.push(spawn(admin.run()));
         }
-        servers.push(spawn(server.run()));
+        servers.push(spawn(server));
         info!(%addr, database = %config.database.url, "vaultcast serves");
         if let Some(demo) = demo {
             // Who has closed our output cannot read it, and is served all the same.
@@ -306,6 +314,22 @@ impl Service {
     /// Where the main listener is.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The vaults that it serves.
+    pub fn vaults(&self) -> &Vaults {
+        &self.tunable.vaults
+    }
+}
+
+/// Has the threads watched that are there from the beginning; workers say so themselves.
+fn watch(watchdog: &Watchdog, vaults: &Vaults) {
+    actix_web::rt::spawn(watchdog.sign("main".to_owned()));
+    for (n, thread) in vaults.threads().iter().enumerate() {
+        thread.spawn(watchdog.sign(format!("vault {n}")));
+    }
+    for (name, thread) in vaults.journal().database().threads() {
+        thread.spawn(watchdog.sign(name));
     }
 }
 
@@ -369,6 +393,17 @@ fn engineio_config(config: &Config, outbox: OutboxBounds) -> engineio::Config {
         connect_timeout: config.socketio.connect_timeout,
         outbox,
         ..engineio::Config::default()
+    }
+}
+
+/// Has the threads watched that are there from the beginning; workers say so themselves.
+fn watch(watchdog: &Watchdog, vaults: &Vaults) {
+    actix_web::rt::spawn(watchdog.sign("main".to_owned()));
+    for (n, thread) in vaults.threads().iter().enumerate() {
+        thread.spawn(watchdog.sign(format!("vault {n}")));
+    }
+    for (name, thread) in vaults.journal().database().threads() {
+        thread.spawn(watchdog.sign(name));
     }
 }
 

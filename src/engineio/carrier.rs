@@ -13,7 +13,7 @@ use super::{
     polls::Polls,
     session::Session,
     socket::Socket,
-    transport::websocket,
+    transport::{Sink, websocket},
 };
 
 pub(super) enum Carrier {
@@ -32,7 +32,7 @@ pub(super) enum Carrier {
 pub(super) struct Candidate {
     id: TrialId,
     trial: Trial,
-    sink: actix_ws::Session,
+    sink: Sink,
     reader: Leash,
 }
 

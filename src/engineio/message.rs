@@ -11,6 +11,7 @@ use super::{
     error::{CloseReason, HandshakeError},
     leash::{Leash, Leashed},
     machine::Verdict,
+    transport::Sink,
 };
 
 /// A packet of the client has arrived. The transport awaits the answer before it goes on: that is the back-pressure.
@@ -69,7 +70,7 @@ pub(super) struct Post;
 #[rtype(result = "Option<TrialId>")]
 pub(super) struct Offer {
     /// Where the session's frames go from the upgrade on.
-    pub(super) sink: actix_ws::Session,
+    pub(super) sink: Sink,
     /// Holds the websocket's reader.
     pub(super) leash: Leash,
 }

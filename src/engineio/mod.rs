@@ -99,6 +99,8 @@
 //!   closed connection lingers five seconds.
 //! - `TCP_USER_TIMEOUT` on each connection (in `on_connect`): a session that is closed is freed at once, but the
 //!   connection of a peer that does not read ends only when the kernel gives it up.
+//! - Better still, connections that are [wires](Wire), each with its [`Cutter`] among its data (`on_connect_ext`): then the
+//!   websocket of a session that is cut short, as slow above all, is cut as well, a second later, descriptor and buffers.
 //! - Draining before stopping: [`Sessions::close_all`], then [`Sessions::drained`], then stop the HTTP server.
 
 #![warn(missing_docs)]
@@ -121,6 +123,7 @@ mod sessions;
 mod socket;
 mod ticker;
 mod transport;
+mod wire;
 
 use std::{any::Any, rc::Rc, time::Instant};
 
@@ -137,6 +140,7 @@ pub use self::{
     request::OpenRequest,
     sessions::{SessionHandle, Sessions},
     socket::Socket,
+    wire::{Cutter, Wire},
 };
 use self::{
     handshake::{Terms, Wish},

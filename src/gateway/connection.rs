@@ -213,7 +213,7 @@ impl Connection {
     /// Whether the socket may have another seat, where it wants one.
     fn may_take(&self, another: bool) -> Result<(), LimitExceeded> {
         let (limits, mut seats) = (&self.0.context.limits, self.0.seats.borrow_mut());
-        if !another || limits.join(seats.len()).is_ok() {
+        if !another || limits.may_join(seats.len()) {
             return Ok(());
         }
         // Some of them may have been given up by their vaults.
@@ -341,7 +341,8 @@ impl Events for Connection {
         let limits = &self.0.context.limits;
         let hurry = limits.event(&mut self.0.haste.borrow_mut(), Instant::now());
         if hurry != Hurry::None {
-            self.fail(RateLimited::Events.into(), about);
+            let refusal = self.0.context.limits.refuse(RateLimited::Events);
+            self.fail(refusal.into(), about);
             if hurry == Hurry::Lasting {
                 self.0.socket.close(HASTY);
             }

@@ -15,6 +15,7 @@ use sea_orm::{
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
+use tokio::runtime::Handle;
 use tracing_log::log::LevelFilter;
 
 use super::{line::Line, outage::Outage};
@@ -69,6 +70,13 @@ impl Database {
             writers: lines,
             reader: reader.watched(reading.into()),
         })
+    }
+
+    /// The threads that its connections live on, by name.
+    pub fn threads(&self) -> impl Iterator<Item = (String, &Handle)> {
+        let writers = self.writers.iter().enumerate();
+        let writers = writers.map(|(n, line)| (format!("journal writer {n}"), line.thread()));
+        writers.chain([("journal reader".to_owned(), self.reader.thread())])
     }
 
     /// The word that tells this history from one put back from a backup.

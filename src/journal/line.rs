@@ -83,6 +83,11 @@ impl Line {
         self.wait = Some(seconds);
     }
 
+    /// The thread that it lives on.
+    pub(super) fn thread(&self) -> &Handle {
+        &self.thread
+    }
+
     /// How many connections work is being done with.
     pub(super) fn in_use(&self) -> usize {
         self.capacity - self.places.available_permits()

@@ -1,7 +1,7 @@
 //! How much one user, one socket and one address may do, whichever door they come through. One [`Limits`] is shared by
 //! all worker threads and by both doors, and can be [set anew](Limits::retune) at any time. A limit of 0 is none, everywhere.
 //!
-//! `haste.rs` is one socket's, `places.rs` counts what is open.
+//! `haste.rs` is one socket's, `places.rs` counts what is open, `refusals.rs` who was refused.
 
 use std::{
     net::IpAddr,
@@ -14,15 +14,18 @@ use arc_swap::ArcSwap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use thiserror::Error;
 
-use crate::{config, domain::UserId};
+use crate::{config, domain::UserId, metrics::Metrics};
 
 mod haste;
 mod places;
+mod refusals;
 
 pub use haste::{Haste, Hurry};
 pub use places::Place;
+pub use refusals::Refusal;
 
 use places::Places;
+use refusals::Refusals;
 
 /// How often users whose burst is whole again are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -65,6 +68,7 @@ struct Shared {
     of_users: Places<UserId>,
     of_addresses: Places<IpAddr>,
     of_all: Places<()>,
+    refusals: Refusals,
 }
 
 /// What is in force.
@@ -95,6 +99,7 @@ impl Limits {
             of_users: Places::default(),
             of_addresses: Places::default(),
             of_all: Places::default(),
+            refusals: Refusals::default(),
         }))
     }
 
@@ -109,13 +114,26 @@ impl Limits {
         self.0.rules.store(Arc::new(rules));
     }
 
+    /// Has it told how often each limit refused somebody.
+    pub fn register(&self, metrics: &Metrics) {
+        self.0.refusals.register(metrics);
+    }
+
+    /// Counts that somebody is refused, where that was not found out here.
+    pub fn refuse<R: Refusal>(&self, refusal: R) -> R {
+        self.0.refusals.count(refusal)
+    }
+
     /// Counts a mutation that this user asks for.
     ///
     /// # Errors
     /// `RateLimited` when he has asked for too many.
     pub fn mutation(&self, by: &UserId) -> Result<(), RateLimited> {
         match &self.0.rules.load().mutations {
-            Some(limiter) => limiter.check_key(by).map_err(|_| RateLimited::Mutations),
+            Some(limiter) => {
+                let asked = limiter.check_key(by);
+                asked.map_err(|_| self.refuse(RateLimited::Mutations))
+            }
             None => Ok(()),
         }
     }
@@ -136,11 +154,17 @@ impl Limits {
     /// # Errors
     /// When it may not.
     pub fn join(&self, joined: usize) -> Result<(), LimitExceeded> {
-        let limit = self.0.rules.load().set.joins_per_socket as usize;
-        if limit > 0 && joined >= limit {
-            return Err(LimitExceeded::Joins);
+        if self.may_join(joined) {
+            Ok(())
+        } else {
+            Err(self.refuse(LimitExceeded::Joins))
         }
-        Ok(())
+    }
+
+    /// Likewise, where nobody is refused yet.
+    pub fn may_join(&self, joined: usize) -> bool {
+        let limit = self.0.rules.load().set.joins_per_socket as usize;
+        limit == 0 || joined < limit
     }
 
     /// Counts a socket of this address, until both places are dropped.
@@ -156,10 +180,10 @@ impl Limits {
         } = &*self.0;
         let rules = rules.load();
         let of_all = of_all.take((), rules.set.sockets);
-        let of_all = of_all.ok_or(LimitExceeded::Sockets)?;
+        let of_all = of_all.ok_or_else(|| self.refuse(LimitExceeded::Sockets))?;
         let of_address = address.map(|address| {
             let place = of_addresses.take(address, rules.set.sockets_per_address);
-            place.ok_or(LimitExceeded::SocketsOfAddress)
+            place.ok_or_else(|| self.refuse(LimitExceeded::SocketsOfAddress))
         });
         Ok((of_all, of_address.transpose()?))
     }
@@ -171,7 +195,7 @@ impl Limits {
     pub fn socket_of(&self, user: &UserId) -> Result<Place, LimitExceeded> {
         let limit = self.0.rules.load().set.sockets_per_user;
         let place = self.0.of_users.take(user.clone(), limit);
-        place.ok_or(LimitExceeded::SocketsOfUser)
+        place.ok_or_else(|| self.refuse(LimitExceeded::SocketsOfUser))
     }
 
     /// Forgets, again and again, who has not asked for a while, so that memory holds only who is busy. Never ends.
@@ -230,6 +254,7 @@ mod tests {
             joins_per_socket: 0,
             ..config::Limits::default()
         });
+        assert!(limits.may_join(1_000_000));
         assert!((0..10_000).all(|_| limits.mutation(&user("ana")).is_ok()));
         assert_eq!(limits.join(1_000_000), Ok(()));
         let sockets: Vec<_> = (0..100).map(|_| limits.socket(None)).collect();
@@ -313,5 +338,37 @@ mod tests {
         );
         drop(first);
         assert!(limits.socket(address(1)).is_ok());
+    }
+
+    #[test]
+    fn who_was_refused_is_counted_by_the_limit_that_did() {
+        let metrics = Metrics::new();
+        let limits = Limits::new(&config::Limits {
+            mutations_per_second: 1,
+            joins_per_socket: 1,
+            sockets_per_user: 1,
+            sockets_per_address: 0,
+            ..config::Limits::default()
+        });
+        limits.register(&metrics);
+        let _place = limits.socket_of(&user("ana")).unwrap();
+        for _ in 0..3 {
+            assert!(limits.socket_of(&user("ana")).is_err());
+        }
+        let refused = (0..10).filter(|_| limits.mutation(&user("ana")).is_err());
+        assert_eq!(refused.count(), 8);
+        assert!(limits.join(1).is_err());
+        let text = metrics.text();
+        for told in [
+            "sockets_per_user\"} 3",
+            "mutations_per_second\"} 8",
+            "joins_per_socket\"} 1",
+            "sockets_per_address\"} 0",
+        ] {
+            assert!(
+                text.contains(&format!("vaultcast_limited_total{{limit=\"{told}\n")),
+                "{told} in {text}"
+            );
+        }
     }
 }

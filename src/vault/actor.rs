@@ -6,6 +6,7 @@
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -226,6 +227,15 @@ impl VaultActor {
     pub(super) fn start_over(&mut self, ctx: &mut Context<Self>) {
         self.standing = Standing::Failed(VaultError::Unavailable);
         ctx.stop();
+    }
+}
+
+impl Drop for VaultActor {
+    /// Nobody else is there to count how it ended.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.meters.panicked.inc();
+        }
     }
 }
 

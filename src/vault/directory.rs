@@ -241,6 +241,11 @@ impl Directory {
         }
     }
 
+    /// The threads that vaults live on.
+    pub(super) fn threads(&self) -> &[ArbiterHandle] {
+        &self.0.threads
+    }
+
     pub(super) fn journal(&self) -> &Journal {
         &self.0.journal
     }

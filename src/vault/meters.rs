@@ -17,6 +17,8 @@ pub struct Meters {
     pub(super) busy: IntCounter,
     pub(super) opened: IntCounter,
     pub(super) retired: IntCounter,
+    /// Actors that ended by a panic.
+    pub(super) panicked: IntCounter,
     /// Sinks that had no room for an event.
     pub(super) fell_behind: IntCounter,
     pub(super) mailbox: Mailbox,
@@ -34,6 +36,7 @@ impl Meters {
         metrics.add(meters.busy.clone());
         metrics.add(meters.opened.clone());
         metrics.add(meters.retired.clone());
+        metrics.add(meters.panicked.clone());
         metrics.add(meters.fell_behind.clone());
         meters
     }
@@ -71,6 +74,10 @@ impl Default for Meters {
             retired: counter(
                 "vaults_retired_total",
                 "Vault actors that ended because nobody used them (actors.vault_idle), or there was no such vault.",
+            ),
+            panicked: counter(
+                "vault_actor_panics_total",
+                "Vault actors that ended by a panic, a fault of the service; whoever names the vault next opens it again from the journal.",
             ),
             fell_behind: counter(
                 "relay_fell_behind_total",

@@ -11,6 +11,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use actix::ArbiterHandle;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -113,6 +114,11 @@ impl Vaults {
     /// Those that are in memory, at a glance, in no order.
     pub fn vitals(&self) -> Vec<Vital> {
         self.0.vitals()
+    }
+
+    /// The threads that they live on, in the order in which a vault's [vital](Vital::arbiter) names them.
+    pub fn threads(&self) -> &[ArbiterHandle] {
+        self.0.threads()
     }
 
     /// Takes no more mutations, and returns when all that were taken are on disk and answered.

@@ -17,6 +17,7 @@ use vaultcast::{
     auth::{Secrets, Tokens},
     config::{Config, ConfigError},
     domain::{Principal, UserId},
+    vault::Vaults,
 };
 
 use super::database::TestDatabase;
@@ -105,6 +106,11 @@ impl TestApp {
         self.bearer(principal.id.as_str(), Some(token))
     }
 
+    /// The vaults that it serves.
+    pub fn vaults(&self) -> &Vaults {
+        self.service.as_ref().expect("it runs").vaults()
+    }
+
     /// Somebody without a session.
     pub fn nobody(&self) -> User {
         self.bearer("nobody", None)
@@ -190,6 +196,17 @@ impl User {
             Some(token) => request.bearer_auth(token),
             None => request,
         }
+    }
+
+    /// Somebody who speaks to another listener.
+    pub fn at(self, addr: SocketAddr) -> Self {
+        let base = format!("http://{addr}");
+        Self { base, ..self }
+    }
+
+    /// Everything that is counted, where this is asked of the admin listener.
+    pub async fn metrics(&self) -> String {
+        self.get("/metrics").await.text
     }
 
     pub async fn get(&self, path: &str) -> Answer {

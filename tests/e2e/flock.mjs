@@ -136,6 +136,16 @@ class Bird {
     this.oddities.push(`${what} after ${this.heard} of ${this.vault.id}`);
   }
 
+  /** Stops reading; the rest of it lives on. */
+  stall() {
+    this.#socket._socket.pause();
+  }
+
+  /** Reads again. */
+  goOn() {
+    this.#socket._socket?.resume();
+  }
+
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);

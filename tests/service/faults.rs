@@ -15,10 +15,10 @@ use crate::common::app::{Answer, TestApp, source};
 
 /// Everything that was logged by the tests of this binary.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn kept() -> &'static Self {
+    pub fn kept() -> &'static Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         LOG.get_or_init(|| {
             let log = Log::default();
@@ -35,7 +35,7 @@ impl Log {
     }
 
     /// The lines that name this.
-    fn lines(&self, naming: &str) -> Vec<String> {
+    pub fn lines(&self, naming: &str) -> Vec<String> {
         let log = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
         log.lines()
             .filter(|line| line.contains(naming))

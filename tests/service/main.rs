@@ -7,6 +7,7 @@ mod common;
 
 mod agreement;
 mod conditions;
+mod damage;
 mod faults;
 mod idempotency;
 mod limits;

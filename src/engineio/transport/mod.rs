@@ -8,4 +8,4 @@ pub(super) mod polling;
 pub(super) mod rest;
 pub(super) mod websocket;
 
-pub(super) use websocket::WebSocket;
+pub(super) use websocket::{Sink, WebSocket};

@@ -13,6 +13,7 @@ use std::{
     pin::{Pin, pin},
     str::Utf8Error,
     task::Poll,
+    time::Duration,
 };
 
 use actix::Addr;
@@ -36,6 +37,7 @@ use crate::engineio::{
     outbox::Next,
     session::Session,
     socket::Socket,
+    wire::Cutter,
 };
 
 type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
@@ -43,9 +45,20 @@ type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>
 /// The name of a websocket that is closed because polling goes on, or has been left behind already.
 const NOT_UPGRADED: CloseReason = CloseReason::Application("not upgraded");
 
+/// How long a peer whose session was cut short has to take its farewell.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// Where frames go.
+#[derive(Clone)]
+pub(in crate::engineio) struct Sink {
+    session: actix_ws::Session,
+    /// What ends the connection of a peer that does not read, where the HTTP server gives it to us.
+    cutter: Option<Cutter>,
+}
+
 /// A websocket that was accepted and has no session yet.
 pub(in crate::engineio) struct WebSocket {
-    sink: actix_ws::Session,
+    sink: Sink,
     source: MessageStream,
     limit: usize,
 }
@@ -62,8 +75,10 @@ impl WebSocket {
         let body = web::Payload::from_request(request, &mut guarded)
             .await
             .expect("taking a payload cannot fail");
-        let (response, sink, source) =
+        let (response, session, source) =
             actix_ws::handle(request, body).map_err(|_| HandshakeError::BadRequest)?;
+        let cutter = request.conn_data::<Cutter>().cloned();
+        let sink = Sink { session, cutter };
         let source = source.max_frame_size(limit);
         Ok((
             response,
@@ -92,19 +107,24 @@ impl WebSocket {
         Reader {
             source: self.source,
             fragments: Fragments::new(self.limit),
-            sink: self.sink,
+            sink: self.sink.session,
+            offered: self.sink.cutter,
             session,
         }
     }
 }
 
 /// Starts the pump that drains the outbox into `sink`, on the socket's thread.
-pub(in crate::engineio) fn drain(socket: Socket, sink: actix_ws::Session) {
+pub(in crate::engineio) fn drain(socket: Socket, sink: Sink) {
     rt::spawn(pump(sink, socket));
 }
 
 /// Drains the outbox until it ends.
-async fn pump(mut sink: actix_ws::Session, socket: Socket) {
+async fn pump(sink: Sink, socket: Socket) {
+    let Sink {
+        session: mut sink,
+        cutter,
+    } = sink;
     let outbox = socket.outbox();
     loop {
         match poll_fn(|cx| outbox.poll_next(cx)).await {
@@ -124,12 +144,18 @@ async fn pump(mut sink: actix_ws::Session, socket: Socket) {
                 }
             }
             Next::Farewell(reason) => {
-                unless_cut(&socket, sink.close(Some(farewell(reason)))).await;
-                return socket.signal(Signal::Flushed);
+                let said = unless_cut(&socket, sink.close(Some(farewell(reason)))).await;
+                socket.signal(Signal::Flushed);
+                if said.is_none() {
+                    cut_off(cutter).await;
+                }
+                return;
             }
             Next::Stop(reason) => {
                 say(sink, farewell(reason));
-                return socket.signal(Signal::Flushed);
+                socket.signal(Signal::Flushed);
+                drop(socket);
+                return cut_off(cutter).await;
             }
         }
     }
@@ -148,6 +174,14 @@ async fn unless_cut<T>(socket: &Socket, sending: impl Future<Output = T>) -> Opt
 /// Says farewell where there is room for it. It must not wait: a peer that does not read would be waited for for ever.
 fn say(sink: actix_ws::Session, farewell: actix_ws::CloseReason) {
     let _no_room = unconstrained(sink.close(Some(farewell))).now_or_never();
+}
+
+/// Ends the connection of a peer that does not: it may never read again, and nothing else would free what is held for it.
+async fn cut_off(cutter: Option<Cutter>) {
+    if let Some(cutter) = cutter {
+        rt::time::sleep(LAST_WORD).await;
+        cutter.cut();
+    }
 }
 
 /// The close frame of an end.
@@ -178,6 +212,8 @@ struct Reader {
     fragments: Fragments,
     /// For pongs and the answer to a close, which are the transport's own affair.
     sink: actix_ws::Session,
+    /// What it offers with itself, when it is to take over.
+    offered: Option<Cutter>,
     session: Addr<Session>,
 }
 
@@ -193,7 +229,10 @@ impl Reader {
     /// Offers itself to the session, and serves it from the upgrade on.
     async fn offer(mut self) {
         let (leash, mut leashed) = leash();
-        let sink = self.sink.clone();
+        let sink = Sink {
+            session: self.sink.clone(),
+            cutter: self.offered.take(),
+        };
         if let Ok(Some(trial)) = self.session.send(Offer { sink, leash }).await
             && let Some(true) = leashed.hold(self.stand(trial)).await
         {

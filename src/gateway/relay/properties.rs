@@ -239,7 +239,7 @@ impl World {
         let history = (vaults.journal().epoch(), true);
         let world = Self {
             vault: vaults.open(&id),
-            relay: Relay::start(PLACES, AT_LAST, history),
+            relay: Relay::start(Bounds::new(PLACES, AT_LAST), history, Meters::default()),
             clients: (0..SOCKETS).map(Client::connect).collect(),
             stalled: None,
         };
