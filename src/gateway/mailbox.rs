@@ -62,17 +62,17 @@ impl Handler<FellBehind> for RelayActor {
     }
 }
 
-/// What the socket of this pid leaves is wanted elsewhere: it is kept, and the socket is sent nothing more. The answer
-/// comes behind everything that vaults have sent before.
+/// What the sockets of these pids leave is wanted elsewhere: it is kept, and they are sent nothing more. The answer comes
+/// behind everything that vaults have sent before.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct LetGo(pub String);
+pub(super) struct LetGo(pub Vec<String>);
 
 impl Handler<LetGo> for RelayActor {
     type Result = ();
 
-    fn handle(&mut self, LetGo(pid): LetGo, _: &mut Self::Context) {
-        if let Some(connection) = self.0.connection(&pid) {
+    fn handle(&mut self, LetGo(pids): LetGo, _: &mut Self::Context) {
+        for connection in pids.iter().filter_map(|pid| self.0.connection(pid)) {
             connection.let_go(None);
         }
     }
@@ -100,19 +100,19 @@ impl Handler<TakeOver> for RelayActor {
     }
 }
 
-/// The transport of this pid's socket is to be closed.
+/// The transports of these pids' sockets are to be closed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Dismiss {
-    pub pid: String,
+    pub pids: Vec<String>,
     pub reason: CloseReason,
 }
 
 impl Handler<Dismiss> for RelayActor {
     type Result = ();
 
-    fn handle(&mut self, Dismiss { pid, reason }: Dismiss, _: &mut Self::Context) {
-        if let Some(connection) = self.0.connection(&pid) {
+    fn handle(&mut self, Dismiss { pids, reason }: Dismiss, _: &mut Self::Context) {
+        for connection in pids.iter().filter_map(|pid| self.0.connection(pid)) {
             connection.close(reason);
         }
     }

@@ -304,15 +304,16 @@ impl Recovery {
         // One that has ended has left nothing behind, and does not answer.
         let let_go = some
             .iter()
-            .map(|(pid, relay)| relay.send(LetGo(pid.clone())));
+            .map(|(relay, pids)| relay.send(LetGo(pids.clone())));
         join_all(let_go).await;
-        self.put_away(some.iter().map(|(pid, _)| pid)).await;
-        let dismissed = some.iter().map(|(pid, relay)| {
-            let (pid, reason) = (pid.clone(), CloseReason::Shutdown);
-            relay.send(Dismiss { pid, reason })
+        self.put_away(some.values().flatten()).await;
+        let many = some.values().map(Vec::len).sum();
+        let dismissed = some.into_iter().map(async |(relay, pids)| {
+            let reason = CloseReason::Shutdown;
+            relay.send(Dismiss { pids, reason }).await
         });
         join_all(dismissed).await;
-        some.len()
+        many
     }
 
     /// Likewise those who have left and may come back: they have no transports.
@@ -385,13 +386,17 @@ impl Places {
         }
     }
 
-    /// Some of those who are connected, and their relays.
-    fn connected(&self, most: usize) -> Vec<(String, Addr<RelayActor>)> {
+    /// Some of those who are connected, by their relays.
+    fn connected(&self, most: usize) -> HashMap<Addr<RelayActor>, Vec<String>> {
         let connected = self.by_pid.iter().filter_map(|(pid, place)| match place {
-            Place::Connected(relay) => Some((pid.clone(), relay.clone())),
+            Place::Connected(relay) => Some((relay, pid)),
             Place::Away(..) => None,
         });
-        connected.take(most).collect()
+        let mut some: HashMap<_, Vec<_>> = HashMap::new();
+        for (relay, pid) in connected.take(most) {
+            some.entry(relay.clone()).or_default().push(pid.clone());
+        }
+        some
     }
 
     /// Some of those who have left.

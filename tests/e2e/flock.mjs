@@ -24,6 +24,12 @@ export class Flock extends Watched {
     this.grow(vaults, many);
   }
 
+  /** One of them, or of others who are counted with them, has lost its connection. */
+  lost() {
+    this.losses.push(performance.now());
+    this.changed();
+  }
+
   /** As many more for each of these. */
   grow(vaults, many) {
     for (const vault of vaults) this.birds.push(...range(1, many).map(() => new Bird(this, this.url, this.token, vault)));
@@ -85,7 +91,7 @@ class Bird {
   }
 
   #lost() {
-    if (this.isIn) this.#flock.losses.push(performance.now());
+    if (this.isIn) this.#flock.lost();
     this.isIn = false;
     if (this.#closed) return;
     // Not all at the same moment, and ever less often.
