@@ -1,6 +1,5 @@
 //! Who comes in: which requests may open a socket's session.
 
-
 use crate::{
     api::ApiError,
     engineio::{OpenRequest, Pass},

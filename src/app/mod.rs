@@ -396,17 +396,6 @@ fn engineio_config(config: &Config, outbox: OutboxBounds) -> engineio::Config {
     }
 }
 
-/// Has the threads watched that are there from the beginning; workers say so themselves.
-fn watch(watchdog: &Watchdog, vaults: &Vaults) {
-    actix_web::rt::spawn(watchdog.sign("main".to_owned()));
-    for (n, thread) in vaults.threads().iter().enumerate() {
-        thread.spawn(watchdog.sign(format!("vault {n}")));
-    }
-    for (name, thread) in vaults.journal().database().threads() {
-        thread.spawn(watchdog.sign(name));
-    }
-}
-
 /// Runs a server beside everything else; its end is reported by whoever stops it.
 fn spawn(server: actix_web::dev::Server) -> ServerHandle {
     let handle = server.handle();

@@ -132,7 +132,7 @@ impl Socket {
     /// A socket without a session: what waits in its outbox is for a test to take.
     pub(crate) fn detached(config: Config) -> Self {
         let session = actix::AsyncContext::address(&actix::Context::<Session>::new());
-        Self::new(Sid::new(), Rc::new(config), session)
+        Self::new(Sid::new(), Rc::new(config), Rc::default(), session)
     }
 
     /// Takes all that waits, as a poll does.

@@ -88,6 +88,14 @@ impl Places {
     }
 }
 
+#[cfg(test)]
+impl Places {
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
 impl Taken {
     /// How many were taken before these.
     pub(super) fn before(&self) -> usize {

@@ -72,6 +72,12 @@ impl Pages {
         }
         &self.turns
     }
+
+    /// How many are free.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.turns.available_permits()
+    }
 }
 
 /// One socket's subscription of one vault.

@@ -6,7 +6,6 @@ use std::{collections::VecDeque, mem, time::Duration};
 use actix::System;
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::*;
 use crate::{
@@ -14,8 +13,9 @@ use crate::{
         Command, Mutation, NewSource, Principal, Role, Seq, SourceId, UserId, UserRef,
         ids::MembershipId,
     },
-    engineio,
+    engineio::{self, OutboxBounds},
     gateway::{
+        bounds::Taken,
         offset::Offset,
         trace::{Resumed, Trace},
     },
@@ -109,7 +109,7 @@ struct World {
     vault: VaultHandle,
     relay: Relay,
     clients: Vec<Client>,
-    stalled: Option<OwnedSemaphorePermit>,
+    stalled: Option<Taken>,
 }
 
 /// A client: its socket, and what it knows.
@@ -201,7 +201,7 @@ impl Client {
     fn connect(n: usize) -> Self {
         let user = user(n);
         let engine = engineio::Socket::detached(engineio::Config {
-            outbox_events: FRAMES,
+            outbox: OutboxBounds::new(FRAMES, 1 << 20),
             ..engineio::Config::default()
         });
         let socket = Socket::connected("/", engine.clone());
@@ -366,11 +366,8 @@ impl World {
             Op::Add(n) => drop(self.submit(add(n))),
             Op::Stall => {
                 let places = self.relay.0.sink.places.clone();
-                let free = u32::try_from(places.available_permits()).unwrap();
-                self.stalled = self
-                    .stalled
-                    .take()
-                    .or(places.try_acquire_many_owned(free).ok());
+                let all_that_are_free = || places.take(PLACES - places.taken());
+                self.stalled = self.stalled.take().or_else(all_that_are_free);
             }
             Op::Go => self.stalled = None,
         }
@@ -412,10 +409,11 @@ impl World {
 
 impl Relay {
     fn check_invariants(&self) {
-        assert!(self.0.sink.places.available_permits() <= PLACES);
+        assert!(self.0.sink.places.taken() <= PLACES);
         for room in self.0.rooms.borrow().values() {
             assert!(!room.seats.is_empty(), "a room that nobody sits in is gone");
-            assert!(room.pages.available_permits() <= self.0.pages);
+            let most = self.0.bounds.relay_mailbox() / 4 / PAGE;
+            assert!(room.pages.free() <= most.max(1));
             for seat in room.seats.values() {
                 assert!(
                     !seat.live || seat.q.is_some(),
@@ -445,14 +443,16 @@ async fn vaults(url: String) -> Vaults {
         events: u64::MAX,
         age: Duration::MAX,
     };
-    let journal = Journal::open(database, everything).await.unwrap();
+    let journal = Journal::open(database, everything, Default::default())
+        .await
+        .unwrap();
     let options = VaultOptions {
         mailbox: 1024,
         commit_batch: 64,
         idle: AT_LAST,
         threads: 2,
     };
-    Vaults::new(journal, options)
+    Vaults::new(journal, options, Default::default())
 }
 
 #[test]
