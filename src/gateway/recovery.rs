@@ -306,8 +306,8 @@ impl Recovery {
             .iter()
             .map(|(relay, pids)| relay.send(LetGo(pids.clone())));
         join_all(let_go).await;
-        self.put_away(some.values().flatten()).await;
-        let many = some.values().map(Vec::len).sum();
+        self.put_away(some.iter().flat_map(|(_, pids)| pids)).await;
+        let many = some.iter().map(|(_, pids)| pids.len()).sum();
         let dismissed = some.into_iter().map(async |(relay, pids)| {
             let reason = CloseReason::Shutdown;
             relay.send(Dismiss { pids, reason }).await
@@ -387,14 +387,18 @@ impl Places {
     }
 
     /// Some of those who are connected, by their relays.
-    fn connected(&self, most: usize) -> HashMap<Addr<RelayActor>, Vec<String>> {
+    fn connected(&self, most: usize) -> Vec<(Addr<RelayActor>, Vec<String>)> {
         let connected = self.by_pid.iter().filter_map(|(pid, place)| match place {
             Place::Connected(relay) => Some((relay, pid)),
             Place::Away(..) => None,
         });
-        let mut some: HashMap<_, Vec<_>> = HashMap::new();
+        // There are as many relays as worker threads.
+        let mut some: Vec<(_, Vec<_>)> = Vec::new();
         for (relay, pid) in connected.take(most) {
-            some.entry(relay.clone()).or_default().push(pid.clone());
+            match some.iter_mut().find(|(known, _)| known == relay) {
+                Some((_, pids)) => pids.push(pid.clone()),
+                None => some.push((relay.clone(), vec![pid.clone()])),
+            }
         }
         some
     }
