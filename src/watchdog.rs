@@ -203,13 +203,10 @@ mod tests {
         let metrics = Metrics::new();
         let watchdog = Watchdog::start(&metrics);
         let (hold, held) = mpsc::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_time()
-            .build()
-            .unwrap();
-        runtime.spawn(watchdog.sign("one".to_owned()));
-        runtime.spawn(async move { held.recv() });
+        let _system = actix::System::new();
+        let arbiter = actix::Arbiter::new();
+        arbiter.spawn(watchdog.sign("one".to_owned()));
+        arbiter.spawn(async move { drop(held.recv()) });
         while stalled(&metrics).unwrap() < 1.0 {
             thread::sleep(Duration::from_millis(20));
         }
@@ -217,7 +214,8 @@ mod tests {
         while stalled(&metrics).unwrap() > 0.0 {
             thread::sleep(Duration::from_millis(20));
         }
-        drop(runtime);
+        arbiter.stop();
+        arbiter.join().unwrap();
         assert_eq!(stalled(&metrics), None);
     }
 }
