@@ -206,7 +206,9 @@ mod tests {
         let _system = actix::System::new();
         let arbiter = actix::Arbiter::new();
         arbiter.spawn(watchdog.sign("one".to_owned()));
-        arbiter.spawn(async move { drop(held.recv()) });
+        arbiter.spawn(async move {
+            let _released = held.recv();
+        });
         while stalled(&metrics).unwrap() < 1.0 {
             thread::sleep(Duration::from_millis(20));
         }

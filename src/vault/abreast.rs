@@ -133,6 +133,9 @@ impl VaultActor {
         ctx.spawn(missed.into_actor(self).map(|found, this, ctx| {
             match found {
                 Ok(records) => {
+                    if !records.is_empty() {
+                        this.directory.sees_others(&this.id);
+                    }
                     this.publish(records, ctx);
                     this.let_in(ctx);
                 }

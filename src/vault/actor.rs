@@ -74,7 +74,7 @@ pub(super) struct VaultActor {
     pub(super) id: VaultId,
     pub(super) journal: Journal,
     pub(super) options: VaultOptions,
-    directory: Directory,
+    pub(super) directory: Directory,
     entrance: Entrance,
     pub(super) meters: Meters,
     pub(super) vitals: Arc<Vitals>,

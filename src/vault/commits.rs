@@ -216,6 +216,9 @@ impl VaultActor {
             Ok(records) => {
                 let unknown = |author: &Asked| matches!(author.truth, Err(VaultError::Unknown));
                 let unknown = authors.iter().any(unknown);
+                if missed > 0 {
+                    self.directory.sees_others(&self.id);
+                }
                 if let Some((first, _)) = records.get(missed) {
                     self.joining.precede(first.seq, self.queue.begun);
                 }

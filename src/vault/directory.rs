@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -52,6 +52,8 @@ struct Inner {
     opening: Arc<Semaphore>,
     /// Set when the service stops.
     closing: AtomicBool,
+    /// Said when another process is first seen to write this database.
+    others: Once,
 }
 
 /// The vaults that are alive, and the bounds of all of them.
@@ -142,6 +144,7 @@ impl Directory {
             here: Mutex::new(Here { options, live }),
             opening: Arc::new(Semaphore::new(OPENING)),
             closing: AtomicBool::new(false),
+            others: Once::new(),
         }))
     }
 
@@ -219,6 +222,16 @@ impl Directory {
             vault.vitals.glance(id, queue, self.thread(id))
         };
         here.live.iter().map(glance).collect()
+    }
+
+    /// A vault has taken in what another process wrote. Whoever runs both is to know what that costs, and hears it once.
+    pub(super) fn sees_others(&self, id: &VaultId) {
+        self.0.others.call_once(|| {
+            warn!(
+                vault.id = %id,
+                "another process writes this database: what changes there is heard here when somebody joins or writes"
+            );
+        });
     }
 
     pub(super) fn meters(&self) -> &Meters {

@@ -157,3 +157,23 @@ test('the same is shown in the terminal, and nothing of it on the main listener'
   assert.match(rest.at(-1), /^\d+ vaults alive, \d+ sockets, \d+ subscribers$/);
   for (const path of ['/metrics', '/actors']) assert.equal((await fetch(service.url + path)).status, 404);
 });
+
+const onPostgres = Boolean(process.env.TEST_POSTGRES_URL);
+
+test('a process that sees another one write its database says so, once', { skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+  const other = await Service.start('serve', { DATABASE_URL: service.database.url });
+  try {
+    const shared = await vault('Of both');
+    const there = new Listener(other.url, { auth: { token: ana.token() } });
+    listeners.push(there);
+    await there.hears('connect');
+    for (const seq of range(1, 3)) {
+      assert.equal((await byHttp(ana).create(shared, PAPER)).seq, seq);
+      assert.equal((await there.join(shared)).seq, seq);
+    }
+    const said = other.output.match(/ WARN .*another process writes this database/g);
+    assert.equal(said?.length, 1, other.output);
+  } finally {
+    await other.dispose();
+  }
+});
