@@ -203,13 +203,17 @@ mod tests {
         let metrics = Metrics::new();
         let watchdog = Watchdog::start(&metrics);
         let (hold, held) = mpsc::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
-        runtime.spawn(watchdog.sign("one".to_owned()));
-        runtime.spawn(async move { held.recv() });
+        let sign = watchdog.sign("one".to_owned());
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let watched = thread::spawn(move || {
+            runtime.spawn(sign);
+            runtime.spawn(async move { held.recv() });
+            let _end = runtime.block_on(ended);
+        });
         while stalled(&metrics).unwrap() < 1.0 {
             thread::sleep(Duration::from_millis(20));
         }
@@ -217,7 +221,8 @@ mod tests {
         while stalled(&metrics).unwrap() > 0.0 {
             thread::sleep(Duration::from_millis(20));
         }
-        drop(runtime);
+        drop(end);
+        watched.join().unwrap();
         assert_eq!(stalled(&metrics), None);
     }
 }

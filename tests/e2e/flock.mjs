@@ -11,6 +11,8 @@ const LATE = 1_000;
 
 export class Flock extends Watched {
   birds = [];
+  /** Called with the number of each event that one of them hears in its place. */
+  onEvent = () => {};
 
   /** So many for each of these vaults, in the name of `person`. */
   constructor(url, person, vaults, many) {
@@ -116,6 +118,7 @@ class Bird {
       if (resync) this.#isOdd(`resync at ${seq}`);
     } else if (seq === this.heard + 1) {
       this.heard = seq;
+      this.#flock.onEvent(seq);
     } else {
       this.#isOdd(`${event} ${seq}`);
     }
