@@ -194,11 +194,12 @@ pub struct Actors {
     /// Mutations in one transaction.
     #[serde(deserialize_with = "whole::<1, 10_000, _, _>")]
     pub commit_batch: usize,
-    /// Events that may wait for one socket.
-    #[serde(deserialize_with = "whole::<1, MILLION, _, _>")]
+    /// Events that may wait for one socket; no fewer than are told at once of what was missed, or who comes back as one
+    /// that read too slowly would be closed as such again.
+    #[serde(deserialize_with = "whole::<64, MILLION, _, _>")]
     pub session_outbox: usize,
-    /// Bytes that may wait for one socket.
-    #[serde(deserialize_with = "whole::<1, GIBIBYTE, _, _>")]
+    /// Bytes that may wait for one socket; no fewer than so many events may have.
+    #[serde(deserialize_with = "whole::<524_288, GIBIBYTE, _, _>")]
     pub session_outbox_bytes: usize,
     /// Events that may wait for one worker thread.
     #[serde(deserialize_with = "whole::<1, MILLION, _, _>")]

@@ -16,6 +16,8 @@ export class Flock extends Watched {
   birds = [];
   /** When each of them lost a connection on which it was in its room. */
   losses = [];
+  /** Called with the number of each event that one of them hears in its place. */
+  onEvent = () => {};
 
   /** So many for each of these vaults, in the name of `person`. */
   constructor(url, person, vaults, many) {
@@ -133,6 +135,7 @@ class Bird {
       if (resync) this.#isOdd(`resync at ${seq}`);
     } else if (seq === this.heard + 1) {
       this.heard = seq;
+      this.#flock.onEvent(seq);
     } else {
       this.#isOdd(`${event} ${seq}`);
     }

@@ -1,6 +1,8 @@
 // What whoever operates the service sees of it: its metrics, and what the kernel knows of its process.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freePort } from './service.mjs';
 
@@ -25,9 +27,16 @@ export class Gauges {
 
   /** The value of a metric, as `sockets_closed_total{reason="slow"}`; 0 for one that is not told. */
   async read(name) {
-    const text = await (await fetch(`http://127.0.0.1:${this.#port}/metrics`)).text();
-    const line = text.split('\n').find((line) => line.startsWith(`vaultcast_${name} `));
+    const line = (await this.#told()).split('\n').find((line) => line.startsWith(`vaultcast_${name} `));
     return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ')));
+  }
+
+  /** On a connection of its own: one that was kept might be closed just when it is to be used again. */
+  async #told() {
+    const response = await new Promise((resolve, reject) => {
+      get(`http://127.0.0.1:${this.#port}/metrics`, { agent: false }, resolve).on('error', reject);
+    });
+    return text(response);
   }
 
   /** Waits until a number is as it should be, and gives it back. */

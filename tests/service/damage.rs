@@ -2,7 +2,7 @@
 //! metrics, which are served all the same; whoever listens misses nothing.
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -73,7 +73,7 @@ fn kill(app: &TestApp, vault: &str) {
         ticket: 0,
         attach: Attach::Join,
     };
-    let id: VaultId = vault.parse().unwrap();
+    let id = VaultId::parse(vault).unwrap();
     let vault = app.vaults().open(&id);
     vault.subscribe(subscription, Arc::new(Deadly));
 }
