@@ -29,8 +29,8 @@
 //! - A client's words on their way: to be late is the same as to be sent later. What a websocket was handed and has not
 //!   arrived is still in the outbox: what a cut loses of either is lost alike.
 //! - A websocket that fails its trial: polls go on. The orderly stop: a restart is a crash here, which keeps less.
-//! - A client that joins where it is in already, and two rooms of one socket: `src/gateway/relay/properties.rs` drives the real
-//!   relay with these.
+//! - A client that joins where it is in already: `src/gateway/relay/properties.rs` drives the real relay with that. Two rooms
+//!   of one socket: `src/gateway/trace/tests.rs` tells their trace.
 //! - Time: whatever a timer does may happen at any moment.
 //!
 //! The bounds are small, as those of most counterexamples: two or three mutations, one or two clients. A page is of two events
