@@ -33,6 +33,8 @@ pub fn ask(bind: Option<SocketAddr>, by: By, limit: usize) -> Result<Live, Actor
     let bind = bind.ok_or(ActorsError::NoListener)?;
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
+        // It is asked on this machine, or where the configuration says; what the environment says is meant for the web.
+        .proxy(None)
         .build();
     let url = format!("http://{}/actors?by={by}&limit={limit}", reachable(bind));
     let answer = ureq::Agent::new_with_config(agent).get(url).call();

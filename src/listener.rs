@@ -21,8 +21,9 @@ use crate::{engineio::Wire, seldom::Seldom};
 /// What fails for one connection fails for the next.
 static FAILURES: Seldom = Seldom::new();
 
-/// Connections that the kernel has accepted and no worker has taken yet.
-const BACKLOG: i32 = 1024;
+/// Connections that the kernel has accepted and no worker has taken yet: after a restart everybody comes at once. The kernel
+/// has a bound of its own (`net.core.somaxconn`, 4096 by default).
+const BACKLOG: i32 = 4096;
 
 /// Bytes that the kernel holds for one peer on their way to it; it counts twice as much, for what it needs beside. Left
 /// to itself it takes up to 4 MiB for each peer that stops reading, which no other bound sees. At a round trip of 100 ms

@@ -4,6 +4,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    pin::pin,
     process,
     rc::Rc,
     sync::{
@@ -144,10 +145,14 @@ pub async fn run(
     }
     let grace = service.config.server.shutdown_grace;
     supervisor::stopping(grace, service.sessions.open());
-    tokio::select! {
-        () = service.stop() => info!("stopped"),
-        _ = terminate.recv() => at_once(),
-        _ = interrupt.recv() => at_once(),
+    let mut stop = pin!(service.stop());
+    loop {
+        tokio::select! {
+            () = &mut stop => break info!("stopped"),
+            _ = terminate.recv() => at_once(),
+            _ = interrupt.recv() => at_once(),
+            _ = hang_up.recv() => info!("SIGHUP: nothing is changed: draining"),
+        }
     }
     Ok(())
 }

@@ -86,7 +86,11 @@ impl Service {
     /// Reads the configuration again and takes over what can be, as SIGHUP asks for. What came of it is logged.
     pub(super) fn reload_from(&mut self, source: &mut Source, log: &telemetry::Handle) {
         let reloaded = source.read().and_then(|wanted| self.reload(&wanted));
-        log.apply(&self.config.telemetry);
+        // By the level of before where it shows them, else by that of from here on.
+        let shows = tracing::enabled!(tracing::Level::INFO);
+        if !shows {
+            log.apply(&self.config.telemetry);
+        }
         match (reloaded, source.file()) {
             (Err(error), _) => warn!("SIGHUP: nothing is changed: {error}"),
             (Ok(reloaded), _) if reloaded != Reloaded::default() => tell(&reloaded),
@@ -99,6 +103,9 @@ impl Service {
             (Ok(_), None) => info!(
                 "SIGHUP: nothing is changed: there is no configuration file, and the environment of a running process stays as it is"
             ),
+        }
+        if shows {
+            log.apply(&self.config.telemetry);
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Session {
     meters: Rc<Meters>,
     /// It counts as open, by its transport.
     counted: Counted,
+    /// Its end was counted.
+    told: bool,
     /// The deadline that the ticker knows.
     alarm: Option<Instant>,
     /// Its place among the open sessions.
@@ -88,6 +90,7 @@ impl Session {
                 connection,
                 ticker: served.ticker.clone(),
                 counted: meters.opened(transport),
+                told: false,
                 meters,
                 alarm: None,
                 place: served.sessions.enter(sid, address),
@@ -119,6 +122,7 @@ impl Session {
                     tracing::debug!(session.sid = %self.socket.alias(), %reason, "session ends");
                     ended = Some(reason);
                     self.meters.closed(reason);
+                    self.told = true;
                     self.place.is_ending();
                     self.socket.outbox().finish(reason);
                     self.connection.on_close(reason);
@@ -292,6 +296,9 @@ impl Drop for Session {
     /// Whatever ended the session, a panic of its application included, nothing of it stays behind.
     fn drop(&mut self) {
         let reason = self.socket.outbox().cut();
+        if !self.told {
+            self.meters.closed(reason);
+        }
         if let Some(polls) = self.carrier.polls() {
             polls.dismiss(reason);
         }

@@ -235,8 +235,7 @@ impl Relay {
                 let frame = self.frame(&vault, &notice, record);
                 let mut sockets = 0;
                 for (id, seat) in room.seats.iter_mut().filter(|(_, seat)| seat.live) {
-                    seat.event(*id, &vault, record, &frame);
-                    sockets += 1;
+                    sockets += usize::from(seat.event(*id, &vault, record, &frame));
                 }
                 self.0.meters.delivered(sockets, notice.since);
             }
@@ -273,14 +272,15 @@ impl Relay {
         if !seat.answered(attached.ticket) {
             return;
         }
-        self.0.meters.replayed.inc_by(attached.events.len() as u64);
         if let Some(joined) = &attached.joined {
             self.0.meters.joined(joined.resync);
             seat.joined(id, (&vault, &self.0.epoch), (attached.ticket, joined));
         }
         for notice in &attached.events {
-            if let Body::Event(record) = &notice.body {
-                seat.event(id, &vault, record, &self.frame(&vault, notice, record));
+            if let Body::Event(record) = &notice.body
+                && seat.event(id, &vault, record, &self.frame(&vault, notice, record))
+            {
+                self.0.meters.replayed.inc();
             }
         }
         match &attached.then {

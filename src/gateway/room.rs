@@ -314,26 +314,29 @@ impl Seat {
         }
     }
 
+    /// Puts an event into the socket's outbox, if it is the next one; whether it was.
     pub(super) fn event(
         &mut self,
         id: SubscriberId,
         vault: &VaultId,
         record: &Record,
         frame: &Frame,
-    ) {
+    ) -> bool {
         match self.q {
             Some(q) if record.seq == q.next() => {
                 self.listener.socket.push(frame);
                 self.listener.sent(|trace| trace.event(id, record.seq));
                 self.q = Some(record.seq);
+                true
             }
             Some(q) if record.seq > q => {
                 error!(vault.id = %vault, event.seq = record.seq.0, after = q.0, "a gap before an event");
                 self.listener.socket.close(OUT_OF_STEP);
                 (self.q, self.live) = (None, false); // once is enough
+                false
             }
             // It has it already, or it has not joined yet.
-            Some(_) | None => {}
+            Some(_) | None => false,
         }
     }
 }

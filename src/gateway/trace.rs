@@ -208,6 +208,12 @@ impl Trace {
                 joins: joins.map(|(attach, _)| attach.clone()).collect(),
             });
         }
+        // Who was removed, let in again and joined anew, and saw neither: two subscriptions of one vault would be told side
+        // by side, and the newer one's join before the older one's events.
+        let once = |(n, one): (usize, &Resumed)| resumed[..n].iter().all(|other| other.vault != one.vault);
+        if !resumed.iter().enumerate().all(once) {
+            return None;
+        }
         Some(resumed)
     }
 

@@ -67,9 +67,12 @@ pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>, meters: Met
                 (work, answer)
             })
             .unzip();
-        let mutations: usize = works.iter().map(|work| work.mutations().len()).sum();
         meters.batch_works.observe(works.len() as f64);
-        meters.batch_mutations.observe(mutations as f64);
+        for batch in works.iter().map(|work| work.mutations().len()) {
+            if batch > 0 {
+                meters.batch_mutations.observe(batch as f64);
+            }
+        }
         let begun = Instant::now();
         let outcomes = survive(&writer, &mut works).await;
         meters.commit_seconds.observe(begun.elapsed().as_secs_f64());

@@ -64,7 +64,7 @@ impl Default for Meters {
             ),
             batch_mutations: histogram(
                 "commit_batch_mutations",
-                "Mutations in one transaction (actors.commit_batch for each vault).",
+                "Mutations of one vault in one transaction (actors.commit_batch).",
                 COUNTS,
             ),
             batch_works: histogram(

@@ -137,10 +137,7 @@ impl Broom<'_> {
             }
             match vaults.into_iter().next_back() {
                 Some(vault) => last = Some(vault.id),
-                None => {
-                    self.meters.swept_events.inc_by(swept.events);
-                    return Ok(swept);
-                }
+                None => return Ok(swept),
             }
         }
     }
@@ -188,7 +185,9 @@ impl Broom<'_> {
                 return Ok(all);
             };
             let vault = vault.id.clone();
-            all += self.step(Step::Events { vault, through }).await?;
+            let gone = self.step(Step::Events { vault, through }).await?;
+            self.meters.swept_events.inc_by(gone);
+            all += gone;
         }
     }
 

@@ -50,6 +50,11 @@ pub(super) struct Start {
 
 /// What the actor is told.
 pub(super) trait Letter: Send + 'static {
+    /// How many places of the queue it holds.
+    const PLACES: usize = 0;
+    /// Whether somebody uses the vault by it.
+    const IS_USE: bool = true;
+
     /// Handles it.
     fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>);
 }
@@ -97,6 +102,8 @@ pub(super) struct VaultActor {
 pub(super) struct Retune(pub VaultOptions);
 
 impl Letter for Retune {
+    const IS_USE: bool = false;
+
     fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
         let Self(options) = self;
         let idle = std::mem::replace(&mut vault.options, options).idle;
@@ -244,8 +251,10 @@ impl<M: Letter> Handler<Sent<M>> for VaultActor {
 
     fn handle(&mut self, Sent { at, letter }: Sent<M>, ctx: &mut Self::Context) {
         let handling = self.meters.mailbox.taken(at);
-        self.used = true;
-        self.vitals.is_used(handling.since);
+        if M::IS_USE {
+            self.used = true;
+            self.vitals.is_used(handling.since);
+        }
         letter.handle(self, ctx);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
 use super::{
     VaultError,
     actor::{Letter, Standing, VaultActor},
+    directory::Place,
     meters::{Meters, kind_of},
     notice::{Body, Notice},
 };
@@ -59,7 +60,7 @@ struct Asked {
     since: Instant,
     kind: &'static str,
     meters: Meters,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What a transaction came to. The authors know already what is true; they are answered when it has been told.
@@ -75,7 +76,7 @@ struct Committed {
 impl Submit {
     pub(super) fn new(
         mutation: Mutation,
-        place: OwnedSemaphorePermit,
+        place: Place,
         answer: oneshot::Sender<Result<Answer, VaultError>>,
         meters: Meters,
     ) -> Self {
@@ -144,9 +145,13 @@ impl Committed {
 }
 
 impl Letter for Submit {
+    const PLACES: usize = 1;
+
     fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
         match vault.closed() {
             None => {
+                // Those before it may have been answered when it was on its way.
+                vault.vitals.waits(self.asked.since);
                 vault.queue.pending.push_back(self);
                 vault.commit_next(ctx); // does nothing while a transaction is in flight, or others are waited for
             }

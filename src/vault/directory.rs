@@ -8,14 +8,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, Once, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::{domain::VaultId, journal::Journal};
 
@@ -23,7 +23,7 @@ use super::{
     VaultError, VaultOptions,
     actor::{Letter, Retune, Sent, Start, VaultActor},
     meters::Meters,
-    vitals::{Vital, Vitals},
+    vitals::{Totals, Vital, Vitals},
 };
 
 /// Visits are bounded by sockets; this is only more than there can be.
@@ -75,47 +75,75 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Whether its actor has not ended: one that panicked is in the directory until somebody names its vault again.
+    fn is_alive(&self) -> bool {
+        self.addr.connected()
+    }
+
     /// Puts a letter into the mailbox at once and in order, which `send` does not do when the mailbox is full.
     /// What is sent is bounded before: mutations by places, the rest by sockets.
     #[allow(
         clippy::disallowed_methods,
         reason = "bounded by places and by sockets"
     )]
-    pub(super) fn tell(&self, letter: impl Letter) {
-        self.meters.mailbox.sent(self.entrance.depth());
+    pub(super) fn tell<L: Letter>(&self, letter: L) {
+        let waiting = self.entrance.depth().saturating_sub(L::PLACES);
+        self.meters.mailbox.sent(waiting);
         self.addr.do_send(Sent::now(letter));
     }
 }
 
 /// What is on its way to an actor, or waits there, holds a permit of its entrance.
+///
+/// How many mutations wait is counted beside the permits: whoever waits for all of those holds them meanwhile.
 #[derive(Clone)]
 pub(super) struct Entrance {
     /// One for each mutation that waits is taken.
     places: Arc<Semaphore>,
+    /// How many of them are.
+    waiting: Arc<AtomicUsize>,
     /// One for each subscriber that wants to be attached.
     visits: Arc<Semaphore>,
+}
+
+/// A place in a vault's queue, until this is dropped.
+pub(super) struct Place {
+    waiting: Arc<AtomicUsize>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Entrance {
     fn new() -> Self {
         Self {
             places: Arc::new(Semaphore::new(PLACES as usize)),
+            waiting: Arc::default(),
             visits: Arc::new(Semaphore::new(VISITS as usize)),
         }
     }
 
     /// How many mutations wait, the ones in flight included.
     fn depth(&self) -> usize {
-        PLACES as usize - self.places.available_permits()
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// A place, if fewer are taken than there may be. Whoever takes one holds the directory's lock, so that no two take
     /// the last; those who give one back only make room.
-    fn place(&self, capacity: usize) -> Option<OwnedSemaphorePermit> {
+    fn place(&self, capacity: usize) -> Option<Place> {
         if self.depth() >= capacity {
             return None;
         }
-        self.places.clone().try_acquire_owned().ok()
+        let permit = self.places.clone().try_acquire_owned().ok()?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Some(Place {
+            waiting: self.waiting.clone(),
+            _permit: permit,
+        })
     }
 
     /// Takes every permit: then nobody waits, and nobody can come. For good, if there is nobody.
@@ -166,7 +194,7 @@ impl Directory {
     ///
     /// # Errors
     /// `Busy` when no place is free, `Unavailable` when the service stops.
-    pub(super) fn place(&self, id: &VaultId) -> Result<(Live, OwnedSemaphorePermit), VaultError> {
+    pub(super) fn place(&self, id: &VaultId) -> Result<(Live, Place), VaultError> {
         let (vault, place) = self.enter(id, |entrance, options| entrance.place(options.mailbox));
         if self.is_closing() {
             return Err(VaultError::Unavailable);
@@ -208,11 +236,6 @@ impl Directory {
         unused
     }
 
-    /// How many are alive.
-    pub(super) fn alive(&self) -> usize {
-        self.here().live.len()
-    }
-
     /// Those that are alive, at a glance.
     pub(super) fn vitals(&self) -> Vec<Vital> {
         let here = self.here();
@@ -221,7 +244,18 @@ impl Directory {
             let queue = (vault.entrance.depth(), capacity);
             vault.vitals.glance(id, queue, self.thread(id))
         };
-        here.live.iter().map(glance).collect()
+        let alive = here.live.iter().filter(|(_, vault)| vault.is_alive());
+        alive.map(glance).collect()
+    }
+
+    /// What all of those come to.
+    pub(super) fn totals(&self) -> Totals {
+        let here = self.here();
+        let mut totals = Totals::default();
+        for vault in here.live.values().filter(|vault| vault.is_alive()) {
+            vault.vitals.add_to(&mut totals, vault.entrance.depth());
+        }
+        totals
     }
 
     /// A vault has taken in what another process wrote. Whoever runs both is to know what that costs, and hears it once.
@@ -289,7 +323,7 @@ impl Directory {
         let (tenure, pause) = match dead {
             None => (Arc::new(Semaphore::new(1)), Duration::ZERO),
             Some(dead) => {
-                warn!(vault.id = %id, "a vault's actor died; opening the vault again");
+                debug!(vault.id = %id, "a vault's actor has died; opening the vault again");
                 let soon = now.duration_since(dead.since) < TOO_SOON;
                 let pause = if soon { TOO_SOON } else { Duration::ZERO };
                 (dead.tenure.clone(), pause)

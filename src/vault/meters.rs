@@ -7,7 +7,7 @@ use crate::{
     metrics::{Mailbox, Mailboxes, Metrics, SECONDS, counter, counters, histogram},
 };
 
-use super::{VaultError, Vaults};
+use super::{Totals, VaultError, Vaults};
 
 /// What is counted of vaults. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
@@ -90,49 +90,33 @@ impl Default for Meters {
 
 /// Registers what is read of live vaults when it is asked for.
 pub fn register_gauges(metrics: &Metrics, vaults: &Vaults) {
-    let one = |value: usize| vec![(String::new(), value as f64)];
-    let of = vaults.clone();
-    metrics.read("vaults", "Vault actors that are alive.", None, move || {
-        one(of.alive())
+    let read = |name, help, value: fn(Totals) -> f64| {
+        let vaults = vaults.clone();
+        let values = move || vec![(String::new(), value(vaults.totals()))];
+        metrics.read(name, help, None, values);
+    };
+    read("vaults", "Vault actors that are alive.", |all| {
+        all.vaults as f64
     });
-    let of = vaults.clone();
-    metrics.read(
+    read(
         "subscribers",
         "Subscriptions of vaults, each a socket in a room.",
-        None,
-        move || one(of.vitals().iter().map(|vault| vault.subscribers).sum()),
+        |all| all.subscribers as f64,
     );
-    let of = vaults.clone();
-    metrics.read(
+    read(
         "vault_queue_mutations",
         "Mutations that wait for their vaults, in all.",
-        None,
-        move || one(of.vitals().iter().map(|vault| vault.depth).sum()),
+        |all| all.waiting as f64,
     );
-    let of = vaults.clone();
-    metrics.read(
+    read(
         "vault_queue_deepest_mutations",
         "Mutations that wait for the vault where most do.",
-        None,
-        move || {
-            one(of
-                .vitals()
-                .iter()
-                .map(|vault| vault.depth)
-                .max()
-                .unwrap_or(0))
-        },
+        |all| all.deepest as f64,
     );
-    let of = vaults.clone();
-    metrics.read(
+    read(
         "vault_oldest_wait_seconds",
         "How long the mutation has waited that waits longest.",
-        None,
-        move || {
-            let waits = of.vitals();
-            let longest = waits.iter().map(|vault| vault.oldest_wait).max();
-            vec![(String::new(), longest.unwrap_or_default().as_secs_f64())]
-        },
+        |all| all.oldest_wait.as_secs_f64(),
     );
 }
 

@@ -38,7 +38,7 @@ pub use meters::{Meters, register_gauges};
 pub use notice::{
     Attached, Audience, Body, Delivery, Full, Joined, Notice, PAGE, Sink, SinkId, Then,
 };
-pub use vitals::Vital;
+pub use vitals::{Totals, Vital};
 
 use attach::{CaughtUp, Leave, Subscribe};
 use commits::Submit;
@@ -108,7 +108,12 @@ impl Vaults {
 
     /// How many vaults are in memory.
     pub fn alive(&self) -> usize {
-        self.0.alive()
+        self.totals().vaults
+    }
+
+    /// What those in memory come to.
+    pub fn totals(&self) -> Totals {
+        self.0.totals()
     }
 
     /// Those that are in memory, at a glance, in no order.

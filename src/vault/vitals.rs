@@ -34,6 +34,18 @@ pub struct Vital {
     pub arbiter: usize,
 }
 
+/// All live vaults, at a glance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub vaults: usize,
+    pub subscribers: usize,
+    /// Mutations in all queues, and in the deepest of them.
+    pub waiting: usize,
+    pub deepest: usize,
+    /// How long the mutation has waited that waits longest.
+    pub oldest_wait: Duration,
+}
+
 /// The figures that only the actor knows.
 #[derive(Debug)]
 pub(super) struct Vitals {
@@ -95,24 +107,38 @@ impl Vitals {
         (depth, capacity): (usize, usize),
         arbiter: usize,
     ) -> Vital {
-        let now = self.at(Instant::now());
-        let since = |at: u64| Duration::from_micros(now.saturating_sub(at));
-        let oldest = self.oldest.load(Relaxed);
         Vital {
             id: id.clone(),
             head: Seq(self.head.load(Relaxed)),
             subscribers: self.subscribers.load(Relaxed),
             depth,
             capacity,
-            oldest_wait: if oldest == NOBODY || depth == 0 {
-                Duration::ZERO
-            } else {
-                since(oldest)
-            },
+            oldest_wait: self.oldest_wait(depth),
             in_flight: self.in_flight.load(Relaxed),
-            idle: since(self.used.load(Relaxed)),
+            idle: self.since(self.used.load(Relaxed)),
             arbiter,
         }
+    }
+
+    /// Adds them to those of other vaults.
+    pub(super) fn add_to(&self, totals: &mut Totals, depth: usize) {
+        totals.vaults += 1;
+        totals.subscribers += self.subscribers.load(Relaxed);
+        totals.waiting += depth;
+        totals.deepest = totals.deepest.max(depth);
+        totals.oldest_wait = totals.oldest_wait.max(self.oldest_wait(depth));
+    }
+
+    fn oldest_wait(&self, depth: usize) -> Duration {
+        match self.oldest.load(Relaxed) {
+            NOBODY => Duration::ZERO,
+            _ if depth == 0 => Duration::ZERO,
+            oldest => self.since(oldest),
+        }
+    }
+
+    fn since(&self, at: u64) -> Duration {
+        Duration::from_micros(self.at(Instant::now()).saturating_sub(at))
     }
 
     fn at(&self, time: Instant) -> u64 {
