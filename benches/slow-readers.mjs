@@ -14,8 +14,8 @@ import { Service } from '../tests/e2e/service.mjs';
 const READERS = 700;
 const STALLED = 300;
 /** Events of a round, and the milliseconds between them: a busy vault, not a full one. */
-const EVENTS = 200;
-const PACE = 20;
+const EVENTS = 300;
+const PACE = 100;
 
 const rounds = Number(process.argv[2] ?? 5);
 const { gauges, settings } = await Gauges.prepare();

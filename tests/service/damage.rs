@@ -8,6 +8,7 @@ use std::{
 };
 
 use vaultcast::{
+    config::Config,
     domain::{SubscriberId, UserId, VaultId},
     vault::{Attach, Delivery, Full, Sink, SinkId, Subscription, VaultHandle},
 };
@@ -23,24 +24,32 @@ use crate::{
 /// How long something may take to be seen.
 const AT_LAST: Duration = Duration::from_secs(30);
 
-/// A service and its admin listener.
 async fn start() -> (TestApp, User) {
+    start_with(|_| {}).await
+}
+
+/// A service and whoever asks its admin listener.
+pub async fn start_with(configure: impl FnOnce(&mut Config)) -> (TestApp, User) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let admin = free.local_addr().unwrap();
     drop(free);
-    let app = TestApp::start_with(|config| config.admin.bind = Some(admin)).await;
+    let app = TestApp::start_with(|config| {
+        config.admin.bind = Some(admin);
+        configure(config);
+    })
+    .await;
     let operator = app.nobody().at(admin);
     (app, operator)
 }
 
 /// The value of a metric, if it is told.
-async fn metric(operator: &User, name: &str) -> Option<f64> {
+pub async fn metric(operator: &User, name: &str) -> Option<f64> {
     let text = operator.metrics().await;
     let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
     text.lines().find_map(value)
 }
 
-async fn until(operator: &User, name: &str, fits: impl Fn(f64) -> bool) {
+pub async fn until(operator: &User, name: &str, fits: impl Fn(f64) -> bool) {
     let wait = async {
         while !metric(operator, name).await.is_some_and(&fits) {
             tokio::time::sleep(Duration::from_millis(20)).await;

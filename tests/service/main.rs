@@ -6,6 +6,7 @@
 mod common;
 
 mod agreement;
+mod bounds;
 mod conditions;
 mod damage;
 mod faults;
