@@ -210,7 +210,8 @@ impl Trace {
         }
         // Who was removed, let in again and joined anew, and saw neither: two subscriptions of one vault would be told side
         // by side, and the newer one's join before the older one's events.
-        let once = |(n, one): (usize, &Resumed)| resumed[..n].iter().all(|other| other.vault != one.vault);
+        let once =
+            |(n, one): (usize, &Resumed)| resumed[..n].iter().all(|other| other.vault != one.vault);
         if !resumed.iter().enumerate().all(once) {
             return None;
         }

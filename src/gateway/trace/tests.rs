@@ -170,6 +170,18 @@ fn what_was_left_is_not_taken_up_and_what_has_ended_only_to_be_heard_to_its_end(
 }
 
 #[test]
+fn who_saw_neither_his_removal_nor_his_joining_anew_begins_anew() {
+    let mut story = Story::begin();
+    story.vaults[1] = story.vaults[0].clone();
+    story.joins(A, 3).hears(A, 4..=5);
+    story.trace.ended(A);
+    story.joins(B, 6).hears(B, 7..=7);
+    // He has seen his removal, or nothing of it: only then are there two to be told side by side.
+    assert!(story.cut_after(3).is_some());
+    assert!(story.cut_after(2).is_none());
+}
+
+#[test]
 fn an_offset_that_may_be_older_than_the_connection_decides_nothing() {
     let mut story = Story::begin();
     story.joins(A, 5).hears(A, 6..=7);
