@@ -80,7 +80,9 @@ impl Service {
         self.recovery.let_the_absent_go().await;
         let mut left = self.sessions.staying().len();
         let mut pace = Pace::new(self.config.server.drain_rate, until);
-        info!(sockets = left, "letting go of the sockets");
+        if left > 0 {
+            info!(sockets = left, "letting go of the sockets");
+        }
         loop {
             let batch = pace.batch(left, Instant::now());
             let gone = self.recovery.let_some_go(batch.most).await;
