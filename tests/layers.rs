@@ -16,14 +16,17 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("panics", &["metrics"]),
     ("watchdog", &["metrics"]),
     // What is logged, and what is looked at before a start.
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "panics"]),
     ("startup", &["config"]),
     // What would repeat is said once.
     ("seldom", &[]),
     // What a vault is, remembers, and does.
     ("domain", &[]),
     ("journal", &["seldom", "domain", "metrics"]),
-    ("vault", &["seldom", "domain", "journal", "metrics"]),
+    (
+        "vault",
+        &["seldom", "domain", "journal", "metrics", "panics"],
+    ),
     // Whether what is remembered can be true.
     ("verify", &["domain", "journal"]),
     // Who is speaking, from where, and how much.

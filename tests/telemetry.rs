@@ -7,7 +7,7 @@ use std::{env, process::Command, thread};
 
 use serde_json::Value;
 use tracing::{debug, error_span};
-use vaultcast::{config::Telemetry, telemetry};
+use vaultcast::{config::Telemetry, panics::about_vault, telemetry};
 
 const CHILD: &str = "VAULTCAST_TEST_CHILD";
 
@@ -42,6 +42,7 @@ fn panic_on_a_thread() {
         .name("a worker".to_owned())
         .spawn(|| {
             let _entered = error_span!("http", request.id = "the-first").entered();
+            let _about = about_vault("cphysics01");
             panic!("on purpose,\nand in two lines");
         });
     assert!(panicking.unwrap().join().is_err());
@@ -55,6 +56,7 @@ fn a_panic_is_one_line_with_what_was_asked_for() {
         let Some(line) = lines.first() else { return };
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(line["message"], "panicked: on purpose,\nand in two lines");
+        assert_eq!(line["vault.id"], "cphysics01");
         assert_eq!(line["level"], "ERROR");
         assert_eq!(line["thread"], "a worker");
         assert_eq!(line["request.id"], "the-first");

@@ -17,6 +17,7 @@ use tracing::debug;
 use crate::{
     domain::{Refusal, Vault, VaultId},
     journal::{Journal, JournalError, report},
+    panics,
 };
 
 use super::{
@@ -251,6 +252,7 @@ impl<M: Letter> Handler<Sent<M>> for VaultActor {
 
     fn handle(&mut self, Sent { at, letter }: Sent<M>, ctx: &mut Self::Context) {
         let handling = self.meters.mailbox.taken(at);
+        let _about = panics::about_vault(self.id.as_str());
         if M::IS_USE {
             self.used = true;
             self.vitals.is_used(handling.since);
