@@ -15,19 +15,18 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
-use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{
     api::{self, Api, Operators, SOCKETIO_PATH},
-    auth::{Auth, Gate, Secrets, TableError},
-    config::{self, Config, ConfigError, LoopbackOnly, Source},
+    auth::{Auth, Gate, Secrets},
+    config::{self, Config, LoopbackOnly, Source},
     demo::Demo,
     door::Door,
     engineio::{self, OutboxBounds, Sessions},
     gateway::{self, Gateway, GatewayOptions, Recovery},
-    journal::{self, Journal, JournalError, Retention, Standing},
+    journal::{self, Journal, Retention, Standing},
     limits::Limits,
     listener::{Patience, listen},
     origin::Origins,
@@ -35,19 +34,20 @@ use crate::{
     proxies::Proxies,
     readiness::Readiness,
     socketio::SocketIo,
-    startup::{CannotListen, NotSole, Sole, look_at_descriptors},
+    startup::{CannotListen, Sole, look_at_descriptors},
     supervisor, telemetry,
-    vault::{self, VaultError, VaultOptions, Vaults},
-    verify::VerifyError,
+    vault::{self, VaultOptions, Vaults},
     watchdog::Watchdog,
 };
 
 mod commands;
 mod draining;
+mod error;
 mod meters;
 mod reload;
 
 pub use commands::{migrate, open_database, renew_epoch, verify};
+pub use error::AppError;
 pub use reload::Reloaded;
 
 use commands::{cannot_use, count, steps};
@@ -60,41 +60,6 @@ const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of a secret that may be relied upon by others than this machine's own users.
 const SHORTEST_SECRET: usize = 32;
-
-/// Why the service does not start.
-#[derive(Debug, Error)]
-pub enum AppError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("database.url: cannot use {url}: {source}")]
-    Database { url: String, source: sea_orm::DbErr },
-    #[error("the database is not ready (is it migrated?): {0}")]
-    Journal(#[from] JournalError),
-    #[error(transparent)]
-    Sessions(#[from] TableError),
-    #[error(
-        "database.url: {url} was migrated by a newer vaultcast, which this one is too old for ({migration}): \
-         install that version again, or put back a backup of before"
-    )]
-    Newer { url: String, migration: String },
-    #[error(
-        "database.url: {url} lacks {pending} migration(s), and database.migrate is false: \
-         run `vaultcast migrate up`"
-    )]
-    Pending { url: String, pending: usize },
-    #[error(transparent)]
-    NotSole(#[from] NotSole),
-    #[error(transparent)]
-    Listen(#[from] CannotListen),
-    #[error("the demo vault cannot be made ready: {0}")]
-    Demo(#[from] VaultError),
-    #[error("database.url: there is no file {0}")]
-    NoDatabase(String),
-    #[error("database.url: cannot prove {url}: {source}")]
-    Unproven { url: String, source: VerifyError },
-    #[error("signals cannot be awaited: {0}")]
-    Signals(io::Error),
-}
 
 /// Which service is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -104,7 +104,7 @@ struct Inner {
 /// Whatever `auth.strategy` says.
 enum Judge {
     Verifier(Box<Verifier>),
-    Lookups(Lookups),
+    Lookups(Box<Lookups>),
 }
 
 impl Auth {
@@ -123,7 +123,7 @@ impl Auth {
             Strategy::Jwt => Ok(Self::by_secrets(config, secrets)),
             Strategy::Database => {
                 let table = Table::open(config, database).await?;
-                let judge = Judge::Lookups(Lookups::new(table, config.recheck));
+                let judge = Judge::Lookups(Box::new(Lookups::new(table, config.recheck)));
                 Ok(Self::with(config, secrets, |_| judge))
             }
         }

@@ -5,6 +5,7 @@ use entity::{event, member, source, vault};
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
+use crate::verify::{Reach, Summary};
 use crate::{
     domain::{
         Change as Fact, Command, Event, Mutation, UserId,
