@@ -141,3 +141,77 @@ async fn who_is_over_a_limit_is_counted_by_its_key() {
         assert_eq!(metric(&operator, &name).await, Some(times), "{limit}");
     }
 }
+
+#[actix_web::test]
+async fn no_more_mutations_of_a_vault_go_into_one_transaction_than_may() {
+    let (app, operator) = start_with(|config| config.actors.commit_batch = 4).await;
+    let ana = app.user("ana");
+    let vault = ana.makes_vault().await;
+    let held = hold_vaults(&app);
+    let path = format!("{vault}/sources");
+    let posts = (0..40).map(|n| {
+        let (ana, path) = (ana.clone(), path.clone());
+        actix_web::rt::spawn(async move { ana.post(&path, source(&n.to_string())).await })
+    });
+    let posts: Vec<_> = posts.collect();
+    until(&operator, "vaultcast_vault_queue_mutations", |n| n == 40.0).await;
+    drop(held);
+    for answer in join_all(posts).await {
+        answer.unwrap().is(201);
+    }
+    let batches = "vaultcast_commit_batch_mutations";
+    let all = metric(&operator, &format!("{batches}_count")).await;
+    let small = metric(&operator, &format!("{batches}_bucket{{le=\"4\"}}")).await;
+    assert_eq!(small, all);
+    assert_eq!(
+        metric(&operator, &format!("{batches}_sum")).await,
+        Some(40.0)
+    );
+    assert!(all.unwrap() < 40.0, "they did go together: {all:?}");
+}
+
+#[actix_web::test]
+async fn a_socket_for_which_too_many_bytes_wait_is_closed_and_holds_no_more_than_that() {
+    const BYTES: usize = 524_288;
+    let (app, operator) = start_with(|config| {
+        config.actors.session_outbox = 100_000;
+        config.actors.session_outbox_bytes = BYTES;
+    })
+    .await;
+    let ana = app.user("ana");
+    let vault = ana.makes_vault().await;
+    let mut deaf = socket(&app).await;
+    assert_eq!(deaf.join(&vault).await["ok"], true);
+    let long = json!({
+        "title": "x".repeat(500),
+        "fileUrl": format!("https://files.example.com/{}", "y".repeat(2000)),
+    });
+    let path = format!("{vault}/sources");
+    let slow = "vaultcast_slow_closings_total";
+    while metric(&operator, slow).await == Some(0.0) {
+        let posts = (0..50).map(|_| ana.post(&path, long.clone()));
+        join_all(posts).await;
+    }
+    let most = metric(&operator, "vaultcast_outbox_high_water_bytes").await;
+    assert!(most.is_some_and(|most| most <= BYTES as f64), "{most:?}");
+    assert_eq!(metric(&operator, slow).await, Some(1.0));
+    until(&operator, "vaultcast_subscribers", |n| n == 0.0).await;
+}
+
+#[actix_web::test]
+async fn what_is_dropped_from_the_log_of_a_socket_that_confirms_nothing_is_counted() {
+    let (app, operator) = start_with(|config| {
+        config.actors.session_outbox = 100_000;
+        config.actors.session_outbox_bytes = 1 << 30;
+    })
+    .await;
+    let ana = app.user("ana");
+    let vault = ana.makes_vault().await;
+    let mut deaf = socket(&app).await;
+    assert_eq!(deaf.join(&vault).await["ok"], true);
+    post(&ana, &vault, 1200).await;
+    drop(deaf);
+    let dropped = "vaultcast_recovery_log_dropped_total";
+    // That it joined, and the events beyond the 1,024 that are kept.
+    until(&operator, dropped, |n| n == 1201.0 - 1024.0).await;
+}
