@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum ActorsError {
     #[error("admin.bind is \"\": a service with this configuration has no admin listener to ask")]
     NoListener,
-    #[error("cannot ask the admin listener {bind} (admin.bind): {source}; is the service running?")]
+    #[error(
+        "cannot ask the admin listener {bind} (admin.bind): {source}; is the service running, and this its admin listener?"
+    )]
     Unanswered {
         bind: SocketAddr,
         source: ureq::Error,

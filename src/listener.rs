@@ -30,6 +30,10 @@ const BACKLOG: i32 = 4096;
 /// this is still a megabyte a second.
 const SEND_BUFFER: usize = 128 * 1024;
 
+/// How long a connection may wait for its next request. Longer than proxies and clients keep theirs (nginx: a minute), so that
+/// it is they who close it: who closes a connection on which a request is on its way fails that request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
 /// How connections end.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -71,6 +75,7 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
+            .keep_alive(KEEP_ALIVE)
             // A poll that its client gives up is the end of its session, and of any other request the end.
             .h1_allow_half_closed(false)
             // A websocket is closed by us, with nothing to wait for; otherwise each would linger.

@@ -1,7 +1,7 @@
 //! The binary: arguments, configuration, logs, and then whatever was asked for.
 
 use std::{
-    io::{Write, stdout},
+    io::{ErrorKind, Write, stdout},
     process::ExitCode,
     thread,
     time::SystemTime,
@@ -93,7 +93,11 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
 fn show_actors(config: &Config, wanted: &Actors) -> Result<(), ActorsError> {
     loop {
         let live = actors::ask(config.admin.bind, wanted.by, wanted.limit)?;
-        writeln!(stdout(), "{}", Table(&live))?;
+        match writeln!(stdout(), "{}", Table(&live)) {
+            // Whoever has closed our output has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            told => told?,
+        }
         let Some(pause) = wanted.watch else {
             return Ok(());
         };

@@ -2,8 +2,9 @@
 
 use std::{cmp::Reverse, fmt, str::FromStr};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded;
 
 use crate::{
     engineio::Sessions,
@@ -30,13 +31,6 @@ pub async fn metrics(operators: web::Data<Operators>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(PROMETHEUS)
         .body(operators.metrics.text())
-}
-
-/// How the list is asked for.
-#[derive(Debug, Deserialize)]
-pub struct Wanted {
-    by: Option<String>,
-    limit: Option<String>,
 }
 
 /// What the list can be sorted by.
@@ -92,9 +86,9 @@ pub struct Totals {
 /// `VALIDATION_FAILED` for an order that there is not, or a limit that is no number.
 pub async fn actors(
     operators: web::Data<Operators>,
-    wanted: web::Query<Wanted>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (by, limit) = read(&wanted)?;
+    let (by, limit) = read(request.query_string())?;
     let mut vaults = operators.vaults.vitals();
     let totals = Totals {
         vaults: vaults.len(),
@@ -107,12 +101,21 @@ pub async fn actors(
     Ok(HttpResponse::Ok().json(Live { vaults, totals }))
 }
 
-fn read(wanted: &Wanted) -> Result<(By, usize), Problem> {
-    let by = match wanted.by.as_deref().map(str::parse) {
-        None => By::Wait,
-        Some(by) => by.map_err(|message| Problem::invalid_field("by", message))?,
-    };
-    let limit = wanted.limit.as_deref().map_or(Ok(usize::MAX), str::parse);
+fn read(query: &str) -> Result<(By, usize), Problem> {
+    let (mut by, mut limit) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let twice = match name.as_ref() {
+            "by" => by.replace(value).is_some(),
+            "limit" => limit.replace(value).is_some(),
+            _ => false,
+        };
+        if twice {
+            return Err(Problem::invalid_field(&name, "must be given once"));
+        }
+    }
+    let by = by.map_or(Ok(By::Wait), |by| by.parse());
+    let by = by.map_err(|message| Problem::invalid_field("by", message))?;
+    let limit = limit.map_or(Ok(usize::MAX), |limit| limit.parse());
     let limit = limit.map_err(|_| Problem::invalid_field("limit", "must be a whole number"))?;
     Ok((by, limit))
 }

@@ -53,7 +53,13 @@ impl Service {
                 info!(sockets, "some sockets did not fetch the last word");
             }
             for server in self.servers.iter().rev() {
-                server.stop(true).await;
+                // Whoever has sent half a request, or does not read its answer, would be waited for until the grace is over.
+                if tokio::time::timeout(LAST_WORD, server.stop(true))
+                    .await
+                    .is_err()
+                {
+                    drop(server.stop(false));
+                }
             }
             let journal = self.tunable.vaults.journal().clone();
             if let Err(error) = journal.close().await {

@@ -17,6 +17,14 @@ pub enum ConfigError {
         /// What the system says.
         source: io::Error,
     },
+    /// The file that was read at the start is empty now, or is no file any longer: somebody is about to write it.
+    #[error("{file}: it was read at the start, and {problem} now")]
+    Vanished {
+        /// The file's path.
+        file: String,
+        /// What it is.
+        problem: &'static str,
+    },
     /// The file is not TOML.
     #[error("{file}, line {line}: {problem}")]
     Malformed {

@@ -56,11 +56,20 @@ impl FromStr for LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel(String);
 
+/// What reads requests, by the name that it logs under.
+const HTTP_PARSER: &str = "actix_http";
+
 impl LogLevel {
-    /// The filter that lets those lines pass.
+    /// The filter that lets those lines pass. What actix-http says of requests that are none, a line of level error for each,
+    /// is let pass only where it is asked for: whoever can reach the port could fill the log with it.
     pub fn filter(&self) -> EnvFilter {
         let parsed = EnvFilter::builder().parse(&self.0);
-        parsed.expect("it was parsed when it was read")
+        let filter = parsed.expect("it was parsed when it was read");
+        if self.0.contains(HTTP_PARSER) {
+            return filter;
+        }
+        let silent = format!("{HTTP_PARSER}=off");
+        filter.add_directive(silent.parse().expect("it is a directive"))
     }
 }
 

@@ -8,6 +8,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process,
 };
@@ -36,6 +37,15 @@ pub enum NotSole {
         /// Which process, where it said so.
         pid: Option<u32>,
     },
+    /// It has another name, under which another process may have it.
+    #[error(
+        "database.url: {} has another name (a hard link), under which another vaultcast may have it: remove that, or copy the file",
+        file.display()
+    )]
+    Linked {
+        /// The database.
+        file: PathBuf,
+    },
     /// It cannot be known.
     #[error(
         "database.url: cannot lock {}: {source}: its directory has to be there, on a local disk, and this user has to have the right to write in it",
@@ -63,6 +73,10 @@ impl Sole {
         let Some(file) = database.sqlite_file() else {
             return Ok(Self { _lock: None });
         };
+        if fs::metadata(file).is_ok_and(|found| found.is_file() && found.nlink() > 1) {
+            let file = file.to_owned();
+            return Err(NotSole::Linked { file });
+        }
         let path = lock_of(file);
         let unknown = |source| NotSole::Unknown {
             lock: path.clone(),
@@ -112,6 +126,24 @@ mod tests {
 
     fn database(file: &Path) -> DatabaseUrl {
         format!("sqlite://{}", file.display()).parse().unwrap()
+    }
+
+    #[test]
+    fn a_file_with_another_name_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, other) = (
+            directory.path().join("v.db"),
+            directory.path().join("other.db"),
+        );
+        fs::write(&file, "").unwrap();
+        fs::hard_link(&file, &other).unwrap();
+        let refused = Sole::take(&database(&other)).unwrap_err();
+        assert!(
+            refused.to_string().contains("has another name"),
+            "{refused}"
+        );
+        fs::remove_file(&file).unwrap();
+        assert!(Sole::take(&database(&other)).is_ok());
     }
 
     #[test]

@@ -122,7 +122,7 @@ test('two thousand sockets are let go in order, and all are back and in step; an
   const second = performance.now();
   await service.ended();
   const ended = performance.now() - second;
-  assert(ended < 1_000, `it ended ${ended} ms after the second signal`);
+  assert(ended < 5_000, `it ended ${ended} ms after the second signal`);
   assert.match(service.output, /second signal/);
 
   await service.resume();

@@ -142,7 +142,7 @@ test('every vault that is alive is listed: where it stands, what waits, and who 
   const limited = await (await fetch(`${admin}/actors?by=vault&limit=1`)).json();
   assert.equal(limited.vaults.length, 1);
   assert.deepEqual(limited.totals.vaults, totals.vaults);
-  for (const wrong of ['by=age', 'limit=-1', 'limit=many']) {
+  for (const wrong of ['by=age', 'limit=-1', 'limit=many', 'by=wait&by=seq', 'limit=1&limit=2']) {
     const refused = await fetch(`${admin}/actors?${wrong}`);
     assert.equal(refused.status, 400);
     assert.equal((await refused.json()).code, 'VALIDATION_FAILED');
