@@ -7,7 +7,11 @@
 
 use std::{
     future::Future,
-    sync::Arc,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -23,6 +27,9 @@ use tracing::debug;
 
 use super::outage::Outage;
 
+/// How long a connection is waited for at most, while others get theirs.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// A pool on a thread of its own. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -34,6 +41,8 @@ pub struct Line {
     capacity: usize,
     patience: Duration,
     wait: Option<Histogram>,
+    /// How much work has come to a good end.
+    done: Arc<AtomicUsize>,
     /// Who is told what comes of the work.
     outage: Option<Arc<Outage>>,
 }
@@ -68,6 +77,7 @@ impl Line {
             capacity,
             patience,
             wait: None,
+            done: Arc::default(),
             outage: None,
         })
     }
@@ -108,6 +118,9 @@ impl Line {
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
         let outcome = self.carry_out(work).await;
+        if outcome.is_ok() {
+            self.done.fetch_add(1, Relaxed);
+        }
         if let Some(outage) = &self.outage {
             match &outcome {
                 Ok(_) => outage.over(),
@@ -131,9 +144,20 @@ impl Line {
         carry_out(&self.thread, &self.alive, work).await
     }
 
+    /// A connection to work with. Whoever waits for one is patient as long as others get theirs: many at once, as after a
+    /// restart, are no outage.
     async fn place(&self) -> Result<OwnedSemaphorePermit, DbErr> {
         let begun = Instant::now();
-        let place = timeout(self.patience, self.places.clone().acquire_owned()).await;
+        let mut place = pin!(self.places.clone().acquire_owned());
+        let mut done = self.done.load(Relaxed);
+        let place = loop {
+            let waited = timeout(self.patience, &mut place).await;
+            let done_since = self.done.load(Relaxed);
+            if waited.is_ok() || done_since == done || begun.elapsed() > LONGEST {
+                break waited;
+            }
+            done = done_since;
+        };
         if let Some(seconds) = &self.wait {
             seconds.observe(begun.elapsed().as_secs_f64());
         }
