@@ -60,7 +60,7 @@ struct Asked {
     since: Instant,
     kind: &'static str,
     meters: Meters,
-    _place: Place,
+    place: Option<Place>,
 }
 
 /// What a transaction came to. The authors know already what is true; they are answered when it has been told.
@@ -86,7 +86,7 @@ impl Submit {
             since: Instant::now(),
             kind: kind_of(&mutation.command),
             meters,
-            _place: place,
+            place: Some(place),
         };
         Self { mutation, asked }
     }
@@ -109,6 +109,8 @@ impl Drop for Asked {
             let waited = self.since.elapsed().as_secs_f64();
             self.meters.mutation_seconds.observe(waited);
             let nothing = Err(VaultError::Unknown);
+            // Before the answer: whoever has it may ask again at once.
+            drop(self.place.take());
             // Who asked may be gone; what he asked for is done all the same.
             let _ = answer.send(std::mem::replace(&mut self.truth, nothing));
         }

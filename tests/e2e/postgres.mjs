@@ -63,7 +63,7 @@ export class Postgres {
   async kill() {
     const { pid } = this.#server;
     const children = await childrenOf(pid);
-    for (const one of [pid, ...children]) process.kill(one, 'SIGKILL');
+    for (const one of [pid, ...children]) kill(one);
     await this.#server.ended();
     while ((await Promise.all(children.map(isAlive))).some(Boolean)) await pause(5);
   }
@@ -71,6 +71,15 @@ export class Postgres {
   async dispose() {
     if (!this.#server.end) await this.#server.stop('SIGQUIT');
     await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Kills it, unless it has ended by itself meanwhile, as those do whose parent is gone. */
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
   }
 }
 

@@ -103,6 +103,16 @@ async fn a_vault_that_settles_answers_what_it_took_and_takes_no_more() {
 }
 
 #[actix_web::test]
+async fn whoever_has_his_answer_has_left_his_place() {
+    let mailbox = 1;
+    let world = World::with(VaultOptions { mailbox, ..OPTIONS }).await;
+    let vault = world.vault().await;
+    // One at a time, each as soon as the one before is answered: nobody finds the only place taken.
+    vault.posts(1000).await;
+    assert_eq!(world.records(vault.id()).await.len(), 1000);
+}
+
+#[actix_web::test]
 async fn a_queue_is_made_longer_and_shorter_while_others_wait_in_it() {
     let options = |mailbox| VaultOptions { mailbox, ..OPTIONS };
     let world = World::with(options(2)).await;
