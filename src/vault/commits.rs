@@ -52,15 +52,15 @@ pub(super) struct Queue {
 }
 
 /// Somebody who waits for an answer, and his place in the queue: it is free when he is answered, not when he
-/// goes away. He is answered when this is dropped, with what is true of his mutation by then; so he is answered too
-/// when the actor dies.
+/// goes away, and a little before, for whoever has his answer may ask again at once. He is answered when this is
+/// dropped, with what is true of his mutation by then; so he is answered too when the actor dies.
 struct Asked {
-    answer: Option<oneshot::Sender<Result<Answer, VaultError>>>,
+    /// Until he is answered.
+    waits: Option<(Place, oneshot::Sender<Result<Answer, VaultError>>)>,
     truth: Result<Answer, VaultError>,
     since: Instant,
     kind: &'static str,
     meters: Meters,
-    place: Option<Place>,
 }
 
 /// What a transaction came to. The authors know already what is true; they are answered when it has been told.
@@ -81,12 +81,11 @@ impl Submit {
         meters: Meters,
     ) -> Self {
         let asked = Asked {
-            answer: Some(answer),
+            waits: Some((place, answer)),
             truth: Err(VaultError::Unavailable),
             since: Instant::now(),
             kind: kind_of(&mutation.command),
             meters,
-            place: Some(place),
         };
         Self { mutation, asked }
     }
@@ -104,13 +103,12 @@ impl Submit {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(answer) = self.answer.take() {
+        if let Some((place, answer)) = self.waits.take() {
             self.meters.mutation(self.kind, &self.truth);
             let waited = self.since.elapsed().as_secs_f64();
             self.meters.mutation_seconds.observe(waited);
             let nothing = Err(VaultError::Unknown);
-            // Before the answer: whoever has it may ask again at once.
-            drop(self.place.take());
+            drop(place);
             // Who asked may be gone; what he asked for is done all the same.
             let _ = answer.send(std::mem::replace(&mut self.truth, nothing));
         }
