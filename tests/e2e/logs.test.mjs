@@ -84,9 +84,7 @@ const skip = onPostgres ? false : 'TEST_POSTGRES_URL is not set';
 test('an outage under load is told when it begins and when it is over, and no more', { timeout: 120_000, skip }, async () => {
   const postgres = keep(await Postgres.start(await freePort()));
   const service = keep(await Service.start('serve', { DATABASE_URL: postgres.url, RUST_LOG: '' }));
-  // Whoever needs the database more than once for a request waits for it as often.
-  const patient = (someone) => Object.assign(someone, { patience: 30_000 });
-  const person = patient(ana(service));
+  const person = ana(service).patiently();
   const vaults = [];
   for (const name of range(1, 8)) vaults.push((await person.post('/api/vaults', { name: `${name}` })).is(201).body.id);
   const before = service.output.length;
@@ -101,7 +99,7 @@ test('an outage under load is told when it begins and when it is over, and no mo
       await pause(5);
     }
   };
-  const stranger = (number) => patient(new Person(service, `stranger-${number}`, 'A stranger', 'stranger@example.com'));
+  const stranger = (number) => new Person(service, `stranger-${number}`, 'A stranger', 'stranger@example.com').patiently();
   const streams = vaults.flatMap((id) => [
     busy(() => person.post(`/api/vaults/${id}/sources`, PAPER)),
     busy(() => person.get(`/api/vaults/${id}/sources`)),

@@ -71,8 +71,7 @@ class Reader extends Listener {
 test('a killed PostgreSQL costs nobody what was acknowledged, and everybody is in step when it is back', { timeout: 180_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
   postgres = await Postgres.start(await freePort());
   service = await Service.start('serve', { DATABASE_URL: postgres.url });
-  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
-  ana.patience = 30_000;
+  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com').patiently();
   const newVault = async (name) => ({ id: (await ana.post('/api/vaults', { name })).is(201).body.id });
   const [vault, quiet] = [await newVault('Busy'), await newVault('Quiet')];
   const auth = { token: ana.token() };

@@ -14,6 +14,12 @@ export class Person {
     Object.assign(this, { service, id, name, email });
   }
 
+  /** Waits for each answer as long as it may take while the database is dead or everybody comes at once; returns itself. */
+  patiently() {
+    this.patience = 30_000;
+    return this;
+  }
+
   /** How events name this person. */
   as(role) {
     return { userId: this.id, userName: this.name, role };

@@ -38,8 +38,7 @@ test('five thousand sockets are let go at a rate, and come back with nothing los
     VAULTCAST__SERVER__DRAIN_DELAY: `${DELAY}ms`,
     VAULTCAST__SERVER__SHUTDOWN_GRACE: `${GRACE}ms`,
   });
-  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
-  ana.patience = 30_000;
+  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com').patiently();
   const vaults = [];
   for (const number of range(1, VAULTS)) vaults.push({ id: (await ana.post('/api/vaults', { name: `Vault ${number}` })).is(201).body.id });
   const flock = new Flock(service.url, ana, [], BIRDS);
