@@ -1,8 +1,8 @@
-// Listens to the demo vault: npm install --no-save socket.io-client && node examples/listen.mjs [URL]
+// Prints the events of the demo vault: npm install --no-save socket.io-client && node examples/listen.mjs [URL]
 import { io } from 'socket.io-client';
 const url = process.argv[2] ?? 'http://127.0.0.1:3000';
-const answer = await fetch(`${url}/demo/sign-in?as=viewer`, { redirect: 'manual' });
-const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
+const response = await fetch(`${url}/demo/sign-in?as=viewer`, { redirect: 'manual' });
+const cookie = response.headers.getSetCookie().map((line) => line.split(';')[0]).join('; ');
 const socket = io(url, { extraHeaders: { cookie }, transports: ['websocket'] });
 socket.on('connect', () => socket.emit('vault:join', 'cdemovault0000000000000000'));
 socket.on('connect_error', (error) => console.log('connect_error', error.message));

@@ -1,8 +1,7 @@
-//! The configuration as someone who runs the service meets it: the file that is shipped, the
-//! environment over it, and the line that comes back for what is wrong.
+//! The configuration from the operator's side: the shipped file, the variables that override it, and the error
+//! messages for invalid settings.
 
-// Helpers of tests may unwrap as tests do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,18 +9,18 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use toml::{Table, Value};
-use vaultcast::config::{Config, LogFormat, LoopbackOnly, Synchronous, TokenKind};
+use vaultcast::config::{Config, LogFormat, LoopbackReason, Synchronous, TokenKind};
 
 const SHIPPED: &str = include_str!("../config.toml");
 
-/// A configuration file with this text.
+/// Writes a configuration file with this text.
 fn file(text: &str) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     file
 }
 
-/// What is in effect with this file and these variables.
+/// Loads the configuration of a file with this text and of these variables.
 fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, String> {
     load_from(file(text).path(), env)
 }
@@ -30,7 +29,7 @@ fn load_from(path: &Path, env: &[(&str, &str)]) -> Result<Config, String> {
     Config::load(Some(path), env.iter().copied()).map_err(|error| error.to_string())
 }
 
-/// All keys in dotted form.
+/// Returns all keys in dotted form.
 fn keys(table: &Table) -> Vec<String> {
     let section = |(name, keys): (&String, &Value)| -> Vec<String> {
         keys.as_table()
@@ -42,12 +41,12 @@ fn keys(table: &Table) -> Vec<String> {
     table.iter().flat_map(section).collect()
 }
 
-fn bind(address: &str) -> SocketAddr {
+fn socket_address(address: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
 #[test]
-fn the_shipped_file_holds_every_key_with_its_built_in_default() {
+fn shipped_file_lists_every_key_with_its_default() {
     let shipped: Table = SHIPPED.parse().unwrap();
     let built_in: Table = Config::default().to_string().parse().unwrap();
     let mut expected = keys(&built_in);
@@ -60,18 +59,18 @@ fn the_shipped_file_holds_every_key_with_its_built_in_default() {
 }
 
 #[test]
-fn the_shipped_file_says_why_beside_every_key() {
+fn shipped_file_explains_every_key() {
     let mut before = "";
     for line in SHIPPED.lines() {
         if line.contains(" = ") && !line.starts_with('#') {
-            assert!(before.starts_with("# "), "{line} stands without a reason");
+            assert!(before.starts_with("# "), "{line} has no comment");
         }
         before = line;
     }
 }
 
 #[test]
-fn the_page_about_sessions_names_every_key_of_theirs_and_no_other() {
+fn sessions_page_names_every_auth_key_and_no_unknown_key() {
     let page = include_str!("../docs/sessions.md");
     let shipped: Table = SHIPPED.parse().unwrap();
     let known = shipped["auth"].as_table().unwrap();
@@ -88,14 +87,15 @@ fn the_page_about_sessions_names_every_key_of_theirs_and_no_other() {
 }
 
 #[test]
-fn the_defaults_are_the_documented_ones() {
+fn defaults_are_the_documented_values() {
     let config = Config::default();
-    assert_eq!(config.server.bind, bind("127.0.0.1:3000"));
+    assert_eq!(config.server.bind, socket_address("127.0.0.1:3000"));
     assert_eq!(config.server.max_body, 1_048_576);
+    assert_eq!(config.server.max_connections, 0);
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(10));
     assert_eq!(config.server.drain_delay, Duration::ZERO);
     assert_eq!(config.server.drain_rate, 0);
-    assert_eq!(config.admin.bind, Some(bind("127.0.0.1:9300")));
+    assert_eq!(config.admin.bind, Some(socket_address("127.0.0.1:9300")));
     assert_eq!(config.database.url.expose(), "sqlite://vaultcast.db");
     assert_eq!(config.database.synchronous, Synchronous::Full);
     assert_eq!(
@@ -108,6 +108,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.socketio.max_payload, 1_000_000);
     assert_eq!(config.socketio.connect_timeout, Duration::from_secs(45));
     assert_eq!(config.socketio.recovery_window, Duration::from_secs(120));
+    assert_eq!(config.socketio.recovery_events, 32_768);
     assert_eq!(config.actors.vault_mailbox, 1024);
     assert_eq!(config.actors.commit_batch, 256);
     assert_eq!(config.actors.session_outbox, 1024);
@@ -118,13 +119,15 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.journal.retain_events, 100_000);
     assert_eq!(config.journal.retain_for, Duration::from_secs(30 * 86_400));
     assert_eq!(config.limits.mutations_per_second, 100);
+    assert_eq!(config.limits.reads_per_second, 100);
     assert_eq!(config.limits.socket_events_per_second, 100);
+    assert_eq!(config.limits.socket_bytes_per_second, 4_000_000);
     assert_eq!(config.limits.joins_per_socket, 1000);
     assert_eq!(config.limits.sockets, 0);
 }
 
 #[test]
-fn a_stop_does_not_wait_for_longer_than_it_may_take() {
+fn drain_delay_must_be_shorter_than_the_shutdown_grace() {
     let text = "[server]\nshutdown_grace = \"5s\"\n";
     assert_eq!(
         load(text, &[("VAULTCAST__SERVER__DRAIN_DELAY", "5s")]),
@@ -139,7 +142,7 @@ fn a_stop_does_not_wait_for_longer_than_it_may_take() {
 }
 
 #[test]
-fn a_variable_goes_over_the_file_and_the_file_over_the_default() {
+fn variable_overrides_the_file_and_the_file_overrides_the_default() {
     let text = "[actors]\ncommit_batch = 64\nvault_mailbox = 32\n";
     let config = load(
         text,
@@ -155,7 +158,7 @@ fn a_variable_goes_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
-fn every_form_of_value_can_be_set_by_a_variable() {
+fn variable_can_set_every_type_of_value() {
     let config = load(
         "",
         &[
@@ -182,7 +185,7 @@ fn every_form_of_value_can_be_set_by_a_variable() {
         ],
     )
     .unwrap();
-    assert_eq!(config.server.bind, bind("[::1]:0"));
+    assert_eq!(config.server.bind, socket_address("[::1]:0"));
     let origins: Vec<_> = config
         .server
         .allowed_origins
@@ -206,7 +209,7 @@ fn every_form_of_value_can_be_set_by_a_variable() {
 }
 
 #[test]
-fn port_and_database_url_have_the_last_word() {
+fn port_and_database_url_override_all_other_settings() {
     let config = load(
         "[server]\nbind = \"0.0.0.0:1\"\n",
         &[
@@ -217,12 +220,12 @@ fn port_and_database_url_have_the_last_word() {
         ],
     )
     .unwrap();
-    assert_eq!(config.server.bind, bind("127.0.0.2:8080"));
+    assert_eq!(config.server.bind, socket_address("127.0.0.2:8080"));
     assert_eq!(config.database.url.expose(), "postgres://db/v");
 }
 
 #[test]
-fn port_and_database_url_left_empty_are_not_set() {
+fn empty_port_and_database_url_are_ignored() {
     assert_eq!(
         load("", &[("PORT", ""), ("DATABASE_URL", "")]),
         Ok(Config::default())
@@ -230,8 +233,8 @@ fn port_and_database_url_left_empty_are_not_set() {
 }
 
 #[test]
-fn a_port_that_is_none_is_refused() {
-    for port in ["http", "-1", "+80", "65536", "80 "] {
+fn invalid_port_is_rejected() {
+    for port in ["http", "-1", "+80", "65536", "8 0"] {
         let error = load("", &[("PORT", port)]).unwrap_err();
         assert_eq!(
             error,
@@ -241,7 +244,7 @@ fn a_port_that_is_none_is_refused() {
 }
 
 #[test]
-fn the_demo_has_a_database_of_its_own_unless_told_otherwise() {
+fn demo_uses_a_separate_database_unless_database_url_names_one() {
     let demo = |env: &[(&str, &str)]| {
         let file = file("[database]\nurl = \"sqlite://real.db\"\n");
         Config::load_for_demo(Some(file.path()), env.iter().copied())
@@ -261,7 +264,7 @@ fn the_demo_has_a_database_of_its_own_unless_told_otherwise() {
 }
 
 #[test]
-fn a_named_file_has_to_exist() {
+fn named_file_must_exist() {
     let missing = tempfile::tempdir().unwrap().path().join("mine.toml");
     let error = load_from(&missing, &[]).unwrap_err();
     assert!(
@@ -271,7 +274,7 @@ fn a_named_file_has_to_exist() {
 }
 
 #[test]
-fn a_file_that_is_not_toml_is_refused_with_its_line() {
+fn malformed_file_is_rejected_with_its_line_number() {
     let file = file("[server]\nbind = \"127.0.0.1:1\"\nmax_body 5\n");
     let error = load_from(file.path(), &[]).unwrap_err();
     assert!(
@@ -282,7 +285,7 @@ fn a_file_that_is_not_toml_is_refused_with_its_line() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_wherever_it_is_set() {
+fn unknown_key_is_rejected_in_the_file_and_in_variables() {
     for (text, key) in [
         ("[actors]\ncommit_bach = 5\n", "actors.commit_bach"),
         ("[actor]\ncommit_batch = 5\n", "actor"),
@@ -292,10 +295,7 @@ fn an_unknown_key_is_refused_wherever_it_is_set() {
         let error = load_from(file.path(), &[]).unwrap_err();
         assert_eq!(
             error,
-            format!(
-                "{key}: there is no such key (from {})",
-                file.path().display()
-            )
+            format!("{key}: unknown key (from {})", file.path().display())
         );
     }
     for (name, key) in [
@@ -304,12 +304,12 @@ fn an_unknown_key_is_refused_wherever_it_is_set() {
         ("VAULTCAST__", ""),
     ] {
         let error = load("", &[(name, "5")]).unwrap_err();
-        assert_eq!(error, format!("{key}: there is no such key (from {name})"));
+        assert_eq!(error, format!("{key}: unknown key (from {name})"));
     }
 }
 
 #[test]
-fn a_value_where_a_section_belongs_is_refused() {
+fn value_in_place_of_a_section_is_rejected() {
     let error = load("", &[("VAULTCAST__SERVER", "127.0.0.1:1")]).unwrap_err();
     assert_eq!(
         error,
@@ -323,22 +323,22 @@ fn a_value_where_a_section_belongs_is_refused() {
 }
 
 #[test]
-fn who_accepts_no_kind_of_token_is_told() {
+fn empty_list_of_token_kinds_is_rejected() {
     let error = load("", &[("VAULTCAST__AUTH__ACCEPT", "[]")]).unwrap_err();
     let problem = "auth.accept: [] is not a list with at least one item";
     assert_eq!(error, format!("{problem} (from VAULTCAST__AUTH__ACCEPT)"));
 }
 
 #[test]
-fn the_columns_of_sessions_are_named_in_full_or_not_at_all() {
+fn incomplete_list_of_session_columns_is_rejected() {
     let error = load("", &[("VAULTCAST__AUTH__SESSION_COLUMNS", r#"["a", "b"]"#)]).unwrap_err();
-    let problem = "auth.session_columns: a list of 3 is needed, not of 2";
+    let problem = "auth.session_columns: expected a list of 3 items, found 2";
     let origin = "VAULTCAST__AUTH__SESSION_COLUMNS";
     assert_eq!(error, format!("{problem} (from {origin})"));
 }
 
 #[test]
-fn the_database_of_sessions_is_shown_without_its_password() {
+fn session_database_is_displayed_without_its_password() {
     let url = "postgresql://ana:hunter2@db/app?schema=public";
     let config = load("", &[("VAULTCAST__AUTH__DATABASE_URL", url)]).unwrap();
     assert_eq!(config.auth.database_url.as_ref().unwrap().expose(), url);
@@ -347,7 +347,7 @@ fn the_database_of_sessions_is_shown_without_its_password() {
 }
 
 #[test]
-fn a_wrong_database_is_shown_without_its_password() {
+fn invalid_database_url_is_displayed_without_its_password() {
     let error = load("", &[("DATABASE_URL", "mysql://ana:hunter2@db/v")]).unwrap_err();
     assert!(
         error.starts_with(r#"database.url: "mysql://ana:***@db/v" is not "#),
@@ -357,10 +357,12 @@ fn a_wrong_database_is_shown_without_its_password() {
 }
 
 #[test]
-fn limits_can_be_lifted_with_zero() {
+fn zero_disables_a_limit() {
     let keys = [
         "mutations_per_second",
+        "reads_per_second",
         "socket_events_per_second",
+        "socket_bytes_per_second",
         "joins_per_socket",
         "sockets",
     ];
@@ -375,7 +377,7 @@ fn limits_can_be_lifted_with_zero() {
 }
 
 #[test]
-fn what_does_not_work_yet_stops_the_start_and_says_so() {
+fn unsupported_value_is_rejected() {
     let file = file("[socketio]\nallow_eio3 = true\n");
     let error = load_from(file.path(), &[]).unwrap_err();
     let origin = file.path().display();
@@ -386,13 +388,13 @@ fn what_does_not_work_yet_stops_the_start_and_says_so() {
 }
 
 #[test]
-fn the_effective_configuration_is_shown_as_a_file_that_means_the_same() {
+fn displayed_configuration_is_a_file_with_the_same_values() {
     let config = load("", &[("VAULTCAST__ADMIN__BIND", ""), ("PORT", "8080")]).unwrap();
     assert_eq!(load(&config.to_string(), &[]), Ok(config));
 }
 
 #[test]
-fn the_effective_configuration_is_shown_without_the_password() {
+fn displayed_configuration_hides_the_password() {
     let config = load(
         "",
         &[(
@@ -414,34 +416,34 @@ fn the_effective_configuration_is_shown_without_the_password() {
 }
 
 #[test]
-fn a_demo_or_a_generated_secret_keeps_the_service_on_this_machine() {
+fn demo_and_generated_secret_require_loopback_listeners() {
     let server = |bind: &str| load("", &[("VAULTCAST__SERVER__BIND", bind)]).unwrap();
     for bind in ["127.0.0.1:3000", "127.8.8.8:3000", "[::1]:3000"] {
-        assert!(server(bind).require_loopback(LoopbackOnly::Demo).is_ok());
+        assert!(server(bind).require_loopback(LoopbackReason::Demo).is_ok());
     }
     let error = server("0.0.0.0:3000")
-        .require_loopback(LoopbackOnly::GeneratedSecret)
+        .require_loopback(LoopbackReason::GeneratedSecret)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "server.bind: 0.0.0.0:3000 is not a loopback address, and with a secret that it made itself \
-         the service listens to nothing else: set AUTH_SECRET"
+        "server.bind: 0.0.0.0:3000 is not a loopback address, and a service with a generated \
+         secret listens only on loopback: set AUTH_SECRET"
     );
     let error = server("[::]:3000")
-        .require_loopback(LoopbackOnly::Demo)
+        .require_loopback(LoopbackReason::Demo)
         .unwrap_err();
     assert!(
         error
             .to_string()
-            .ends_with("the demo, which signs in whoever asks, listens to nothing else")
+            .ends_with("the demo, which signs in every visitor, listens only on loopback")
     );
     let admin = load("", &[("VAULTCAST__ADMIN__BIND", "0.0.0.0:9300")]).unwrap();
-    let error = admin.require_loopback(LoopbackOnly::Demo).unwrap_err();
+    let error = admin.require_loopback(LoopbackReason::Demo).unwrap_err();
     assert!(error.to_string().starts_with("admin.bind: 0.0.0.0:9300 "));
 }
 
 #[test]
-fn what_is_logged_is_set_like_all_else_and_rust_log_has_the_last_word() {
+fn rust_log_overrides_the_configured_log_level() {
     let file = "[telemetry]\nlog_level = \"debug\"\nlog_format = \"json\"\n";
     let config = load(file, &[("RUST_LOG", "")]).unwrap();
     assert_eq!(config.telemetry.log_level.to_string(), "debug");
@@ -467,4 +469,106 @@ fn what_is_logged_is_set_like_all_else_and_rust_log_has_the_last_word() {
         refused.starts_with("telemetry.log_format: \"xml\" is not "),
         "{refused}"
     );
+}
+
+/// What a text must not begin or end with, and how an error calls it.
+const FLAWS: [(&str, &str); 6] = [
+    ("\n", "a line break"),
+    ("\r\n", "a line break"),
+    (" ", "a blank or a control character"),
+    ("\t", "a blank or a control character"),
+    ("\u{a0}", "a blank or a control character"),
+    ("\u{7f}", "a blank or a control character"),
+];
+
+/// Asserts that a variable is accepted with this value, and refused by name with a blank or a control character at either end.
+fn assert_ends_are_checked(variable: &str, key: &str, value: &str) {
+    assert!(load("", &[(variable, value)]).is_ok(), "{variable}={value}");
+    for (flaw, name) in FLAWS {
+        for value in [format!("{value}{flaw}"), format!("{flaw}{value}")] {
+            let refused = load("", &[(variable, &value)]).unwrap_err();
+            let expected =
+                format!("{key}: {value:?} begins or ends with {name}: remove it (from {variable})");
+            assert_eq!(refused, expected);
+        }
+    }
+}
+
+#[test]
+fn value_with_a_blank_or_control_character_at_an_end_is_refused_by_name_for_every_key() {
+    assert_ends_are_checked("PORT", "server.bind", "4000");
+    assert_ends_are_checked("RUST_LOG", "telemetry.log_level", "debug");
+    assert_ends_are_checked("DATABASE_URL", "database.url", "sqlite://v.db");
+    assert_ends_are_checked("DATABASE_URL", "database.url", "postgres://db/vaultcast");
+    let sections: Table = Config::default().to_string().parse().unwrap();
+    for (section, keys) in &sections {
+        for (name, value) in keys.as_table().unwrap() {
+            let key = format!("{section}.{name}");
+            let value = match value.as_str() {
+                Some("") => continue,
+                Some(text) => text.to_owned(),
+                None => value.to_string(),
+            };
+            if key == "socketio.allow_eio3" {
+                continue;
+            }
+            let variable = format!("VAULTCAST__{}", key.replace('.', "__").to_uppercase());
+            assert_ends_are_checked(&variable, &key, &value);
+        }
+    }
+    assert_ends_are_checked(
+        "VAULTCAST__AUTH__JWT_AUDIENCE",
+        "auth.jwt_audience",
+        "vaults",
+    );
+}
+
+#[test]
+fn text_in_the_file_or_in_a_list_with_a_blank_at_an_end_is_refused() {
+    for (text, problem) in [
+        (
+            "[database]\nurl = \"sqlite://v.db\\n\"",
+            r#"database.url: "sqlite://v.db\n" begins"#,
+        ),
+        (
+            "[auth]\njwt_audience = \" vaults\"",
+            r#"auth.jwt_audience: " vaults" begins"#,
+        ),
+        (
+            "[auth]\nid_claims = [\"id\", \"sub \"]",
+            r#"auth.id_claims: "sub " begins"#,
+        ),
+        (
+            "[database]\nurl = \"postgres://db/v\\tw\"",
+            r#"database.url: "postgres://db/v\tw" contains a control character"#,
+        ),
+        (
+            "[actors]\njoin_timeout = \" 5s\"",
+            r#"actors.join_timeout: " 5s" begins"#,
+        ),
+    ] {
+        let refused = load(text, &[]).unwrap_err();
+        assert!(refused.starts_with(problem), "{refused}");
+    }
+    let refused = load("", &[("DATABASE_URL", "postgres://db/v\nw")]).unwrap_err();
+    assert!(
+        refused.starts_with(r#"database.url: "postgres://db/v\nw" contains"#),
+        "{refused}"
+    );
+    let list = ("VAULTCAST__AUTH__ID_CLAIMS", "[\"id\",\n \"sub\"]");
+    assert!(load("", &[list]).is_ok(), "a list may have several lines");
+}
+
+#[test]
+fn value_that_is_not_unicode_is_refused_by_name() {
+    let refused = load("", &[("VAULTCAST__AUTH__JWT_AUDIENCE", "vault\u{fffd}")]);
+    let expected =
+        "auth.jwt_audience: \"vault\u{fffd}\" is not UTF-8 (from VAULTCAST__AUTH__JWT_AUDIENCE)";
+    assert_eq!(refused.unwrap_err(), expected);
+}
+
+#[test]
+fn password_in_a_refused_url_is_not_displayed() {
+    let refused = load("", &[("DATABASE_URL", "postgres://ana:hunter2@db/v\n")]).unwrap_err();
+    assert!(!refused.contains("hunter2"), "{refused}");
 }

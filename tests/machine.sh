@@ -1,4 +1,4 @@
-# What the tests ask of the machine: sourced by tests/run and tests/crash, which stand in the repository's root.
+# Checks and installs what the tests need. Sourced by tests/run and tests/crash from the root of the repository.
 
 fail() {
     echo "$0: $1" >&2
@@ -13,7 +13,7 @@ needs_rust_and_node() {
         fail "node $(node --version) is too old: the end-to-end tests need 20.10 or newer"
 }
 
-# Debian's packages, by root or in his name.
+# Installs Debian packages, with sudo unless run by root.
 install_packages() {
     local as_root=
     [ "$(id -u)" = 0 ] || as_root=sudo
@@ -23,7 +23,7 @@ install_packages() {
     } >&2
 }
 
-# Where cargo puts what it builds.
-built_at() {
+# Prints the directory of the debug build.
+build_directory() {
     realpath -m "${CARGO_TARGET_DIR:-target}/debug"
 }

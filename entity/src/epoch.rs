@@ -1,8 +1,8 @@
-//! The one row that tells this history from one put back from a backup.
+//! Table `epoch`: one row that distinguishes this history from one that was restored from a backup.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of this table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "epoch")]
 pub struct Model {
@@ -12,7 +12,7 @@ pub struct Model {
     pub value: String,
 }
 
-/// Rows are joined by hand where they are: no relations are declared.
+/// No relations are declared; queries join tables explicitly.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

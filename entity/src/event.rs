@@ -1,8 +1,8 @@
-//! The journal: one row per event of a vault, `seq` without gaps from 1.
+//! Table `vault_events`: the journal, one row per event. A vault's events have the seqs 1, 2, … without gaps.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of this table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "vault_events")]
 pub struct Model {
@@ -12,12 +12,12 @@ pub struct Model {
     pub seq: i64,
     /// The event's name on the wire, such as `source:created`.
     pub kind: String,
-    /// The event's JSON exactly as subscribers get it.
+    /// The event's JSON exactly as subscribers receive it.
     pub payload: String,
     pub created_at: i64,
 }
 
-/// Rows are joined by hand where they are: no relations are declared.
+/// No relations are declared; queries join tables explicitly.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,8 +1,8 @@
-//! Who belongs to a vault, and as what.
+//! Table `vault_users`: the members of each vault with their roles.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of this table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "vault_users")]
 pub struct Model {
@@ -10,7 +10,7 @@ pub struct Model {
     pub vault_id: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: String,
-    /// The membership's own cuid, as the application's `VaultUser` has one.
+    /// The cuid of the membership, like the `id` of the application's `VaultUser`.
     pub id: String,
     /// `owner`, `contributor` or `viewer`.
     pub role: String,
@@ -18,7 +18,7 @@ pub struct Model {
     pub updated_at: i64,
 }
 
-/// Rows are joined by hand where they are: no relations are declared.
+/// No relations are declared; queries join tables explicitly.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,8 +1,8 @@
-//! A source as it stands now.
+//! Table `sources`: the current state of each source.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of this table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sources")]
 pub struct Model {
@@ -16,15 +16,15 @@ pub struct Model {
     /// Bytes.
     pub file_size: Option<i64>,
     pub mime_type: String,
-    /// The `seq` of the event that made the source so: its ETag.
+    /// The `seq` of the last event about the source, which is its ETag.
     pub seq: i64,
-    /// The `seq` of the event that created it: listings are paged by `(vault_id, created_seq)`.
+    /// The `seq` of the event that created the source. Listings are paged by `(vault_id, created_seq)`.
     pub created_seq: i64,
     pub created_at: i64,
     pub updated_at: i64,
 }
 
-/// Rows are joined by hand where they are: no relations are declared.
+/// No relations are declared; queries join tables explicitly.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

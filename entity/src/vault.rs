@@ -1,27 +1,27 @@
-//! A vault: what it was created with, and what it is now. A deleted one stays as a tombstone.
+//! Table `vaults`: the original and the current properties of each vault. A deleted vault keeps its row as a tombstone.
 
 use sea_orm::entity::prelude::*;
 
-/// A row of this table.
+/// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "vaults")]
 pub struct Model {
     /// A cuid.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// Its name now.
+    /// The current name.
     pub name: String,
-    /// Its name when it was created, where replaying the journal begins.
+    /// The original name, with which a replay of the journal starts.
     pub created_name: String,
-    /// Its first owner, who has no event of his own: a new vault stands at sequence number 0.
+    /// The user id of the first owner, who is added without an event: the head of a new vault is 0.
     pub created_by: String,
     pub created_at: i64,
     pub updated_at: i64,
-    /// Set once, by the vault's last event.
+    /// The time of the vault's last event, if that deleted it.
     pub deleted_at: Option<i64>,
 }
 
-/// Rows are joined by hand where they are: no relations are declared.
+/// No relations are declared; queries join tables explicitly.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

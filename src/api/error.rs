@@ -1,4 +1,4 @@
-//! HTTP statuses: the one place that knows them.
+//! Errors as HTTP responses. Only this module knows the status of each error code.
 
 use std::fmt;
 
@@ -8,17 +8,18 @@ use actix_web::{
 };
 
 use crate::{
+    access::limits::{LimitExceeded, RateLimited},
     auth::AuthError,
+    contract::problem::{ErrorCode, Problem},
+    domain::Refusal,
     journal::{JournalError, report},
-    limits::{LimitExceeded, RateLimited},
-    problem::{Code, Problem},
     vault::VaultError,
 };
 
-/// How many seconds a client that was told to try again should wait.
+/// The value of `Retry-After` in seconds.
 const RETRY_AFTER: u32 = 1;
 
-/// A problem as an HTTP answer: `{message, code, details?}` with its status.
+/// A problem as an HTTP response: `{message, code, details?}` with the status of its code.
 #[derive(Debug)]
 pub struct ApiError(pub Problem);
 
@@ -31,25 +32,27 @@ impl fmt::Display for ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self.0.code {
-            Code::InvalidJson | Code::ValidationFailed | Code::InvalidVaultId => {
+            ErrorCode::InvalidJson | ErrorCode::ValidationFailed | ErrorCode::InvalidVaultId => {
                 StatusCode::BAD_REQUEST
             }
-            Code::Unauthorized => StatusCode::UNAUTHORIZED,
-            Code::OriginNotAllowed | Code::AccessDenied | Code::InsufficientPermissions => {
-                StatusCode::FORBIDDEN
+            ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ErrorCode::OriginNotAllowed
+            | ErrorCode::AccessDenied
+            | ErrorCode::InsufficientPermissions => StatusCode::FORBIDDEN,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::Conflict | ErrorCode::LastOwner | ErrorCode::IdempotencyMismatch => {
+                StatusCode::CONFLICT
             }
-            Code::NotFound => StatusCode::NOT_FOUND,
-            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Code::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Code::Conflict | Code::LastOwner | Code::IdempotencyMismatch => StatusCode::CONFLICT,
-            Code::JournalTrimmed => StatusCode::GONE,
-            Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Code::RateLimited | Code::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
-            Code::VaultBusy | Code::AuthenticationFailed | Code::Unavailable => {
+            ErrorCode::JournalTrimmed => StatusCode::GONE,
+            ErrorCode::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            ErrorCode::RateLimited | ErrorCode::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::VaultBusy | ErrorCode::AuthenticationFailed | ErrorCode::Unavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -67,6 +70,11 @@ impl ResponseError for ApiError {
         }
         response.json(&self.0)
     }
+}
+
+/// Returns the error for a caller who is not a member. A vault that does not exist gives the same error.
+pub fn access_denied() -> ApiError {
+    Problem::from(Refusal::AccessDenied).into()
 }
 
 impl From<Problem> for ApiError {
@@ -90,8 +98,8 @@ impl From<LimitExceeded> for ApiError {
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         if let VaultError::Fault = error {
-            // The cause was logged where it happened; this line gives it the request's name.
-            tracing::info!("answered INTERNAL: the vault could not do what it was asked");
+            // The cause was logged where it occurred. This line has the id of the affected request.
+            tracing::info!("answered INTERNAL; the error line before it has the cause");
         }
         Self(error.into())
     }
@@ -105,7 +113,7 @@ impl From<AuthError> for ApiError {
 
 impl From<JournalError> for ApiError {
     fn from(error: JournalError) -> Self {
-        report!(error, "a read failed");
+        report!(error, "read failed");
         Self(error.into())
     }
 }

@@ -1,29 +1,53 @@
-//! Health: whether the service is alive, and whether it takes work.
+//! Health checks: whether the process is alive and whether it accepts work.
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
+    contract::problem::{ErrorCode, Problem},
     journal::report,
-    problem::{Code, Problem},
 };
 
-use super::{Api, error::ApiError};
+use super::{context::Api, error::ApiError};
 
-/// Alive: the process answers.
-pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
+/// The response of a health check.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub struct HealthView {
+    status: HealthStatus,
 }
 
-/// Ready: the database answers, and the service is not about to stop.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HealthStatus {
+    /// The process is alive.
+    Ok,
+    /// The service accepts work.
+    Ready,
+}
+
+/// Handles `GET /healthz`: the process is alive.
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(HealthView {
+        status: HealthStatus::Ok,
+    })
+}
+
+/// Handles `GET /readyz`: the database can be read and written, and the service is not shutting
+/// down.
 pub async fn readyz(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
     let reason = if !api.readiness.is_ready() {
         "The service is about to stop"
     } else if let Err(error) = api.journal().ping().await {
         report!(error, "not ready: the database does not answer");
         "The database does not answer"
+    } else if let Err(error) = api.journal().check_writable().await {
+        report!(error, "not ready: the database cannot be written");
+        "The database cannot be written"
     } else {
-        return Ok(HttpResponse::Ok().json(json!({ "status": "ready" })));
+        let status = HealthStatus::Ready;
+        return Ok(HttpResponse::Ok().json(HealthView { status }));
     };
-    Err(Problem::new(Code::Unavailable, reason).into())
+    Err(Problem::new(ErrorCode::Unavailable, reason).into())
 }

@@ -1,88 +1,129 @@
-//! Members of a vault: list, add, change, remove.
+//! Handlers for the members of a vault.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::{
-    domain::{Command, Mutation, Seq, UserRef, event::MemberView, ids::MembershipId},
-    forms,
+    contract::validation::{self, NewMember},
+    domain::{Command, EventKind, MemberView, Mutation, Seq, UserRef, ids::MembershipId},
 };
 
 use super::{
-    Api, answer,
-    body::Body,
-    conditions::Conditions,
-    error::ApiError,
-    extract::{Caller, user_id, vault_id},
-    stranger,
+    context::Api,
+    error::{ApiError, access_denied},
+    extract::{Caller, Reader, vault_id},
+    json_body::JsonBody,
+    member_target::MemberTarget,
+    mutation_headers::MutationHeaders,
+    page_query::{PageQuery, member_cursor},
+    responses,
 };
 
+/// Handles `GET /api/vaults/{id}/members`.
 pub async fn list(
     api: web::Data<Api>,
-    Caller(me): Caller,
+    Reader(user): Reader,
     id: web::Path<String>,
+    page: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let members = api.journal().members(&vault_id(&id)?, &me.id).await?;
-    let listing = members.ok_or_else(stranger)?;
+    let id = vault_id(&id)?;
+    let parameters = page
+        .member_cursor()
+        .and_then(|after| Ok((after, page.limit()?)));
+    let (after, limit) = api.for_member(&user.id, &id, parameters).await?;
+    let journal = api.journal();
+    let members = journal.members(&id, &user.id, after.as_ref(), limit);
+    let listing = members.await?.ok_or_else(access_denied)?;
     Ok(HttpResponse::Ok().json(MembersView {
         members: listing.rows,
         seq: listing.seq,
         epoch: api.journal().epoch(),
+        next_cursor: listing.next.as_ref().map(member_cursor),
     }))
 }
 
+/// Handles `POST /api/vaults/{id}/members`.
 pub async fn add(
     api: web::Data<Api>,
     Caller(by): Caller,
     id: web::Path<String>,
-    conditions: Conditions,
-    body: Body,
+    headers: MutationHeaders,
+    body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let vault = vault_id(&id)?;
-    let (user, role) = forms::new_member(&body.fields()?)?;
-    let asked = match &user {
+    let admission = api
+        .admit_to_vault(&by, &vault, EventKind::MemberAdded)
+        .await?;
+    let NewMember { user, role } = validation::new_member(&body.fields()?)?;
+    let request = match &user {
         UserRef::Id(id) => json!({ "userId": id, "role": role }),
         UserRef::Email(email) => json!({ "email": email, "role": role }),
     };
-    let key = conditions.key(&format!("/api/vaults/{vault}/members"), &asked)?;
+    let key = headers.key(&format!("/api/vaults/{vault}/members"), &request)?;
     let id = MembershipId::generate();
     let command = Command::AddMember { id, user, role };
-    Ok(answer::created(
-        api.submit(&vault, Mutation { by, command, key }).await?,
+    let mutation = Mutation { by, command, key };
+    Ok(responses::created(
+        api.submit(&vault, mutation, admission).await?,
     ))
 }
 
+/// Handles `PATCH /api/vaults/{id}/members/{userId}` and `PATCH /api/vaults/{id}/members?userId`.
 pub async fn change(
     api: web::Data<Api>,
     Caller(by): Caller,
-    path: web::Path<(String, String)>,
-    body: Body,
+    target: MemberTarget,
+    headers: MutationHeaders,
+    body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, user) = (vault_id(&path.0)?, user_id(&path.1)?);
-    let role = forms::member_role(&body.fields()?)?;
+    let id = target.vault()?;
+    let admission = api
+        .admit_to_vault(&by, &id, EventKind::MemberUpdated)
+        .await?;
+    let user = target.user()?;
+    let role = validation::member_role(&body.fields()?)?;
+    headers.refuse_etags()?;
     let (command, key) = (Command::ChangeRole { user, role }, None);
-    Ok(answer::changed(
-        api.submit(&id, Mutation { by, command, key }).await?,
+    let mutation = Mutation { by, command, key };
+    Ok(responses::changed(
+        api.submit(&id, mutation, admission).await?,
     ))
 }
 
+/// Handles `DELETE /api/vaults/{id}/members/{userId}` and `DELETE /api/vaults/{id}/members?userId`.
 pub async fn remove(
     api: web::Data<Api>,
     Caller(by): Caller,
-    path: web::Path<(String, String)>,
+    target: MemberTarget,
+    headers: MutationHeaders,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, user) = (vault_id(&path.0)?, user_id(&path.1)?);
+    let id = target.vault()?;
+    let admission = api
+        .admit_to_vault(&by, &id, EventKind::MemberRemoved)
+        .await?;
+    let user = target.user()?;
+    headers.refuse_etags()?;
     let (command, key) = (Command::RemoveMember { user }, None);
-    Ok(answer::changed(
-        api.submit(&id, Mutation { by, command, key }).await?,
+    let mutation = Mutation { by, command, key };
+    Ok(responses::changed(
+        api.submit(&id, mutation, admission).await?,
     ))
 }
 
-/// A vault's members as they are answered.
-#[derive(Serialize)]
-struct MembersView<'a> {
+/// The response with a page of members.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MemberPage)]
+pub struct MembersView<'a> {
     members: Vec<MemberView>,
+    /// The number of the event that the page reflects. Events continue after that of the first page.
     seq: Seq,
+    /// The id of the history that `seq` belongs to.
     epoch: &'a str,
+    /// The `cursor` of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_cursor: Option<String>,
 }

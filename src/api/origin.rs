@@ -1,103 +1,95 @@
-//! Pages of other origins: refused, or, where they are allowed, answered so that their browser lets them read it.
+//! Cross-origin requests: refused and logged, or answered with CORS headers.
+
+use std::net::IpAddr;
 
 use actix_web::{
-    HttpResponse, ResponseError,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        Method,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
+    http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
 };
 
-use tracing::{debug, info};
+use tracing::{debug, field::display, info};
 
 use crate::{
-    origin::Verdict,
-    problem::{Code, Problem},
-    seldom::Seldom,
+    access::origins::{OriginDecision, OriginPolicy},
+    contract::problem::{ErrorCode, Problem},
+    telemetry::{throttle::LogThrottle, untrusted::loggable},
 };
 
-use super::{Api, error::ApiError};
+use super::{context::Api, cors, error::ApiError};
 
-/// A page that is refused comes back, and whoever has made it knows no better.
-static REFUSALS: Seldom = Seldom::new();
+/// Limits the log lines about refused origins, because a refused page usually retries.
+static REFUSAL_LOG: LogThrottle = LogThrottle::new();
+/// Limits the lines about requests through a proxy that is not trusted. They have a throttle of their own, so that other refusals do
+/// not suppress them: they name a key that is probably missing.
+static UNTRUSTED_PROXY_LOG: LogThrottle = LogThrottle::new();
 
-/// What a page may read of an answer, beside what browsers show anyhow.
-const EXPOSED: &str = "X-Vault-Seq, ETag, Retry-After, X-Request-Id";
-/// What a page may ask with.
-const METHODS: &str = "GET, HEAD, POST, PATCH, DELETE";
-const HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match";
-/// For how many seconds a browser need not ask again. Each request is judged all the same.
-const MAX_AGE: &str = "600";
-
-/// The middleware for everything that the main listener serves, sockets included; for
+/// Middleware that checks the origin of every request to the main listener, including sockets; for
 /// [`from_fn`](actix_web::middleware::from_fn).
 ///
 /// # Errors
-/// None of its own.
+/// Only those of the wrapped service.
 pub async fn guard_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, actix_web::Error> {
     let peer = request.peer_addr().map(|peer| peer.ip());
-    let verdict = Api::of(request.request())
-        .origins
-        .judge(peer, request.headers());
-    let mut response = match &verdict {
-        Verdict::Refused => {
-            let origin = request.headers().get(header::ORIGIN);
-            if let Some(unsaid) = REFUSALS.now() {
-                info!(
-                    ?origin,
-                    unsaid, "refused: not in server.allowed_origins, nor the origin that was asked"
-                );
-            } else {
-                debug!(?origin, "refused");
-            }
-            let problem = Problem::new(Code::OriginNotAllowed, "Origin not allowed");
-            let refused = ApiError::from(problem).error_response();
-            request.into_response(refused).map_into_right_body()
+    let origins = &Api::from_request(request.request()).origins;
+    let decision = origins.decide(peer, request.headers());
+    let mut response = match &decision {
+        OriginDecision::Refused => {
+            log_refusal(origins, peer, request.headers());
+            let problem = Problem::new(ErrorCode::OriginNotAllowed, "Origin not allowed");
+            let refused = request.error_response(ApiError::from(problem));
+            refused.map_into_right_body()
         }
-        Verdict::Allowed(_) if is_preflight(&request) => {
-            request.into_response(preflight()).map_into_right_body()
+        OriginDecision::Allowed(_) if cors::is_preflight(request.method(), request.headers()) => {
+            let answer = cors::preflight(request.headers());
+            request.into_response(answer).map_into_right_body()
         }
-        Verdict::Allowed(_) | Verdict::Passes => next.call(request).await?.map_into_left_body(),
+        OriginDecision::Allowed(_) | OriginDecision::SameOrigin => {
+            next.call(request).await?.map_into_left_body()
+        }
     };
-    if let Verdict::Allowed(origin) = verdict {
-        share(response.headers_mut(), origin);
+    if let OriginDecision::Allowed(origin) = decision {
+        cors::allow_origin(response.headers_mut(), origin);
     }
-    // The same URL is answered otherwise to another origin: no cache may mix them up.
+    // The response depends on the origin, so caches must keep one response per origin.
     let vary = HeaderValue::from_static("Origin");
     response.headers_mut().append(header::VARY, vary);
     Ok(response)
 }
 
-/// Whether a browser asks if it may ask.
-fn is_preflight(request: &ServiceRequest) -> bool {
-    let asks_for = header::ACCESS_CONTROL_REQUEST_METHOD;
-    request.method() == Method::OPTIONS && request.headers().contains_key(asks_for)
-}
-
-fn preflight() -> HttpResponse {
-    HttpResponse::NoContent()
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-        .insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE))
-        .finish()
-}
-
-/// Has the browser show this answer to the page of this origin, and send cookies with what it asks.
-fn share(headers: &mut HeaderMap, origin: HeaderValue) {
-    let mut tell = |name: HeaderName, value| headers.insert(name, value);
-    tell(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    tell(
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        HeaderValue::from_static("true"),
-    );
-    tell(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(EXPOSED),
-    );
+/// Logs a refused origin, what it was compared with, and whether a setting is probably missing.
+fn log_refusal(origins: &OriginPolicy, peer: Option<IpAddr>, headers: &HeaderMap) {
+    let refusal = origins.explain_refusal(peer, headers);
+    let is_direct = refusal.ignored_headers.is_empty();
+    let throttle = if is_direct {
+        &REFUSAL_LOG
+    } else {
+        &UNTRUSTED_PROXY_LOG
+    };
+    let lines = headers.get_all(header::ORIGIN).map(HeaderValue::as_bytes);
+    let origin = loggable(&lines.collect::<Vec<_>>().join(&b", "[..]));
+    let own = refusal.own.map(|own| loggable(own.as_str().as_bytes()));
+    let (peer, ignored) = (peer.map(display), refusal.ignored_headers.join(", "));
+    match throttle.allow() {
+        Some(suppressed) if is_direct => info!(
+            origin,
+            own,
+            peer,
+            suppressed,
+            "origin refused: not in server.allowed_origins and not the origin of the service"
+        ),
+        Some(suppressed) => info!(
+            origin,
+            own,
+            peer,
+            ignored,
+            suppressed,
+            "origin refused: forwarding headers are ignored, because the peer is not in server.trusted_proxies"
+        ),
+        None => debug!(origin, own, peer, ignored, "origin refused"),
+    }
 }

@@ -1,7 +1,7 @@
-//! What a token says, once it was found authentic: who its user is, and when it begins and ends.
+//! Converts the claims of an authentic token to a session: the user, and the validity.
 //!
-//! The rules are ours and the same for every kind of token: the time is an argument, `exp` is required, clocks may
-//! differ by [`CLOCK_TOLERANCE`] and no more, and a name that is no text is no reason to turn its owner away.
+//! The rules are the same for every kind of token: `exp` is required, clocks may differ by [`CLOCK_TOLERANCE`], and a
+//! name or email that is not a string is ignored.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,123 +9,97 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Session;
+use super::session::UserSession;
+use super::session_refusal::SessionRefusal;
+use super::user_session_principal::user_session_principal;
 use crate::config::{Audience, ClaimPath};
-use crate::domain::{Principal, UserId};
+use crate::domain::UserId;
 
-/// How far our clock and that of whoever made a session may be apart.
+/// The maximum difference between the clocks of the service and of the issuer of a token.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(15);
 
-/// Why a token is refused. For logs only: whoever sent it learns nothing from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// It is no token, or its claims are no JSON object.
-    #[error("malformed")]
-    Malformed,
-    /// It is of a kind that is not accepted, or made in a way that is not allowed.
-    #[error("algorithm not allowed")]
-    Algorithm,
-    /// None of the secrets has made it.
-    #[error("not authentic")]
-    Forged,
-    /// It does not say when it ends, or `exp`, `nbf` or `iat` is no number.
-    #[error("no end, or no number for a time")]
-    Times,
-    /// Its time is over.
-    #[error("expired")]
-    Expired,
-    /// Its time has not come.
-    #[error("not yet valid")]
-    NotYetValid,
-    /// It is meant for somebody else.
-    #[error("for another audience")]
-    Audience,
-    /// None of the claims that may do so is the id of a user.
-    #[error("names no user")]
-    NoUser,
-}
-
-/// The claims of a token, each as it stands there: what one of them is worth is decided when it is
-/// needed, and one that is broken does not make the others unreadable.
+/// The claims of a token, unparsed: each claim is parsed when it is needed, so that an invalid one does not affect the
+/// others.
 #[derive(Deserialize)]
 pub(super) struct Claims(HashMap<String, Box<RawValue>>);
 
 impl Claims {
-    /// The claims of an authentic token.
-    pub(super) fn parse(json: &[u8]) -> Result<Self, TokenError> {
-        serde_json::from_slice(json).map_err(|_| TokenError::Malformed)
+    /// Parses the claims of an authentic token.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, SessionRefusal> {
+        serde_json::from_slice(json).map_err(|_| SessionRefusal::Malformed)
     }
 
-    /// The session that they stand for at `now`, with the user's id in the first of these claims that is a text.
-    pub(super) fn session(
+    /// Returns the session at `now`. The user id is the first of the claims `ids` that is a string.
+    pub(super) fn to_session(
         &self,
         ids: &[ClaimPath],
         now: SystemTime,
-    ) -> Result<Session, TokenError> {
-        let exp = self.time("exp")?.ok_or(TokenError::Times)?;
-        self.time("iat")?;
-        let begins = self.time("nbf")?.unwrap_or(UNIX_EPOCH);
+    ) -> Result<UserSession, SessionRefusal> {
+        let exp = self.time("exp")?.ok_or(SessionRefusal::InvalidTime)?;
+        let issued_at = self.time("iat")?;
+        let not_before = self.time("nbf")?.unwrap_or(UNIX_EPOCH);
         let expires_at = exp + CLOCK_TOLERANCE;
         if now >= expires_at {
-            return Err(TokenError::Expired);
+            return Err(SessionRefusal::Expired);
         }
-        if now + CLOCK_TOLERANCE < begins {
-            return Err(TokenError::NotYetValid);
+        if now + CLOCK_TOLERANCE < not_before {
+            return Err(SessionRefusal::NotYetValid);
         }
-        let id = self.user(ids).ok_or(TokenError::NoUser)?;
-        let (name, email) = (self.shown("name"), self.shown("email"));
-        Ok(Session::new(Principal { id, name, email }, expires_at))
+        let id = self.user_id(ids).ok_or(SessionRefusal::NoUserId)?;
+        let user = user_session_principal(id, self.string("name"), self.string("email"));
+        Ok(UserSession {
+            // A time in the future is wrong.
+            issued_at: issued_at.filter(|at| *at <= now + CLOCK_TOLERANCE),
+            ..UserSession::new(user, expires_at)
+        })
     }
 
-    /// Whether they are meant for this audience, alone or among others.
-    pub(super) fn are_for(&self, audience: &Audience) -> bool {
+    /// Returns whether the audience is this one, or includes it.
+    pub(super) fn has_audience(&self, audience: &Audience) -> bool {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Audiences {
-            One(String),
-            Several(Vec<String>),
+        enum AudienceClaim {
+            Single(String),
+            List(Vec<String>),
         }
-        let said = self.0.get("aud").map(|aud| serde_json::from_str(aud.get()));
-        match said {
-            Some(Ok(Audiences::One(one))) => one == audience.as_str(),
-            Some(Ok(Audiences::Several(all))) => all.iter().any(|one| one == audience.as_str()),
+        let claim = self.0.get("aud").map(|aud| serde_json::from_str(aud.get()));
+        match claim {
+            Some(Ok(AudienceClaim::Single(single))) => single == audience.as_str(),
+            Some(Ok(AudienceClaim::List(list))) => {
+                list.iter().any(|item| item == audience.as_str())
+            }
             Some(Err(_)) | None => false,
         }
     }
 
-    /// What is not text, or empty, counts as absent; text that cannot be a user's id does not, so that nobody becomes
-    /// somebody else by it.
-    fn user(&self, ids: &[ClaimPath]) -> Option<UserId> {
-        let mut ids = ids.iter().filter_map(|path| self.text(path.as_str()));
+    /// Returns the user id. A claim that is not a string, or empty, is skipped. A string that is not a valid id is not
+    /// skipped: otherwise the next claim could identify a different user.
+    fn user_id(&self, ids: &[ClaimPath]) -> Option<UserId> {
+        let mut ids = ids.iter().filter_map(|path| self.string(path.as_str()));
         UserId::new(ids.find(|id| !id.is_empty())?)
     }
 
-    /// The claim's text as others are shown it; none where it holds U+0000, which not every database keeps.
-    fn shown(&self, name: &str) -> Option<String> {
-        self.text(name).filter(|text| !text.contains('\0'))
-    }
-
-    /// The claim's text, also of one inside another; none when it is something else, or not valid Unicode (half of a
-    /// surrogate pair, where a name was cut within an emoji).
-    fn text(&self, path: &str) -> Option<String> {
+    /// Returns the claim at this path, if it is a string of valid Unicode. (A name that was cut within an emoji may end
+    /// in half of a surrogate pair.)
+    fn string(&self, path: &str) -> Option<String> {
         if let Some(claim) = self.0.get(path) {
             return serde_json::from_str(claim.get()).ok();
         }
         let (outer, path) = path.split_once('.')?;
         let inner: Self = serde_json::from_str(self.0.get(outer)?.get()).ok()?;
-        inner.text(path)
+        inner.string(path)
     }
 
-    /// The claim's moment in seconds since 1970, fractions allowed; whatever lies outside of what a clock can show is
-    /// drawn to its end.
-    fn time(&self, name: &str) -> Result<Option<SystemTime>, TokenError> {
-        /// The last moment that JavaScript's clock can show, in milliseconds.
-        const LAST: f64 = 8.64e15;
+    /// Returns the time in a claim: seconds since 1970, with fractions, clamped to the range of a JavaScript `Date`.
+    fn time(&self, name: &str) -> Result<Option<SystemTime>, SessionRefusal> {
+        /// The latest time of a JavaScript `Date`, in milliseconds.
+        const MAX_TIME: f64 = 8.64e15;
         let Some(claim) = self.0.get(name) else {
             return Ok(None);
         };
-        let seconds: f64 = serde_json::from_str(claim.get()).map_err(|_| TokenError::Times)?;
-        let milliseconds = (seconds * 1000.0).clamp(0.0, LAST);
+        let seconds: f64 =
+            serde_json::from_str(claim.get()).map_err(|_| SessionRefusal::InvalidTime)?;
+        let milliseconds = (seconds * 1000.0).clamp(0.0, MAX_TIME);
         Ok(Some(
             UNIX_EPOCH + Duration::from_millis(milliseconds as u64),
         ))
@@ -140,7 +114,7 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    fn at(seconds: u64) -> SystemTime {
+    fn unix_time(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
@@ -148,56 +122,67 @@ mod tests {
         Claims::parse(claims.to_string().as_bytes()).unwrap()
     }
 
-    fn session_by(ids: &[&str], said: Value) -> Result<Session, TokenError> {
+    fn session_with_ids(ids: &[&str], json: Value) -> Result<UserSession, SessionRefusal> {
         let ids: Vec<_> = ids.iter().map(|id| id.parse().unwrap()).collect();
-        claims(said).session(&ids, at(NOW))
+        claims(json).to_session(&ids, unix_time(NOW))
     }
 
-    fn session(said: Value) -> Result<Session, TokenError> {
-        session_by(&["id", "sub"], said)
+    fn session(json: Value) -> Result<UserSession, SessionRefusal> {
+        session_with_ids(&["id", "sub"], json)
     }
 
     #[test]
-    fn a_token_for_longer_than_any_clock_runs_does_not_end() {
+    fn expiry_outside_the_range_of_the_clock_is_clamped() {
         assert!(session(json!({ "sub": "ana", "exp": 1e300 })).is_ok());
-        let ended = session(json!({ "sub": "ana", "exp": -1e300 }));
-        assert_eq!(ended, Err(TokenError::Expired));
+        let expired = session(json!({ "sub": "ana", "exp": -1e300 }));
+        assert_eq!(expired, Err(SessionRefusal::Expired));
     }
 
     #[test]
-    fn a_token_is_taken_up_to_the_tolerance_before_its_time() {
+    fn token_is_accepted_from_nbf_minus_the_tolerance() {
         let not_before = |nbf: Value| session(json!({ "sub": "ana", "exp": NOW + 60, "nbf": nbf }));
         assert!(not_before(json!(NOW + 15)).is_ok());
-        assert_eq!(not_before(json!(NOW + 16)), Err(TokenError::NotYetValid));
+        assert_eq!(
+            not_before(json!(NOW + 16)),
+            Err(SessionRefusal::NotYetValid)
+        );
         let half_a_second = json!((NOW + 15) as f64 + 0.5);
-        assert_eq!(not_before(half_a_second), Err(TokenError::NotYetValid));
-        assert_eq!(not_before(json!("now")), Err(TokenError::Times));
-        assert_eq!(not_before(json!(null)), Err(TokenError::Times));
+        assert_eq!(not_before(half_a_second), Err(SessionRefusal::NotYetValid));
+        assert_eq!(not_before(json!("now")), Err(SessionRefusal::InvalidTime));
+        assert_eq!(not_before(json!(null)), Err(SessionRefusal::InvalidTime));
     }
 
     #[test]
-    fn an_end_is_a_number_and_there_has_to_be_one() {
-        assert_eq!(session(json!({ "sub": "ana" })), Err(TokenError::Times));
+    fn exp_is_required_and_must_be_a_number() {
+        assert_eq!(
+            session(json!({ "sub": "ana" })),
+            Err(SessionRefusal::InvalidTime)
+        );
         for exp in [json!(null), json!("4102444800"), json!(true), json!([NOW])] {
             let refused = session(json!({ "sub": "ana", "exp": exp }));
-            assert_eq!(refused, Err(TokenError::Times));
+            assert_eq!(refused, Err(SessionRefusal::InvalidTime));
         }
         let session = session(json!({ "sub": "ana", "exp": NOW as f64 + 0.5 })).unwrap();
         assert_eq!(
             session.expires_at,
-            at(NOW + 15) + Duration::from_millis(500)
+            unix_time(NOW + 15) + Duration::from_millis(500)
         );
     }
 
     #[test]
-    fn when_a_token_was_made_is_a_number_and_otherwise_of_no_interest() {
-        let made = |iat: Value| session(json!({ "sub": "ana", "exp": NOW, "iat": iat }));
-        assert!(made(json!(NOW + 86_400)).is_ok());
-        assert_eq!(made(json!("now")), Err(TokenError::Times));
+    fn iat_must_be_a_number_and_dates_the_session_unless_it_is_in_the_future() {
+        let issued_at = |iat: Value| {
+            let session = session(json!({ "sub": "ana", "exp": NOW, "iat": iat }));
+            session.map(|session| session.issued_at)
+        };
+        assert_eq!(issued_at(json!(NOW - 5)), Ok(Some(unix_time(NOW - 5))));
+        assert_eq!(issued_at(json!(NOW + 15)), Ok(Some(unix_time(NOW + 15))));
+        assert_eq!(issued_at(json!(NOW + 86_400)), Ok(None));
+        assert_eq!(issued_at(json!("now")), Err(SessionRefusal::InvalidTime));
     }
 
     #[test]
-    fn the_user_is_the_id_else_the_subject() {
+    fn user_id_is_the_id_claim_or_else_the_subject() {
         let user = |id: Value, sub: Value| {
             session(json!({ "id": id, "sub": sub, "exp": NOW }))
                 .map(|session| session.principal.id.to_string())
@@ -208,19 +193,19 @@ mod tests {
         assert_eq!(user(json!(42), json!("42")).as_deref(), Ok("42"));
         assert_eq!(
             user(json!("not an id"), json!("ben")),
-            Err(TokenError::NoUser)
+            Err(SessionRefusal::NoUserId)
         );
         assert_eq!(
             user(json!("a".repeat(129)), json!("ben")),
-            Err(TokenError::NoUser)
+            Err(SessionRefusal::NoUserId)
         );
-        assert_eq!(user(json!(null), json!("")), Err(TokenError::NoUser));
-        assert_eq!(user(json!(42), json!(42)), Err(TokenError::NoUser));
+        assert_eq!(user(json!(null), json!("")), Err(SessionRefusal::NoUserId));
+        assert_eq!(user(json!(42), json!(42)), Err(SessionRefusal::NoUserId));
     }
 
     #[test]
-    fn the_user_may_stand_elsewhere_also_inside_an_object() {
-        let said = json!({
+    fn user_id_may_be_a_nested_claim() {
+        let nested = json!({
             "sub": "s", "uid": "u", "user": { "id": "i", "org": { "id": "o" } }, "a.b": "dotted",
             "exp": NOW,
         });
@@ -230,39 +215,39 @@ mod tests {
             ("user.org.id", "o"),
             ("a.b", "dotted"),
         ] {
-            let session = session_by(&[path], said.clone()).unwrap();
+            let session = session_with_ids(&[path], nested.clone()).unwrap();
             assert_eq!(session.principal.id.as_str(), id);
         }
         for path in ["user", "user.name", "sub.id", "nobody.id"] {
-            let refused = session_by(&[path], said.clone());
-            assert_eq!(refused, Err(TokenError::NoUser), "{path}");
+            let refused = session_with_ids(&[path], nested.clone());
+            assert_eq!(refused, Err(SessionRefusal::NoUserId), "{path}");
         }
     }
 
     #[test]
-    fn a_name_or_email_that_is_no_text_is_left_out() {
+    fn name_or_email_that_is_not_a_string_is_ignored() {
         let session = session(json!({ "sub": "ana", "name": 5, "email": null, "exp": NOW }));
         let principal = session.unwrap().principal;
         assert_eq!((principal.name, principal.email), (None, None));
     }
 
     #[test]
-    fn what_a_token_says_beside_is_ignored_whatever_it_is() {
-        for beside in [json!("app"), json!(["a"]), json!({ "a": [null] }), json!(5)] {
+    fn other_claims_are_ignored_whatever_their_type() {
+        for value in [json!("app"), json!(["a"]), json!({ "a": [null] }), json!(5)] {
             let mut claims = json!({ "id": "ana", "exp": NOW });
             for name in ["sub", "aud", "iss", "jti"] {
-                claims[name] = beside.clone();
+                claims[name] = value.clone();
             }
-            assert!(session(claims).is_ok(), "{beside}");
+            assert!(session(claims).is_ok(), "{value}");
         }
     }
 
     #[test]
-    fn an_audience_is_named_alone_or_among_others() {
+    fn audience_may_be_a_string_or_a_list() {
         let audience = "vaults".parse().unwrap();
-        let is_for = |aud: Value| claims(json!({ "aud": aud })).are_for(&audience);
-        assert!(is_for(json!("vaults")));
-        assert!(is_for(json!(["app", "vaults"])));
+        let matches = |aud: Value| claims(json!({ "aud": aud })).has_audience(&audience);
+        assert!(matches(json!("vaults")));
+        assert!(matches(json!(["app", "vaults"])));
         for other in [
             json!("app"),
             json!([]),
@@ -270,13 +255,13 @@ mod tests {
             json!(5),
             json!(["vaults", 5]),
         ] {
-            assert!(!is_for(other.clone()), "{other}");
+            assert!(!matches(other.clone()), "{other}");
         }
-        assert!(!claims(json!({})).are_for(&audience));
+        assert!(!claims(json!({})).has_audience(&audience));
     }
 
     #[test]
-    fn claims_are_an_object() {
+    fn claims_must_be_an_object() {
         for text in ["", "[1]", "\"ana\"", "null", "{", "{\"sub\":\"\u{7f}"] {
             assert!(Claims::parse(text.as_bytes()).is_err(), "{text}");
         }

@@ -1,35 +1,43 @@
-//! Where a token is found: in a socket's auth payload, in the `Authorization` header, or in the
-//! session's cookie (`auth.cookies`), whole or in chunks.
+//! Finds the token of a request: in a socket's auth payload, in the `Authorization` header, or in the session cookies
+//! (`auth.cookies`), whole or in chunks.
 //!
-//! These are pure functions over header values, which are bytes: a cookie header holds what other
-//! applications of the same host have put there, and nothing of that may keep a session from being
-//! found. Cookies are read as the JavaScript package `cookie` reads them, because it is their
-//! author's.
+//! A payload or header decides alone. Of several session cookies the first that is of an accepted kind decides, which only
+//! the verifier can say: a browser also sends the cookies of other applications on the same host.
 
-use std::collections::HashMap;
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 
-use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
-
+use super::cookie_jar::{CookieJar, is_chunk_suffix};
 use crate::config::CookieName;
 
-/// Where a token came from.
+/// The maximum number of session cookies of one request that are kept. A browser sends few.
+const MAX_COOKIES: usize = 16;
+
+/// Where a token was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum CredentialSource {
     /// The auth payload of a socket's CONNECT.
     Payload,
     /// `Authorization: Bearer`.
     Bearer,
-    /// The session's cookie, with this place among its names: Auth.js makes its keys of the name.
+    /// The session cookie, with the index of its name in `auth.cookies`: Auth.js derives its keys from the name.
     Cookie(usize),
 }
 
-/// The one token that decides who is speaking, not judged yet; or none.
+/// The tokens that may authenticate a request, not verified yet: one of a payload or header, or those of the session
+/// cookies in the order in which they decide.
 #[derive(Clone, Default)]
-pub struct Credentials(Option<(Source, String)>);
+pub struct Credentials(Vec<Credential>);
+
+/// A token and where it was found.
+#[derive(Clone, PartialEq)]
+pub(super) struct Credential {
+    pub(super) source: CredentialSource,
+    pub(super) token: String,
+}
 
 impl Credentials {
-    /// What a request's headers bring, where the session's cookie may have these names.
-    pub(super) fn of(headers: &HeaderMap, names: &[CookieName]) -> Self {
+    /// Returns the credentials in a request's headers. The session cookie has one of these names.
+    pub(super) fn from_request_headers(headers: &HeaderMap, names: &[CookieName]) -> Self {
         Self::from_headers(
             headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             headers.get_all(COOKIE).map(HeaderValue::as_bytes),
@@ -37,42 +45,72 @@ impl Credentials {
         )
     }
 
-    /// What the headers bring: `Authorization`, where there is one, and every `Cookie` header.
+    /// Returns the credentials in these headers: an optional `Authorization` header and all `Cookie` headers.
     pub(super) fn from_headers<'a>(
         authorization: Option<&[u8]>,
         cookies: impl IntoIterator<Item = &'a [u8]>,
         names: &[CookieName],
     ) -> Self {
         let bearer = authorization
-            .and_then(bearer)
-            .map(|token| (Source::Bearer, token));
-        Self(bearer.or_else(|| session_cookie(&Cookies::parse(cookies), names)))
+            .and_then(bearer_token)
+            .map(|token| Credential {
+                source: CredentialSource::Bearer,
+                token,
+            });
+        match bearer {
+            Some(bearer) => Self(vec![bearer]),
+            None => Self(session_cookies(&CookieJar::parse(cookies), names)),
+        }
     }
 
-    /// The same with the `token` of a CONNECT's auth payload, which goes before any header.
+    /// Adds the `token` of a CONNECT's auth payload, which takes precedence over the headers.
     pub fn with_payload(self, token: Option<&str>) -> Self {
         match token {
-            Some(token) if !token.is_empty() => Self(Some((Source::Payload, token.to_owned()))),
+            Some(token) if !token.is_empty() => Self(vec![Credential {
+                source: CredentialSource::Payload,
+                token: token.to_owned(),
+            }]),
             _ => self,
         }
     }
 
-    /// The token, and where it was found.
-    pub(super) fn found(&self) -> Option<(Source, &str)> {
-        let (source, token) = self.0.as_ref()?;
-        Some((*source, token))
+    /// Returns the credentials in the order in which they decide.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Credential> {
+        self.0.iter()
     }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let source = self.found().map(|(source, _)| source);
-        f.debug_tuple("Credentials").field(&source).finish()
+        let sources = self.0.iter().map(|credential| credential.source);
+        f.debug_list().entries(sources).finish()
     }
 }
 
-/// The token after `Bearer`, if it is that.
-fn bearer(authorization: &[u8]) -> Option<String> {
+/// Returns the part of a header that may contain a credential: a `Bearer` authorization, or the cookies of a `Cookie` header
+/// that have one of these names or are a chunk of one. `None` if there is no such part.
+pub fn credential_part(name: &HeaderName, value: &[u8], names: &[CookieName]) -> Option<Vec<u8>> {
+    match *name {
+        AUTHORIZATION => bearer_token(value).map(|_| value.to_owned()),
+        COOKIE => {
+            let is_session = |cookie: &&[u8]| {
+                let end = cookie.iter().position(|byte| *byte == b'=');
+                let cookie_name = cookie[..end.unwrap_or(0)].trim_ascii();
+                names.iter().any(|name| {
+                    let rest = cookie_name.strip_prefix(name.as_str().as_bytes());
+                    rest.is_some_and(|rest| rest.is_empty() || is_chunk_suffix(rest))
+                })
+            };
+            let cookies = value.split(|byte| *byte == b';').filter(is_session);
+            let kept = cookies.collect::<Vec<_>>().join(&b';');
+            (!kept.is_empty()).then_some(kept)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the token of a `Bearer` authorization.
+fn bearer_token(authorization: &[u8]) -> Option<String> {
     let value = authorization.trim_ascii();
     let (scheme, token) = value.split_at(value.iter().position(|byte| *byte == b' ')?);
     let token = token.trim_ascii();
@@ -80,105 +118,44 @@ fn bearer(authorization: &[u8]) -> Option<String> {
     is_bearer.then(|| String::from_utf8_lossy(token).into_owned())
 }
 
-/// The first of the cookies with these names that is present.
-fn session_cookie(cookies: &Cookies, names: &[CookieName]) -> Option<(Source, String)> {
-    names.iter().enumerate().find_map(|(place, name)| {
-        let name = name.as_str();
-        let token = cookies.get(name).or_else(|| cookies.joined(name))?;
-        Some((Source::Cookie(place), token))
-    })
-}
-
-/// Cookies by name. Of several with one name the first counts, and one without a value is none.
-struct Cookies<'a>(HashMap<&'a [u8], &'a [u8]>);
-
-impl<'a> Cookies<'a> {
-    fn parse(headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let pairs = headers
-            .into_iter()
-            .flat_map(|header| header.split(|byte| *byte == b';'));
-        let mut cookies = HashMap::new();
-        for pair in pairs {
-            let Some(equals) = pair.iter().position(|byte| *byte == b'=') else {
-                continue;
-            };
-            let value = unquoted(pair[equals + 1..].trim_ascii());
-            if !value.is_empty() {
-                cookies.entry(pair[..equals].trim_ascii()).or_insert(value);
-            }
-        }
-        Self(cookies)
+/// Returns the session cookies in the order of their names; of one name the whole cookies come before the chunks.
+fn session_cookies(cookies: &CookieJar, names: &[CookieName]) -> Vec<Credential> {
+    let mut found = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let source = CredentialSource::Cookie(index);
+        let tokens = cookies.tokens(name.as_str());
+        found.extend(tokens.map(|token| Credential { source, token }));
     }
-
-    fn get(&self, name: &str) -> Option<String> {
-        self.0.get(name.as_bytes()).map(|value| decoded(value))
-    }
-
-    /// The value that was cut into `NAME.0`, `NAME.1` and so on. Where one of them is missing, the
-    /// cookie is present all the same, as the empty text, which is no token: nothing else decides in
-    /// its place.
-    fn joined(&self, name: &str) -> Option<String> {
-        let is_chunk = |key: &&&[u8]| {
-            let number = key
-                .strip_prefix(name.as_bytes())
-                .and_then(|rest| rest.strip_prefix(b"."));
-            number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
-        };
-        let count = self.0.keys().filter(is_chunk).count();
-        let chunks = (0..count).map(|number| self.get(&format!("{name}.{number}")));
-        (count > 0).then(|| chunks.collect::<Option<String>>().unwrap_or_default())
-    }
-}
-
-/// The value without the quotes around it.
-fn unquoted(value: &[u8]) -> &[u8] {
-    value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""))
-        .unwrap_or(value)
-}
-
-/// The value with its `%41` decoded, as `decodeURIComponent` does it: wholly, or not at all where
-/// any of it is wrong. What is not Unicode cannot be a token, and becomes something that is
-/// neither.
-fn decoded(value: &[u8]) -> String {
-    let decoded = percent_decoded(value).and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.unwrap_or_else(|| String::from_utf8_lossy(value).into_owned())
-}
-
-fn percent_decoded(mut value: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(value.len());
-    while let Some((first, rest)) = value.split_first() {
-        value = rest;
-        bytes.push(match first {
-            b'%' => {
-                let (digits, rest) = value.split_first_chunk::<2>()?;
-                value = rest;
-                let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-                u8::try_from(high? * 16 + low?).expect("two hexadecimal digits are a byte")
-            }
-            byte => *byte,
-        });
-    }
-    Some(bytes)
+    found.truncate(MAX_COOKIES);
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AuthConfig;
 
     const V4: &str = "next-auth.session-token";
     const V5: &str = "authjs.session-token";
-    /// The place of `V5`.
-    const SECOND: Source = Source::Cookie(1);
+    /// The source with the index of `V5`.
+    const SECOND: CredentialSource = CredentialSource::Cookie(1);
 
-    fn names() -> Vec<CookieName> {
-        crate::config::Auth::default().cookies
+    fn cookie_names() -> Vec<CookieName> {
+        AuthConfig::default().cookies
     }
 
-    fn found(authorization: Option<&str>, cookies: &[&str]) -> Option<(Source, String)> {
+    type SourceAndToken = (CredentialSource, String);
+
+    fn source_and_token(credentials: &Credentials) -> Option<SourceAndToken> {
+        let Credential { source, token } = credentials.iter().next()?;
+        Some((*source, token.clone()))
+    }
+
+    fn found(authorization: Option<&str>, cookies: &[&str]) -> Option<SourceAndToken> {
+        let authorization = authorization.map(str::as_bytes);
         let cookies = cookies.iter().map(|header| header.as_bytes());
-        Credentials::from_headers(authorization.map(str::as_bytes), cookies, &names()).0
+        let credentials = Credentials::from_headers(authorization, cookies, &cookie_names());
+        source_and_token(&credentials)
     }
 
     fn cookie(header: &str) -> Option<String> {
@@ -190,45 +167,66 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_goes_before_the_header_and_the_header_before_the_cookie() {
+    fn payload_takes_precedence_over_header_and_header_over_cookie() {
         let headers = || {
             Credentials::from_headers(
                 Some(b"Bearer b"),
                 [&b"authjs.session-token=c"[..]],
-                &names(),
+                &cookie_names(),
             )
         };
         assert_eq!(
-            headers().with_payload(Some("p")).0,
-            Some((Source::Payload, "p".to_owned()))
+            source_and_token(&headers().with_payload(Some("p"))),
+            Some((CredentialSource::Payload, "p".to_owned()))
         );
         assert_eq!(
-            headers().with_payload(Some("")).0,
-            Some((Source::Bearer, "b".to_owned()))
+            source_and_token(&headers().with_payload(Some(""))),
+            Some((CredentialSource::Bearer, "b".to_owned()))
         );
         assert_eq!(
-            headers().with_payload(None).0,
-            Some((Source::Bearer, "b".to_owned()))
+            source_and_token(&headers().with_payload(None)),
+            Some((CredentialSource::Bearer, "b".to_owned()))
         );
         assert_eq!(
             found(None, &["authjs.session-token=c"]),
             Some((SECOND, "c".to_owned()))
         );
-        assert_eq!(Credentials::default().with_payload(None).found(), None);
+        let none = Credentials::default().with_payload(None);
+        assert_eq!(source_and_token(&none), None);
     }
 
     #[test]
-    fn the_scheme_may_be_written_in_any_case() {
+    fn only_credentials_are_kept_of_the_headers() {
+        let names = cookie_names();
+        let part = |name: HeaderName, value: &str| {
+            let part = credential_part(&name, value.as_bytes(), &names);
+            part.map(|part| String::from_utf8(part).unwrap())
+        };
+        let bearer = "Bearer a.b.c".to_owned();
+        assert_eq!(part(AUTHORIZATION, &bearer), Some(bearer.clone()));
+        assert_eq!(part(AUTHORIZATION, "Basic YTpi"), None);
+        assert_eq!(part(HeaderName::from_static("x-other"), &bearer), None);
+        let junk = "j".repeat(60_000);
+        let cookies =
+            format!("a={junk}; {V5}.0=x; b{V5}=1; {V5}.1=y ;{V5}.x=1; {V4}s=2;{V4}=\"z\"; c");
+        let kept = format!(" {V5}.0=x; {V5}.1=y ;{V4}=\"z\"");
+        assert_eq!(part(COOKIE, &cookies), Some(kept.clone()));
+        assert_eq!(cookie(&kept), cookie(&cookies));
+        assert_eq!(part(COOKIE, &junk), None);
+    }
+
+    #[test]
+    fn bearer_scheme_is_case_insensitive() {
         for header in ["Bearer abc", "bearer abc", "BEARER   abc ", " Bearer abc"] {
             assert_eq!(
                 found(Some(header), &[]),
-                Some((Source::Bearer, "abc".to_owned()))
+                Some((CredentialSource::Bearer, "abc".to_owned()))
             );
         }
     }
 
     #[test]
-    fn an_authorization_that_is_no_bearer_token_counts_as_absent() {
+    fn authorization_without_a_bearer_token_is_ignored() {
         for header in ["", "Bearer", "Bearer ", "Basic YTpi", "Bearertoken abc"] {
             assert_eq!(
                 found(Some(header), &["authjs.session-token=c"]).unwrap().1,
@@ -239,19 +237,19 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_looked_for_in_their_order_not_in_that_of_the_header() {
+    fn order_of_the_names_decides_and_not_the_order_of_the_header() {
         let mut header = String::new();
-        for (place, name) in names().into_iter().enumerate().rev() {
+        for (index, name) in cookie_names().into_iter().enumerate().rev() {
             header = format!("{header}; {name}=of-{name}");
             assert_eq!(
                 found(None, &[&header]),
-                Some((Source::Cookie(place), format!("of-{name}")))
+                Some((CredentialSource::Cookie(index), format!("of-{name}")))
             );
         }
     }
 
     #[test]
-    fn names_are_exact() {
+    fn cookie_names_match_exactly() {
         for header in [
             "next-auth.session-tokens=a",
             "my-next-auth.session-token=a",
@@ -266,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn malformed_neighbours_are_passed_over() {
+    fn malformed_cookies_are_skipped() {
         let header = b"\xff\xfe=x; bad=%E0%A4%A; ;novalue; =noname;next-auth.session-token=a;  t = u ; x=a=b";
-        let credentials = Credentials::from_headers(None, [&header[..]], &names());
-        assert_eq!(credentials.found().map(|(_, token)| token), Some("a"));
+        let credentials = Credentials::from_headers(None, [&header[..]], &cookie_names());
+        assert_eq!(credentials.iter().next().unwrap().token, "a");
     }
 
     #[test]
-    fn several_cookie_headers_are_one() {
+    fn several_cookie_headers_are_merged() {
         assert_eq!(
             found(
                 None,
@@ -290,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn of_two_cookies_with_one_name_the_first_with_a_value_counts() {
+    fn first_of_two_cookies_with_one_name_is_used() {
         assert_eq!(cookie(&format!("{V4}=a; {V4}=b")), some("a"));
         assert_eq!(cookie(&format!("{V4}=; {V4}=b")), some("b"));
     }
 
     #[test]
-    fn an_empty_cookie_counts_as_absent() {
+    fn empty_cookie_is_ignored() {
         assert_eq!(cookie(""), None);
         assert_eq!(cookie(&format!("{V5}=; {V4}=a")), some("a"));
         assert_eq!(cookie(&format!("{V5}=\"\"; {V4}=a")), some("a"));
@@ -304,21 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn values_are_unquoted_and_decoded() {
+    fn cookie_values_are_unquoted_and_decoded() {
         assert_eq!(cookie(&format!("{V4}=\"a%2Eb\"")), some("a.b"));
         assert_eq!(cookie(&format!("{V4}=%c3%AB")), some("ë"));
         assert_eq!(cookie(&format!("{V4}=a+b")), some("a+b"));
     }
 
     #[test]
-    fn a_value_that_cannot_be_decoded_stays_as_it_is() {
+    fn value_with_an_invalid_escape_is_not_decoded() {
         for value in ["%", "a%2", "%zz", "a%2E%E0%A4%A", "%ff", "%+1"] {
             assert_eq!(cookie(&format!("{V4}={value}")), some(value));
         }
     }
 
     #[test]
-    fn chunks_are_joined_by_their_numbers() {
+    fn chunks_are_joined_in_numeric_order() {
         let chunks: Vec<_> = (0..12)
             .rev()
             .map(|number| format!("{V4}.{number}=<{number}>"))
@@ -328,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_cookie_goes_before_its_chunks() {
+    fn whole_cookie_takes_precedence_over_chunks() {
         assert_eq!(
             cookie(&format!("{V4}=whole; {V4}.0=x; {V4}.1=y")),
             some("whole")
@@ -344,14 +342,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_with_missing_chunks_is_present_and_nothing_decides_in_its_place() {
+    fn cookie_with_missing_chunks_does_not_fall_back_to_another_cookie() {
         assert_eq!(cookie(&format!("{V5}.1=y; {V4}=a")), some(""));
         assert_eq!(cookie(&format!("{V5}.0=x; {V5}.2=z; {V4}=a")), some(""));
     }
 
     #[test]
-    fn credentials_do_not_show_the_token() {
+    fn debug_output_contains_no_token() {
         let credentials = Credentials::default().with_payload(Some("hunter2"));
-        assert_eq!(format!("{credentials:?}"), "Credentials(Some(Payload))");
+        assert_eq!(format!("{credentials:?}"), "[Payload]");
     }
 }

@@ -1,10 +1,9 @@
-//! An encrypted token: a compact JWE whose key both sides have (`"alg": "dir"`, RFC 7516 and 7518), as NextAuth 4 and
-//! Auth.js 5 write their sessions.
+//! Parses and decrypts an encrypted token: a compact JWE with a shared key (`"alg": "dir"`, RFC 7516 and 7518), the
+//! session format of NextAuth 4 and Auth.js 5.
 //!
-//! Five parts stand between dots: header, encrypted key (empty, as both sides have it), initialisation vector,
-//! ciphertext and tag. A [`Jwe`] that exists has a header that we know and parts of the lengths that belong to it; a
-//! shortened tag, which would be guessed soon, is none. Nothing is decrypted before the whole tag was
-//! found right, in constant time, and the header counts letter by letter, as the tag covers it.
+//! A token has five parts separated by dots: header, encrypted key (empty), initialisation vector, ciphertext and tag.
+//! A [`Jwe`] has a known header and parts of the required lengths; a shortened tag, which could be guessed, is rejected.
+//! Nothing is decrypted before the whole tag is verified, in constant time. The tag covers the header as it was sent.
 
 use aes::Aes256;
 use aes_gcm::{
@@ -17,90 +16,90 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use sha2::Sha512;
 
-use super::claims::TokenError;
+use super::session_refusal::SessionRefusal;
 
-/// A token of which only the key is missing.
+/// A parsed token, not decrypted yet.
 pub(super) struct Jwe<'a> {
-    /// The header as it was sent.
+    /// The header as it was sent, which the tag authenticates.
     authenticated: &'a str,
     kid: Option<String>,
-    cipher: Cipher,
+    cipher: JweCipher,
     ciphertext: Vec<u8>,
 }
 
-/// How a token is encrypted, with what that takes beside the key.
-enum Cipher {
+/// The encryption of a token, with its parameters.
+enum JweCipher {
     /// `A256GCM`.
     Gcm { iv: [u8; 12], tag: [u8; 16] },
     /// `A256CBC-HS512`.
     CbcHs512 { iv: [u8; 16], tag: [u8; 32] },
 }
 
-/// What is asked of a header; whatever else stands in it has no meaning here.
+/// The members of a header that are checked; others are ignored.
 #[derive(Deserialize)]
-struct Header {
+struct JweHeader {
     alg: String,
     enc: String,
     kid: Option<String>,
-    /// Extensions that must be understood. None is.
-    #[serde(default, deserialize_with = "present")]
+    /// Whether the header requires extensions. None is supported.
+    #[serde(default, deserialize_with = "is_present")]
     crit: bool,
-    /// A compressed payload, which may be a bomb.
-    #[serde(default, deserialize_with = "present")]
+    /// Whether the payload is compressed. It is rejected, because it may be a decompression bomb.
+    #[serde(default, deserialize_with = "is_present")]
     zip: bool,
 }
 
 impl<'a> Jwe<'a> {
-    /// Takes a token apart.
-    pub(super) fn parse(token: &'a str) -> Result<Self, TokenError> {
+    /// Parses a token.
+    pub(super) fn parse(token: &'a str) -> Result<Self, SessionRefusal> {
         let mut parts = token.split('.');
-        let mut part = || parts.next().ok_or(TokenError::Malformed);
+        let mut part = || parts.next().ok_or(SessionRefusal::Malformed);
         let [header, key, iv, ciphertext, tag] = [part()?, part()?, part()?, part()?, part()?];
         if parts.next().is_some() || !key.is_empty() {
-            return Err(TokenError::Malformed);
+            return Err(SessionRefusal::Malformed);
         }
         let authenticated = header;
-        let header: Header =
-            serde_json::from_slice(&decoded(header)?).map_err(|_| TokenError::Malformed)?;
+        let header: JweHeader =
+            serde_json::from_slice(&decode(header)?).map_err(|_| SessionRefusal::Malformed)?;
         if header.alg != "dir" || header.crit || header.zip {
-            return Err(TokenError::Algorithm);
+            return Err(SessionRefusal::AlgorithmNotAllowed);
         }
         let cipher = match header.enc.as_str() {
-            "A256GCM" => Cipher::Gcm {
-                iv: exactly(iv)?,
-                tag: exactly(tag)?,
+            "A256GCM" => JweCipher::Gcm {
+                iv: decode_exact(iv)?,
+                tag: decode_exact(tag)?,
             },
-            "A256CBC-HS512" => Cipher::CbcHs512 {
-                iv: exactly(iv)?,
-                tag: exactly(tag)?,
+            "A256CBC-HS512" => JweCipher::CbcHs512 {
+                iv: decode_exact(iv)?,
+                tag: decode_exact(tag)?,
             },
-            _ => return Err(TokenError::Algorithm),
+            _ => return Err(SessionRefusal::AlgorithmNotAllowed),
         };
         Ok(Self {
             authenticated,
             kid: header.kid,
             cipher,
-            ciphertext: decoded(ciphertext)?,
+            ciphertext: decode(ciphertext)?,
         })
     }
 
-    /// Which key it asks for, if it does.
+    /// Returns the identifier of the key, if the token has one.
     pub(super) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
-    /// Whether it takes a key of 64 bytes, not of 32.
+    /// Returns whether the token needs a key of 64 bytes instead of 32.
     pub(super) fn is_cbc(&self) -> bool {
-        matches!(self.cipher, Cipher::CbcHs512 { .. })
+        matches!(self.cipher, JweCipher::CbcHs512 { .. })
     }
 
-    /// What is inside, if it is encrypted with `A256GCM` and this key.
-    pub(super) fn open_gcm(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
-        let Cipher::Gcm { iv, tag } = &self.cipher else {
+    /// Returns the payload, if it is encrypted with `A256GCM` and this key.
+    pub(super) fn decrypt_gcm(&self, key: &[u8; 32]) -> Option<Vec<u8>> {
+        let JweCipher::Gcm { iv, tag } = &self.cipher else {
             return None;
         };
         let mut text = self.ciphertext.clone();
-        // This compares the tag first, and leaves the buffer alone when it is wrong.
+        // This verifies the tag first, and does not change the buffer if it is wrong.
         Aes256Gcm::new(key.into())
             .decrypt_inout_detached(
                 iv.into(),
@@ -112,9 +111,9 @@ impl<'a> Jwe<'a> {
         Some(text)
     }
 
-    /// What is inside, if it is encrypted with `A256CBC-HS512` and this key.
-    pub(super) fn open_cbc(&self, key: &[u8; 64]) -> Option<Vec<u8>> {
-        let Cipher::CbcHs512 { iv, tag } = &self.cipher else {
+    /// Returns the payload, if it is encrypted with `A256CBC-HS512` and this key.
+    pub(super) fn decrypt_cbc(&self, key: &[u8; 64]) -> Option<Vec<u8>> {
+        let JweCipher::CbcHs512 { iv, tag } = &self.cipher else {
             return None;
         };
         let (mac_key, cipher_key) = key.split_first_chunk::<32>()?;
@@ -125,7 +124,7 @@ impl<'a> Jwe<'a> {
         mac.update(iv);
         mac.update(&self.ciphertext);
         mac.update(&bits.to_be_bytes());
-        // The tag is the first half of the code, all of it, as its type says.
+        // The tag is exactly the first half of the code; its array type ensures the length.
         mac.verify_truncated_left(tag).ok()?;
         cbc::Decryptor::<Aes256>::new(cipher_key.into(), iv.into())
             .decrypt_padded_vec::<Pkcs7>(&self.ciphertext)
@@ -133,21 +132,23 @@ impl<'a> Jwe<'a> {
     }
 }
 
-/// Whether a member is there at all, `null` included.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+/// Reads a member of any value, `null` included, as `true`.
+fn is_present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(from).map(|_| true)
 }
 
-/// Bytes from base64url, in its one spelling: no padding, no bits left over.
-fn decoded(text: &str) -> Result<Vec<u8>, TokenError> {
+/// Decodes base64url in its canonical form: without padding and without trailing bits.
+fn decode(text: &str) -> Result<Vec<u8>, SessionRefusal> {
     URL_SAFE_NO_PAD
         .decode(text)
-        .map_err(|_| TokenError::Malformed)
+        .map_err(|_| SessionRefusal::Malformed)
 }
 
-/// Likewise, where there must be so many.
-fn exactly<const N: usize>(text: &str) -> Result<[u8; N], TokenError> {
-    decoded(text)?.try_into().map_err(|_| TokenError::Malformed)
+/// Decodes base64url to exactly `N` bytes.
+fn decode_exact<const N: usize>(text: &str) -> Result<[u8; N], SessionRefusal> {
+    decode(text)?
+        .try_into()
+        .map_err(|_| SessionRefusal::Malformed)
 }
 
 #[cfg(test)]
@@ -158,12 +159,12 @@ mod tests {
 
     const GCM: &str = r#"{"alg":"dir","enc":"A256GCM"}"#;
 
-    fn parse(header: &str, rest: &str) -> Option<TokenError> {
+    fn parse(header: &str, rest: &str) -> Option<SessionRefusal> {
         let token = format!("{}{rest}", URL_SAFE_NO_PAD.encode(header));
         Jwe::parse(&token).err()
     }
 
-    /// An initialisation vector of 12 bytes, a ciphertext of 3, a tag of 16.
+    /// Returns an initialisation vector of 12 bytes, a ciphertext of 3 and a tag of 16, encoded.
     fn parts() -> String {
         let [iv, tag] = [[0; 12].as_slice(), &[0; 16]].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
         format!("..{iv}.AAAA.{tag}")
@@ -171,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_refused_and_nothing_breaks(
+        fn arbitrary_input_is_rejected_without_a_panic(
             cbc: bool,
             lengths in prop::array::uniform3(0_usize..40),
             noise in "[A-Za-z0-9_.=-]{0,200}",
@@ -187,27 +188,27 @@ mod tests {
         }
 
         #[test]
-        fn no_key_opens_what_nobody_sealed(cbc: bool, length in 0_usize..100, byte: u8) {
+        fn no_key_decrypts_an_unauthenticated_token(cbc: bool, length in 0_usize..100, byte: u8) {
             let enc = if cbc { "A256CBC-HS512" } else { "A256GCM" };
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"dir","enc":"{enc}"}}"#));
             let (iv, tag) = if cbc { (16, 32) } else { (12, 16) };
             let [iv, text, tag] = [iv, length, tag].map(|n| URL_SAFE_NO_PAD.encode(vec![byte; n]));
             let token = format!("{header}..{iv}.{text}.{tag}");
             let jwe = Jwe::parse(&token).unwrap();
-            prop_assert_eq!(jwe.open_gcm(&[byte; 32]), None);
-            prop_assert_eq!(jwe.open_cbc(&[byte; 64]), None);
+            prop_assert_eq!(jwe.decrypt_gcm(&[byte; 32]), None);
+            prop_assert_eq!(jwe.decrypt_cbc(&[byte; 64]), None);
         }
     }
 
     #[test]
-    fn a_header_is_taken_with_whatever_else_it_says() {
+    fn unknown_header_members_are_ignored() {
         assert_eq!(parse(GCM, &parts()), None);
         let more = r#"{"typ":"JWT","alg":"dir","kid":"k","enc":"A256GCM","x":[1]}"#;
         assert_eq!(parse(more, &parts()), None);
     }
 
     #[test]
-    fn a_header_that_says_something_twice_is_none() {
+    fn header_with_a_duplicate_member_is_rejected() {
         for twice in [
             r#"{"alg":"dir","enc":"A256GCM","alg":"dir"}"#,
             r#"{"alg":"none","enc":"A256GCM","alg":"dir"}"#,
@@ -215,14 +216,14 @@ mod tests {
         ] {
             assert_eq!(
                 parse(twice, &parts()),
-                Some(TokenError::Malformed),
+                Some(SessionRefusal::Malformed),
                 "{twice}"
             );
         }
     }
 
     #[test]
-    fn compression_and_extensions_are_refused_also_as_null() {
+    fn compression_and_extensions_are_rejected_even_as_null() {
         for more in [
             r#""zip":"DEF""#,
             r#""zip":null"#,
@@ -232,20 +233,20 @@ mod tests {
             let header = format!(r#"{{"alg":"dir","enc":"A256GCM",{more}}}"#);
             assert_eq!(
                 parse(&header, &parts()),
-                Some(TokenError::Algorithm),
+                Some(SessionRefusal::AlgorithmNotAllowed),
                 "{more}"
             );
         }
     }
 
     #[test]
-    fn a_key_identifier_is_a_text() {
+    fn key_identifier_must_be_a_string() {
         let header = r#"{"alg":"dir","enc":"A256GCM","kid":7}"#;
-        assert_eq!(parse(header, &parts()), Some(TokenError::Malformed));
+        assert_eq!(parse(header, &parts()), Some(SessionRefusal::Malformed));
     }
 
     #[test]
-    fn no_part_may_be_longer_or_shorter_than_it_is() {
+    fn part_of_a_wrong_length_is_rejected() {
         for wrong in [
             parts().replacen("..", ".AAAA.", 1),
             parts() + "AAAA",
@@ -257,7 +258,11 @@ mod tests {
             parts().replace(".AAAA.", ".A A."),
             parts().replace("..", "..AAAA"),
         ] {
-            assert_eq!(parse(GCM, &wrong), Some(TokenError::Malformed), "{wrong}");
+            assert_eq!(
+                parse(GCM, &wrong),
+                Some(SessionRefusal::Malformed),
+                "{wrong}"
+            );
         }
     }
 }

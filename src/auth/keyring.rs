@@ -1,24 +1,26 @@
-//! The keys of encrypted sessions, derived from the secrets once, at the start.
+//! The keys of encrypted sessions, derived from the secrets at startup.
 //!
-//! NextAuth 4 has one key for each secret. Auth.js 5 has one for each secret and each name of its cookie, which is the
-//! salt; its tokens name their key by a fingerprint (`kid`). A token that did not come in a cookie does not say which
-//! name it was made for, so that all of them are tried.
+//! NextAuth 4 has one key per secret. Auth.js 5 has one key per secret and cookie name, which is the salt; its tokens
+//! identify their key by a fingerprint (`kid`). For a token from a header or payload the cookie name is unknown, so
+//! the keys of all names are tried.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::{Secrets, claims::TokenError, jwe::Jwe};
+use super::{
+    credentials::CredentialSource, jwe::Jwe, secrets::Secrets, session_refusal::SessionRefusal,
+};
 use crate::config::{CookieName, TokenKind};
 
-/// Keys that open encrypted sessions. They never show themselves.
+/// The keys that decrypt sessions. It has no `Debug`, so that keys cannot be logged.
 pub(super) struct Keyring {
     next_auth: Vec<[u8; 32]>,
-    /// For each name of the cookie, in the order of the configuration, the keys of all secrets.
+    /// The keys of all secrets for each cookie name, in the order of `auth.cookies`.
     authjs: Vec<Vec<AuthjsKey>>,
 }
 
-/// A key of Auth.js: all of it for `A256CBC-HS512`, its first half for the `A256GCM` of earlier versions.
+/// A key of Auth.js: the whole key for `A256CBC-HS512`, its first half for the `A256GCM` of earlier versions.
 struct AuthjsKey {
     key: [u8; 64],
     kid_cbc: String,
@@ -26,9 +28,9 @@ struct AuthjsKey {
 }
 
 impl Keyring {
-    /// The keys of all kinds that are accepted.
+    /// Derives the keys of the accepted kinds.
     pub(super) fn new(secrets: &Secrets, cookies: &[CookieName], accept: &[TokenKind]) -> Self {
-        let next_auth = |secret| derived(secret, "", "NextAuth.js Generated Encryption Key");
+        let next_auth = |secret| derive_key(secret, "", "NextAuth.js Generated Encryption Key");
         let authjs = |cookie: &CookieName| {
             let keys = secrets.iter().map(|secret| AuthjsKey::new(secret, cookie));
             keys.collect()
@@ -45,22 +47,26 @@ impl Keyring {
         }
     }
 
-    /// What is inside the token, which came in the cookie with this place among the names, or in none.
-    pub(super) fn open(&self, token: &str, cookie: Option<usize>) -> Result<Vec<u8>, TokenError> {
+    /// Decrypts a token from this source.
+    pub(super) fn decrypt(
+        &self,
+        token: &str,
+        source: CredentialSource,
+    ) -> Result<Vec<u8>, SessionRefusal> {
         let jwe = Jwe::parse(token)?;
-        let salted = match cookie {
-            Some(place) => self.authjs.get(place..=place).unwrap_or_default(),
-            None => &self.authjs,
+        let by_cookie = match source {
+            CredentialSource::Cookie(index) => self.authjs.get(index..=index).unwrap_or_default(),
+            CredentialSource::Bearer | CredentialSource::Payload => &self.authjs,
         };
-        let salted = salted.iter().flatten().filter(|key| key.fits(&jwe));
-        let opened = match jwe.is_cbc() {
-            true => salted.into_iter().find_map(|key| jwe.open_cbc(&key.key)),
-            // NextAuth does not look at a key's name.
+        let mut authjs = by_cookie.iter().flatten().filter(|key| key.matches(&jwe));
+        let decrypted = match jwe.is_cbc() {
+            true => authjs.find_map(|key| jwe.decrypt_cbc(&key.key)),
+            // NextAuth ignores `kid`.
             false => (self.next_auth.iter())
-                .chain(salted.filter_map(|key| key.key.first_chunk()))
-                .find_map(|key| jwe.open_gcm(key)),
+                .chain(authjs.filter_map(|key| key.key.first_chunk()))
+                .find_map(|key| jwe.decrypt_gcm(key)),
         };
-        opened.ok_or(TokenError::Forged)
+        decrypted.ok_or(SessionRefusal::NotAuthentic)
     }
 }
 
@@ -68,33 +74,33 @@ impl AuthjsKey {
     fn new(secret: &str, cookie: &CookieName) -> Self {
         let cookie = cookie.as_str();
         let info = format!("Auth.js Generated Encryption Key ({cookie})");
-        let key: [u8; 64] = derived(secret, cookie, &info);
+        let key: [u8; 64] = derive_key(secret, cookie, &info);
         Self {
-            kid_cbc: URL_SAFE_NO_PAD.encode(Sha512::digest(public_form(&key))),
-            kid_gcm: URL_SAFE_NO_PAD.encode(Sha256::digest(public_form(&key[..32]))),
+            kid_cbc: URL_SAFE_NO_PAD.encode(Sha512::digest(fingerprint_input(&key))),
+            kid_gcm: URL_SAFE_NO_PAD.encode(Sha256::digest(fingerprint_input(&key[..32]))),
             key,
         }
     }
 
-    /// Whether the token asks for this key, or for none.
-    fn fits(&self, jwe: &Jwe) -> bool {
+    /// Returns whether the token names this key, or no key.
+    fn matches(&self, jwe: &Jwe) -> bool {
         let kid = match jwe.is_cbc() {
             true => &self.kid_cbc,
             false => &self.kid_gcm,
         };
-        jwe.kid().is_none_or(|asked| asked == kid)
+        jwe.kid().is_none_or(|named| named == kid)
     }
 }
 
-/// The key as RFC 7638 has it fingerprinted.
-fn public_form(key: &[u8]) -> String {
+/// Returns the JSON form of the key whose digest is its fingerprint (RFC 7638).
+fn fingerprint_input(key: &[u8]) -> String {
     format!(r#"{{"k":"{}","kty":"oct"}}"#, URL_SAFE_NO_PAD.encode(key))
 }
 
-fn derived<const N: usize>(secret: &str, salt: &str, info: &str) -> [u8; N] {
+fn derive_key<const N: usize>(secret: &str, salt: &str, info: &str) -> [u8; N] {
     let mut key = [0; N];
     Hkdf::<Sha256>::new(Some(salt.as_bytes()), secret.as_bytes())
         .expand(info.as_bytes(), &mut key)
-        .expect("two digests' length is far within what HKDF gives");
+        .expect("HKDF-SHA256 can derive up to 8160 bytes");
     key
 }

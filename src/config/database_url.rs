@@ -1,34 +1,58 @@
-//! Where the database is: a file for SQLite, or a PostgreSQL server.
+//! The URL of a database: a file of SQLite or a PostgreSQL server.
 //!
-//! The URL may hold a password, so a [`DatabaseUrl`] shows and serialises itself without it; only
-//! [`DatabaseUrl::expose`] tells, to whoever opens the connection.
+//! The URL may contain a password. A [`DatabaseUrl`] is displayed and serialized without it; only
+//! [`DatabaseUrl::expose`] and [`DatabaseUrl::driver_url`] return it, the latter for opening the connection.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
-use url::Url;
 
-const ALLOWED: &str = r#""sqlite://FILE" (no ? or % in it) or "postgres://HOST/DATABASE""#;
+use super::postgres_url::PostgresUrl;
 
-/// Where the database is.
+const ACCEPTED: &str = r#""sqlite://FILE" (no ? or % in it) or "postgres://HOST/DATABASE""#;
+
+/// The URL of a database: `sqlite://FILE` or `postgres://HOST/DATABASE`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
+pub struct DatabaseUrl {
+    /// The URL as it was configured.
+    text: String,
+    /// The parsed URL; `None` for a SQLite file.
+    server: Option<PostgresUrl>,
+}
 
 impl DatabaseUrl {
-    /// The whole URL, password and all. Never for logs or answers.
+    /// Returns the URL as it was configured, with its password. Not for logs or responses.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// The database's file, for SQLite.
+    /// Returns the URL for the driver, with the password. Not for logs or responses.
+    pub fn driver_url(&self) -> &str {
+        match &self.server {
+            Some(server) => &server.driver_url,
+            None => &self.text,
+        }
+    }
+
+    /// Returns the schema that the URL names (`?schema=NAME`). PostgreSQL only.
+    pub fn schema(&self) -> Option<&str> {
+        self.server.as_ref()?.schema.as_deref()
+    }
+
+    /// Returns the names of the parameters that have no effect.
+    pub fn ignored_parameters(&self) -> &[String] {
+        self.server.as_ref().map_or(&[], |server| &server.ignored)
+    }
+
+    /// Returns the file of a SQLite database.
     pub fn sqlite_file(&self) -> Option<&Path> {
-        self.0.strip_prefix("sqlite://").map(Path::new)
+        self.text.strip_prefix("sqlite://").map(Path::new)
     }
 
-    /// Where a secret is kept that the service made itself: beside the database's file, or in the
-    /// working directory.
+    /// Returns the file for a generated secret: beside the file of the database, or in the working directory.
     pub fn secret_file(&self) -> PathBuf {
         match self.sqlite_file() {
             Some(file) => {
@@ -43,7 +67,8 @@ impl DatabaseUrl {
 
 impl Default for DatabaseUrl {
     fn default() -> Self {
-        Self("sqlite://vaultcast.db".to_owned())
+        let (text, server) = ("sqlite://vaultcast.db".to_owned(), None);
+        Self { text, server }
     }
 }
 
@@ -51,22 +76,19 @@ impl FromStr for DatabaseUrl {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = match text.split_once("://") {
-            Some(("sqlite", file)) => is_plain_file(file),
-            Some(("postgres" | "postgresql", _)) => is_server(text),
-            _ => false,
+        let server = match text.split_once("://") {
+            Some(("sqlite", file)) if is_plain_file(file) => None,
+            Some(("postgres" | "postgresql", server)) => Some(PostgresUrl::parse(server)?),
+            _ => return Err(ACCEPTED),
         };
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ALLOWED)
-        }
+        let text = text.to_owned();
+        Ok(Self { text, server })
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_password(&self.0))
+        f.write_str(&without_password(&self.text))
     }
 }
 
@@ -82,9 +104,8 @@ impl Serialize for DatabaseUrl {
     }
 }
 
-/// A path that means the same file to the driver and to us: the driver would take parameters after
-/// `?`, decode `%`, drop a doubled slash at the beginning, and keep `:memory:` in memory, where
-/// nothing is durable.
+/// Returns whether the driver opens the same file that the path names. The driver parses parameters after `?`,
+/// decodes `%`, drops a doubled slash at the beginning, and opens `:memory:` as a database that is not durable.
 fn is_plain_file(file: &str) -> bool {
     !file.is_empty()
         && file != ":memory:"
@@ -93,31 +114,29 @@ fn is_plain_file(file: &str) -> bool {
         && !file.contains(['?', '%', '\0'])
 }
 
-fn is_server(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        let host_in_parameters = url.query_pairs().any(|(name, _)| name == "host");
-        url.host_str().is_some_and(|host| !host.is_empty()) || host_in_parameters
-    })
-}
-
-/// The text with what may be a password in a URL put out of sight: what follows the user's name
-/// before the last `@`, and all parameters once one of them is a password. It rather hides too
-/// much, and needs no valid URL, because a misspelled one is shown too, to say what is wrong with
-/// it.
+/// Replaces the possible passwords in a URL with `***`: the text between the user name and the last `@`, and all
+/// parameters if one of them may be secret, such as the `api_key` of Prisma's own service. The text need not be a valid
+/// URL, because error messages display invalid ones too. In doubt, more is replaced.
 pub(super) fn without_password(text: &str) -> String {
-    let mut shown = text.to_owned();
+    let mut masked = text.to_owned();
     let start = text.find("://").map_or(0, |at| at + "://".len());
     if let Some(at) = text.rfind('@')
         && let Some(colon) = text.get(start..at).and_then(|user| user.find(':'))
     {
-        shown.replace_range(start + colon + 1..at, "***");
+        masked.replace_range(start + colon + 1..at, "***");
     }
-    if let Some(mark) = shown.find('?')
-        && shown[mark..].to_ascii_lowercase().contains("password")
+    if let Some(mark) = masked.find('?')
+        && names_secret(&percent_decode_str(&masked[mark..]).decode_utf8_lossy())
     {
-        shown.replace_range(mark + 1.., "***");
+        masked.replace_range(mark + 1.., "***");
     }
-    shown
+    masked
+}
+
+fn names_secret(parameters: &str) -> bool {
+    let parameters = parameters.to_ascii_lowercase();
+    let mut words = ["password", "api_key", "apikey", "token", "secret"].into_iter();
+    words.any(|word| parameters.contains(word))
 }
 
 #[cfg(test)]
@@ -125,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_is_a_file_or_a_server() {
+    fn url_of_a_file_or_a_server_is_accepted() {
         for url in [
             "sqlite://vaultcast.db",
             "sqlite://relative/file.db",
@@ -135,14 +154,14 @@ mod tests {
             "postgres:///vaultcast?host=/var/run/postgresql",
         ] {
             assert_eq!(
-                url.parse::<DatabaseUrl>().map(|parsed| parsed.0),
+                url.parse::<DatabaseUrl>().map(|parsed| parsed.text),
                 Ok(url.to_owned())
             );
         }
     }
 
     #[test]
-    fn what_the_driver_would_read_otherwise_is_refused() {
+    fn url_that_the_driver_would_interpret_differently_is_rejected() {
         for url in [
             "",
             "vaultcast.db",
@@ -154,17 +173,15 @@ mod tests {
             "sqlite://data/",
             "sqlite://a%20b.db",
             "sqlite://vaultcast.db?mode=ro",
-            "postgres://",
-            "postgres:///vaultcast",
             "mysql://db/vaultcast",
         ] {
-            assert_eq!(url.parse::<DatabaseUrl>(), Err(ALLOWED), "{url}");
+            assert_eq!(url.parse::<DatabaseUrl>(), Err(ACCEPTED), "{url}");
         }
     }
 
     #[test]
-    fn a_password_is_never_shown() {
-        for (text, shown) in [
+    fn password_is_never_displayed() {
+        for (text, masked) in [
             ("postgres://ana:hunter2@db/v", "postgres://ana:***@db/v"),
             (
                 "postgres://ana:hunter2@db:5432/v?sslmode=require",
@@ -176,20 +193,26 @@ mod tests {
                 "postgres://db/v?user=ana&password=hunter2",
                 "postgres://db/v?***",
             ),
+            ("postgres://db/v?p%61ssword=hunter2", "postgres://db/v?***"),
             ("postgres://ana:hunt@er2@db/v", "postgres://ana:***@db/v"),
             ("postgres://ana:hunt/er2@db/v", "postgres://ana:***@db/v"),
             ("postgres://ana:h?nter2@db/v", "postgres://ana:***@db/v"),
             ("ana:hunter2@db/v", "ana:***@db/v"),
+            (
+                "prisma+postgres://db/v?api_key=hunter2",
+                "prisma+postgres://db/v?***",
+            ),
+            ("postgres://db/v?auth%54oken=hunter2", "postgres://db/v?***"),
             ("sqlite://vaultcast.db", "sqlite://vaultcast.db"),
         ] {
-            assert_eq!(without_password(text), shown);
+            assert_eq!(without_password(text), masked);
         }
         let url: DatabaseUrl = "postgres://ana:hunter2@db/v".parse().unwrap();
         assert!(!format!("{url} {url:?}").contains("hunter2"));
     }
 
     #[test]
-    fn a_generated_secret_lies_beside_the_database() {
+    fn generated_secret_is_stored_beside_the_database() {
         let secret_file = |url: &str| url.parse::<DatabaseUrl>().unwrap().secret_file();
         assert_eq!(
             secret_file("sqlite://data/v.db"),

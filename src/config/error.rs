@@ -1,87 +1,88 @@
-//! Why a configuration is refused: always one line, always with the key and where it was set.
+//! The errors of a configuration: one line each, with the key and the place where it was set.
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use figment::Figment;
 
-/// Why a configuration is refused.
+use super::server::ServerConfig;
+
+/// Why a configuration is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {file}: {source}")]
     Unreadable {
-        /// The file's path.
+        /// The path of the file.
         file: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file that was read at the start is empty now, or is no file any longer: somebody is about to write it.
-    #[error("{file}: it was read at the start, and {problem} now")]
+    /// The file was read at startup and is now empty or not a regular file. It is probably being replaced.
+    #[error("{file}: was read at startup, but {problem} now")]
     Vanished {
-        /// The file's path.
+        /// The path of the file.
         file: String,
-        /// What it is.
+        /// Its present state: "is empty" or "is not a regular file".
         problem: &'static str,
     },
-    /// The file is not TOML.
+    /// The file is not valid TOML.
     #[error("{file}, line {line}: {problem}")]
     Malformed {
-        /// The file's path.
+        /// The path of the file.
         file: String,
-        /// The line, counted from 1.
+        /// The line number, counted from 1.
         line: usize,
-        /// What the parser says.
+        /// The message of the parser.
         problem: String,
     },
-    /// A key that does not exist.
-    #[error("{key}: there is no such key (from {origin})")]
+    /// The key does not exist.
+    #[error("{key}: unknown key (from {origin})")]
     UnknownKey {
         /// The key in dotted form.
         key: String,
         /// The file or the variable.
         origin: String,
     },
-    /// A value of the wrong type or out of its range.
+    /// The value has the wrong type or is out of range.
     #[error("{key}: {problem} (from {origin})")]
     Invalid {
         /// The key in dotted form.
         key: String,
-        /// What it was and what is allowed.
+        /// The value and what is accepted.
         problem: String,
         /// The file or the variable.
         origin: String,
     },
-    /// A value that is meant to work one day.
+    /// The value is reserved for a future version.
     #[error("{key}: {value} is not supported yet (from {origin})")]
     Unsupported {
         /// The key in dotted form.
         key: &'static str,
-        /// What it was.
+        /// The value.
         value: &'static str,
         /// The file or the variable.
         origin: String,
     },
-    /// The service may only be reached from this machine.
-    #[error("{key}: {bind} is not a loopback address, and {reason}")]
+    /// A listener is bound to a public address, but only loopback is allowed.
+    #[error("{key}: {bind} is not a loopback address, and {explanation}")]
     NotLoopback {
-        /// Which listener.
+        /// The key of the listener.
         key: &'static str,
-        /// What it was.
+        /// The address in the configuration.
         bind: SocketAddr,
-        /// Why only loopback will do.
-        reason: &'static str,
+        /// Why only loopback is allowed.
+        explanation: &'static str,
     },
 }
 
 impl ConfigError {
-    /// What figment found wrong, in our words.
+    /// Converts an error of figment.
     pub(super) fn from_figment(error: figment::Error) -> Self {
         let origin = error
             .metadata
             .as_ref()
-            .map_or("built-in", |metadata| &metadata.name);
+            .map_or(BUILT_IN, |metadata| &metadata.name);
         Self::Invalid {
             key: error.path.join("."),
             problem: error.kind.to_string(),
@@ -89,30 +90,33 @@ impl ConfigError {
         }
     }
 
-    /// Refuses a delay in which the whole time of a stop would pass.
-    pub(super) fn drains_too_late(delay: Duration, grace: Duration, figment: &Figment) -> Self {
+    /// Returns the error for a `drain_delay` that takes up the whole `shutdown_grace`.
+    pub(super) fn drain_delay_too_long(server: &ServerConfig, figment: &Figment) -> Self {
         let key = "server.drain_delay";
-        let [delay, grace] = [delay, grace].map(humantime::format_duration);
-        // Where it is set at all: with its default it is shorter than any other.
-        let origin = figment
-            .find_metadata(key)
-            .map_or("built-in", |metadata| &metadata.name);
+        let [delay, grace] =
+            [server.drain_delay, server.shutdown_grace].map(humantime::format_duration);
         Self::Invalid {
             key: key.to_owned(),
             problem: format!(r#""{delay}" is not shorter than server.shutdown_grace, "{grace}""#),
-            origin: origin.to_owned(),
+            origin: origin_of(key, figment),
         }
     }
 
-    /// Refuses what is read but does not work yet.
+    /// Returns the error for a value that is valid but not implemented.
     pub(super) fn unsupported(key: &'static str, value: &'static str, figment: &Figment) -> Self {
-        let origin = figment
-            .find_metadata(key)
-            .map_or("built-in", |metadata| &metadata.name);
         Self::Unsupported {
             key,
             value,
-            origin: origin.to_owned(),
+            origin: origin_of(key, figment),
         }
     }
+}
+
+/// The origin of a value that no layer sets.
+const BUILT_IN: &str = "built-in";
+
+/// Returns the file or the variable that set a key.
+fn origin_of(key: &str, figment: &Figment) -> String {
+    let metadata = figment.find_metadata(key);
+    metadata.map_or_else(|| BUILT_IN.to_owned(), |metadata| metadata.name.to_string())
 }

@@ -1,5 +1,4 @@
-//! Addresses and networks in CIDR form, for the proxies whose word about a client's address is
-//! taken.
+//! IP networks in CIDR form, for the list of trusted proxies.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,9 +6,9 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-const ALLOWED: &str = r#"an address or a network, such as "10.1.2.3" or "10.0.0.0/8""#;
+const ACCEPTED: &str = r#"an address or a network, such as "10.1.2.3" or "10.0.0.0/8""#;
 
-/// All addresses that begin with the same bits; a single address is the network of all its bits.
+/// An IP network: all addresses with a common prefix. A single address is a network whose prefix has all its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -17,11 +16,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether the address is of this network. An IPv4 address is the same in its IPv6 form.
+    /// Returns whether the network contains the address. An IPv4-mapped IPv6 address counts as its IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4()
-            && leading(address, self.prefix) == leading(self.address, self.prefix)
+            && prefix_bits(address, self.prefix) == prefix_bits(self.address, self.prefix)
     }
 }
 
@@ -33,16 +32,16 @@ impl FromStr for Network {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| ALLOWED)?;
+        let address: IpAddr = address.parse().map_err(|_| ACCEPTED)?;
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            // `u8` alone would take `+8` too.
+            // Parsing as `u8` alone would accept `+8` too.
             Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => prefix
                 .parse()
                 .ok()
                 .filter(|prefix| *prefix <= width)
-                .ok_or(ALLOWED)?,
-            Some(_) => return Err(ALLOWED),
+                .ok_or(ACCEPTED)?,
+            Some(_) => return Err(ACCEPTED),
             None => width,
         };
         Ok(Self { address, prefix })
@@ -61,8 +60,8 @@ impl Serialize for Network {
     }
 }
 
-/// The first `prefix` bits of an address; the network of no bits at all is everybody.
-fn leading(address: IpAddr, prefix: u8) -> u128 {
+/// Returns the first `prefix` bits of an address; 0 for an empty prefix, which every address has.
+fn prefix_bits(address: IpAddr, prefix: u8) -> u128 {
     match address {
         IpAddr::V4(address) => address
             .to_bits()
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_holds_the_addresses_that_begin_like_it() {
+    fn network_contains_the_addresses_with_its_prefix() {
         assert!(contains("10.0.0.0/8", "10.255.0.1"));
         assert!(!contains("10.0.0.0/8", "11.0.0.1"));
         assert!(contains("10.1.2.3/8", "10.9.9.9"));
@@ -99,26 +98,26 @@ mod tests {
     }
 
     #[test]
-    fn a_single_address_is_only_itself() {
+    fn single_address_contains_only_itself() {
         assert!(contains("127.0.0.1", "127.0.0.1"));
         assert!(!contains("127.0.0.1", "127.0.0.2"));
         assert!(contains("::1", "::1"));
     }
 
     #[test]
-    fn no_bits_are_everybody_of_one_family() {
+    fn empty_prefix_contains_all_addresses_of_its_family() {
         assert!(contains("0.0.0.0/0", "203.0.113.9"));
         assert!(contains("::/0", "2001:db8::1"));
         assert!(!contains("0.0.0.0/0", "2001:db8::1"));
     }
 
     #[test]
-    fn an_ipv4_peer_on_an_ipv6_socket_is_still_itself() {
+    fn ipv4_mapped_address_counts_as_ipv4() {
         assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn text_that_is_not_a_network_is_rejected() {
         for text in [
             "",
             "proxy.example.com",
@@ -130,7 +129,7 @@ mod tests {
             "10.0.0.0/-1",
             "10.0.0.0/8/8",
         ] {
-            assert_eq!(text.parse::<Network>(), Err(ALLOWED), "{text}");
+            assert_eq!(text.parse::<Network>(), Err(ACCEPTED), "{text}");
         }
     }
 }

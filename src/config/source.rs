@@ -1,66 +1,82 @@
-//! Where a service's configuration comes from, so that it can be read again while the service runs: the same file, over the
-//! same defaults, under the same variables.
+//! The source of a configuration, which is read at startup and again at each reload: the same file, over the same
+//! defaults, under the same variables.
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, DEFAULT_FILE, environment};
+use super::effective::Config;
+use super::environment::environment;
+use super::error::ConfigError;
+use super::load::DEFAULT_FILE;
 
-/// A file, or none, and the process's environment.
+/// An optional file and the environment of the process.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ConfigSource {
     file: Option<PathBuf>,
-    for_demo: bool,
-    was_read: bool,
+    profile: ConfigProfile,
+    next_read: ReadPhase,
 }
 
-impl Source {
-    /// What [`Config::load`] reads.
+/// Which defaults a configuration has.
+#[derive(Clone, Copy, Debug)]
+enum ConfigProfile {
+    Service,
+    Demo,
+}
+
+/// Whether the next read is the first one.
+#[derive(Clone, Copy, Debug)]
+enum ReadPhase {
+    Startup,
+    Reload,
+}
+
+impl ConfigSource {
+    /// Returns the source that [`Config::load`] reads.
     pub fn new(file: Option<&Path>) -> Self {
         Self {
             file: file.map(Path::to_owned),
-            for_demo: false,
-            was_read: false,
+            profile: ConfigProfile::Service,
+            next_read: ReadPhase::Startup,
         }
     }
 
-    /// What [`Config::load_for_demo`] reads.
+    /// Returns the source that [`Config::load_for_demo`] reads.
     pub fn for_demo(file: Option<&Path>) -> Self {
         Self {
-            for_demo: true,
+            profile: ConfigProfile::Demo,
             ..Self::new(file)
         }
     }
 
-    /// Reads it. A file that was there once has to be there ever after: while somebody puts another in its place, it
-    /// must not look as if everything were at its default.
+    /// Reads the configuration. A default file that was found once must exist at every later read: while it is being
+    /// replaced, the service must not fall back to the defaults.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// As [`Config::load`]; [`ConfigError::Vanished`] if the file of an earlier read is empty or not a regular file.
     pub fn read(&mut self) -> Result<Config, ConfigError> {
         if self.file.is_none() && Path::new(DEFAULT_FILE).exists() {
             self.file = Some(DEFAULT_FILE.into());
         }
-        if self.was_read {
-            self.is_whole()?;
+        match self.next_read {
+            ReadPhase::Startup => self.next_read = ReadPhase::Reload,
+            ReadPhase::Reload => self.check_file()?,
         }
-        self.was_read = true;
-        match self.for_demo {
-            false => Config::load(self.file(), environment()),
-            true => Config::load_for_demo(self.file(), environment()),
+        match self.profile {
+            ConfigProfile::Service => Config::load(self.file(), environment()),
+            ConfigProfile::Demo => Config::load_for_demo(self.file(), environment()),
         }
     }
 
-    /// A file that is read again must not hold up the service, as a pipe would, nor be one that somebody has only begun
-    /// to write.
-    fn is_whole(&self) -> Result<(), ConfigError> {
-        let Some((file, found)) = self
+    /// Rejects a file that would block the read, such as a pipe, and one that is empty because it is being written.
+    fn check_file(&self) -> Result<(), ConfigError> {
+        let Some((file, metadata)) = self
             .file()
             .and_then(|file| Some((file, file.metadata().ok()?)))
         else {
             return Ok(());
         };
-        let problem = match (found.is_file(), found.len()) {
-            (false, _) => "is no file",
+        let problem = match (metadata.is_file(), metadata.len()) {
+            (false, _) => "is not a regular file",
             (true, 0) => "is empty",
             (true, _) => return Ok(()),
         };
@@ -68,7 +84,7 @@ impl Source {
         Err(ConfigError::Vanished { file, problem })
     }
 
-    /// The file, if there is one.
+    /// Returns the file, if one is read.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
@@ -81,22 +97,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_again_is_a_file_with_something_in_it() {
+    fn reload_requires_a_regular_file_that_is_not_empty() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");
         fs::write(&file, "[limits]\nsockets = 7\n").unwrap();
-        let mut source = Source::new(Some(&file));
+        let mut source = ConfigSource::new(Some(&file));
         assert!(source.read().is_ok());
         fs::write(&file, "").unwrap();
         let emptied = source.read().unwrap_err().to_string();
         assert!(
-            emptied.ends_with("it was read at the start, and is empty now"),
+            emptied.ends_with("was read at startup, but is empty now"),
             "{emptied}"
         );
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();
         let replaced = source.read().unwrap_err().to_string();
-        assert!(replaced.ends_with("and is no file now"), "{replaced}");
+        assert!(
+            replaced.ends_with("but is not a regular file now"),
+            "{replaced}"
+        );
         fs::remove_dir(&file).unwrap();
         fs::write(&file, "[limits]\nsockets = 9\n").unwrap();
         assert_eq!(source.read().unwrap().limits.sockets, 9);

@@ -1,4 +1,4 @@
-//! What is logged, and how it is written.
+//! The section `telemetry`: the level and the format of the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize, Serializer};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::values::text;
+use super::field::read_string;
 
-/// What is logged where nobody says otherwise: our own news, and the troubles of others.
-const LOGGED: &str = "warn,vaultcast=info";
+/// The default level: `info` for the service, `warn` for its libraries.
+const DEFAULT_LEVEL: &str = "warn,vaultcast=info";
 
-/// What is logged, and how it is written.
+/// The level and the format of the log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Telemetry {
-    /// How a line is written.
-    #[serde(deserialize_with = "text")]
+pub struct TelemetryConfig {
+    /// The format of a line.
+    #[serde(deserialize_with = "read_string")]
     pub log_format: LogFormat,
-    /// Which lines there are; `RUST_LOG` overrides it.
-    #[serde(deserialize_with = "text")]
+    /// The level of logged lines; the variable `RUST_LOG` overrides it.
+    #[serde(deserialize_with = "read_string")]
     pub log_level: LogLevel,
 }
 
-/// How a line of the log is written. Every event is one line in each of them.
+/// The format of a log line. Each format writes an event as one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people on a terminal, plain elsewhere.
+    /// `Pretty` on a terminal, `Plain` elsewhere.
     #[default]
     Auto,
-    /// For people: short, and in colour.
+    /// Short lines in colour, for a terminal.
     Pretty,
-    /// For people and `grep`.
+    /// Full lines without colour, for files and `grep`.
     Plain,
-    /// For programs: an object on each line.
+    /// One JSON object per line, for programs.
     Json,
 }
 
@@ -52,30 +52,30 @@ impl FromStr for LogFormat {
     }
 }
 
-/// A level for all, or one for each target: what [`EnvFilter`] understands.
+/// A level for all targets, or one per target, in the syntax of [`EnvFilter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel(String);
 
-/// What reads requests, by the name that it logs under.
+/// The log target of the HTTP parser.
 const HTTP_PARSER: &str = "actix_http";
 
 impl LogLevel {
-    /// The filter that lets those lines pass. What actix-http says of requests that are none, a line of level error for each,
-    /// is let pass only where it is asked for: whoever can reach the port could fill the log with it.
+    /// Returns the filter for this level. The lines of actix-http are dropped unless its target is named: it logs an
+    /// error for each malformed request, so any client could fill the log.
     pub fn filter(&self) -> EnvFilter {
         let parsed = EnvFilter::builder().parse(&self.0);
-        let filter = parsed.expect("it was parsed when it was read");
+        let filter = parsed.expect("the constructor has parsed the level");
         if self.0.contains(HTTP_PARSER) {
             return filter;
         }
         let silent = format!("{HTTP_PARSER}=off");
-        filter.add_directive(silent.parse().expect("it is a directive"))
+        filter.add_directive(silent.parse().expect("a constant directive is valid"))
     }
 }
 
 impl Default for LogLevel {
     fn default() -> Self {
-        Self(LOGGED.to_owned())
+        Self(DEFAULT_LEVEL.to_owned())
     }
 }
 
@@ -83,15 +83,14 @@ impl FromStr for LogLevel {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A single word that is no level would be taken for a target, of which everything is logged: `verbose` would
-        // turn off all there is.
-        let is_sound = |part: &str| part.contains(['=', '[']) || is_level(part);
-        let is_sound = text.contains('[') || text.split(',').all(is_sound);
-        if is_sound && EnvFilter::builder().parse(text).is_ok() {
+        // `EnvFilter` interprets a single word that is not a level as a target: `verbose` would silence all real targets.
+        let is_valid_part = |part: &str| part.contains(['=', '[']) || is_level(part);
+        let is_valid = text.contains('[') || text.split(',').all(is_valid_part);
+        if is_valid && EnvFilter::builder().parse(text).is_ok() {
             Ok(Self(text.to_owned()))
         } else {
             Err(
-                r#""error", "warn", "info", "debug", "trace" or "off", or such for each target, as in "warn,vaultcast=debug""#,
+                r#""error", "warn", "info", "debug", "trace" or "off", or one level per target, such as "warn,vaultcast=debug""#,
             )
         }
     }
@@ -118,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_is_for_all_or_for_each_target() {
+    fn level_applies_to_all_targets_or_to_each_target() {
         for text in [
             "info",
             "WARN",
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_not_taken_for_a_target() {
+    fn unknown_level_is_rejected_and_not_taken_for_a_target() {
         for text in [
             "",
             "verbose",

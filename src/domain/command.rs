@@ -1,12 +1,15 @@
-//! What people ask of a vault.
+//! Commands: the changes of a vault that users can request.
 
 use super::{
-    Action, NewSource, Principal, Role, Seq, SourceId, SourcePatch, UserId,
-    idempotency::IdempotencyKey, ids::MembershipId,
+    event_kind::EventKind,
+    idempotency::IdempotencyKey,
+    ids::{MembershipId, Principal, Seq, SourceId, UserId},
+    role::{Action, Role},
+    source::{NewSource, SourcePatch},
 };
 
-/// What is asked of a vault. Form is checked before; whether it may be done is decided by
-/// [`Vault::decide`](super::Vault::decide). New ids come along, so that deciding needs no randomness.
+/// A requested change of a vault. HTTP and the gateway validate its fields; [`Vault::decide`](super::Vault::decide)
+/// accepts or refuses it. The ids of new things are part of the command, so deciding needs no randomness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     CreateSource {
@@ -41,42 +44,83 @@ pub enum Command {
 }
 
 impl Command {
-    /// What somebody has to be permitted for this. To leave is everybody's right.
-    pub fn action(&self, by: &UserId) -> Action {
+    /// Returns the kind of event that the command becomes when it is accepted.
+    pub fn event_kind(&self) -> EventKind {
         match self {
-            Self::CreateSource { .. } | Self::UpdateSource { .. } | Self::DeleteSource { .. } => {
-                Action::ChangeSources
+            Self::CreateSource { .. } => EventKind::SourceCreated,
+            Self::UpdateSource { .. } => EventKind::SourceUpdated,
+            Self::DeleteSource { .. } => EventKind::SourceDeleted,
+            Self::AddMember { .. } => EventKind::MemberAdded,
+            Self::ChangeRole { .. } => EventKind::MemberUpdated,
+            Self::RemoveMember { .. } => EventKind::MemberRemoved,
+            Self::Rename { .. } => EventKind::VaultUpdated,
+            Self::Delete => EventKind::VaultDeleted,
+        }
+    }
+
+    /// Returns the existing things that the command refers to.
+    pub fn target(&self) -> CommandTarget<'_> {
+        match self {
+            Self::UpdateSource { id, .. } | Self::DeleteSource { id, .. } => {
+                CommandTarget::Source(id)
             }
-            Self::RemoveMember { user } if user == by => Action::Read,
-            Self::AddMember { .. }
+            Self::AddMember { user, .. } => match user {
+                UserRef::Id(id) => CommandTarget::User(id),
+                UserRef::Email(email) => CommandTarget::UserWithEmail(email),
+            },
+            Self::ChangeRole { user, .. } | Self::RemoveMember { user } => {
+                CommandTarget::User(user)
+            }
+            Self::CreateSource { .. } | Self::Rename { .. } | Self::Delete => CommandTarget::Vault,
+        }
+    }
+
+    /// Returns the action that the author's role must permit. Every member may leave the vault.
+    pub fn required_action(&self, author: &UserId) -> Action {
+        match self {
+            Self::RemoveMember { user } if user == author => Action::Read,
+            Self::CreateSource { .. }
+            | Self::UpdateSource { .. }
+            | Self::DeleteSource { .. }
+            | Self::AddMember { .. }
             | Self::ChangeRole { .. }
             | Self::RemoveMember { .. }
             | Self::Rename { .. }
-            | Self::Delete => Action::Manage,
+            | Self::Delete => self.event_kind().required_action(),
         }
     }
 }
 
-/// A user as somebody names him.
+/// The existing thing that a command refers to; its row is read before the command is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandTarget<'a> {
+    /// Nothing but the vault itself.
+    Vault,
+    Source(&'a SourceId),
+    User(&'a UserId),
+    UserWithEmail(&'a str),
+}
+
+/// A reference to a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserRef {
-    /// By id, known or not yet.
+    /// By id; the user need not be recorded.
     Id(UserId),
-    /// By email, in any case; he must have been seen.
+    /// By email, ignoring case; the user must be recorded.
     Email(String),
 }
 
-/// The states of a source in which a change is still wanted (`If-Match`).
+/// The condition of an `If-Match` header: the versions of a source for which the change is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
-    /// `*`: any, as long as it is there.
+    /// `*`: any version, as long as the source exists.
     Any,
-    /// One of these.
+    /// One of these versions.
     OneOf(Vec<Seq>),
 }
 
 impl IfMatch {
-    /// Whether a source whose ETag is `seq` is meant.
+    /// Returns whether the condition holds for a source with the ETag `seq`.
     pub fn admits(&self, seq: Seq) -> bool {
         match self {
             Self::Any => true,
@@ -85,13 +129,75 @@ impl IfMatch {
     }
 }
 
-/// A command on somebody's behalf.
+/// A command together with its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mutation {
-    /// Who asks.
+    /// The user who requests the change.
     pub by: Principal,
-    /// What for.
     pub command: Command,
-    /// Under which key it may be asked again without being done again.
+    /// The key under which the request can be repeated without a second effect.
     pub key: Option<IdempotencyKey>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a command that becomes an event of this kind.
+    fn command(kind: EventKind) -> Command {
+        let source = || SourceId::parse("csource000").unwrap();
+        let user = || UserId::new("ben").unwrap();
+        match kind {
+            EventKind::SourceCreated => Command::CreateSource {
+                id: source(),
+                source: NewSource {
+                    title: "Notes".to_owned(),
+                    file_url: "https://files.example/a.pdf".to_owned(),
+                    file_key: None,
+                    file_size: None,
+                    mime_type: "application/pdf".to_owned(),
+                },
+            },
+            EventKind::SourceUpdated => Command::UpdateSource {
+                id: source(),
+                patch: SourcePatch::default(),
+                if_match: None,
+            },
+            EventKind::SourceDeleted => Command::DeleteSource {
+                id: source(),
+                if_match: None,
+            },
+            EventKind::MemberAdded => Command::AddMember {
+                id: MembershipId::generate(),
+                user: UserRef::Id(user()),
+                role: Role::Viewer,
+            },
+            EventKind::MemberUpdated => Command::ChangeRole {
+                user: user(),
+                role: Role::Viewer,
+            },
+            EventKind::MemberRemoved => Command::RemoveMember { user: user() },
+            EventKind::VaultUpdated => Command::Rename {
+                name: "Physics".to_owned(),
+            },
+            EventKind::VaultDeleted => Command::Delete,
+        }
+    }
+
+    #[test]
+    fn every_event_kind_has_a_command_with_its_permission() {
+        let author = UserId::new("ana").unwrap();
+        for kind in EventKind::ALL {
+            let command = command(kind);
+            assert_eq!(command.event_kind(), kind);
+            assert_eq!(command.required_action(&author), kind.required_action());
+        }
+    }
+
+    #[test]
+    fn every_member_may_leave() {
+        let user = UserId::new("ben").unwrap();
+        let leave = Command::RemoveMember { user: user.clone() };
+        assert_eq!(leave.required_action(&user), Action::Read);
+    }
 }

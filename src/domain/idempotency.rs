@@ -1,42 +1,64 @@
-//! Remembered answers: the same request under the same key is answered again and not done again.
+//! Idempotency keys: a request that is repeated under the same key gets the same answer and has no second effect.
 
 use std::collections::HashMap;
 
-use super::{Answer, Refusal, UserId};
+use super::{answer::MutationAnswer, ids::UserId, refusal::Refusal};
 
-/// How long an answer is remembered.
+/// How long an answer is remembered, in milliseconds.
 pub const REMEMBERED_FOR_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// A key that a client chose for one request of his.
+/// A key that a client chose for one request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey {
-    /// The path that was posted to: keys of different paths have nothing to do with each other.
+    /// The path of the request. The same key on two paths names two requests.
     pub path: String,
-    /// The client's word.
+    /// The text that the client sent.
     pub key: String,
-    /// What was asked, defaults filled in, as a digest.
+    /// A digest of the validated request, defaults included.
     pub fingerprint: String,
 }
 
-/// The answers that matter to a batch: those already given and those that it gives itself, so that of equal
-/// keys in one batch the later waits for the first.
+/// The remembered answers that matter to a batch: the ones from the database and the ones of the batch itself.
+/// If two mutations of a batch have the same key, the second one gets the answer of the first.
 #[derive(Debug, Default)]
-pub struct Answers(HashMap<(UserId, String, String), Remembered>);
+pub struct RememberedAnswers(HashMap<RequestId, RememberedAnswer>);
 
-/// An answer that was given, and what had been asked.
-#[derive(Clone, Debug)]
-pub struct Remembered {
-    pub fingerprint: String,
-    pub answer: Answer,
+/// The identity of a request: its author, path and key.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RequestId {
+    user: UserId,
+    path: String,
+    key: String,
 }
 
-impl Answers {
-    /// The answer that this request was given before, if any.
+/// An answer, and the fingerprint of the request that got it.
+#[derive(Clone, Debug)]
+struct RememberedAnswer {
+    fingerprint: String,
+    answer: MutationAnswer,
+}
+
+impl RequestId {
+    fn new(user: &UserId, key: &IdempotencyKey) -> Self {
+        Self {
+            user: user.clone(),
+            path: key.path.clone(),
+            key: key.key.clone(),
+        }
+    }
+}
+
+impl RememberedAnswers {
+    /// Returns the answer that this request got before, if any.
     ///
     /// # Errors
-    /// `IdempotencyMismatch` when the key was used for something else.
-    pub fn recall(&self, by: &UserId, key: &IdempotencyKey) -> Result<Option<&Answer>, Refusal> {
-        match self.0.get(&Self::place(by, key)) {
+    /// `IdempotencyMismatch` if the key was used for a different request.
+    pub fn recall(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<&MutationAnswer>, Refusal> {
+        match self.0.get(&RequestId::new(user, key)) {
             None => Ok(None),
             Some(known) if known.fingerprint == key.fingerprint => Ok(Some(&known.answer)),
             Some(_) => Err(Refusal::IdempotencyMismatch),
@@ -44,15 +66,11 @@ impl Answers {
     }
 
     /// Remembers the answer to this request.
-    pub fn remember(&mut self, by: &UserId, key: &IdempotencyKey, answer: Answer) {
-        let known = Remembered {
+    pub fn remember(&mut self, user: &UserId, key: &IdempotencyKey, answer: MutationAnswer) {
+        let remembered = RememberedAnswer {
             fingerprint: key.fingerprint.clone(),
             answer,
         };
-        self.0.insert(Self::place(by, key), known);
-    }
-
-    fn place(by: &UserId, key: &IdempotencyKey) -> (UserId, String, String) {
-        (by.clone(), key.path.clone(), key.key.clone())
+        self.0.insert(RequestId::new(user, key), remembered);
     }
 }

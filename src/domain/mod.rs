@@ -1,33 +1,50 @@
-//! What a vault is: its members and their roles, what may be asked of it, what became of it.
+//! The model of a vault: its members and roles, the commands it accepts and the events they become.
 //!
-//! Everything here is data and functions: no actor, no async, no SQL, no wire. Time and ids come in as
-//! arguments, so every rule is tested in a microsecond. Types that people see as JSON derive `serde`
-//! with the one spelling (camelCase) that HTTP answers, acknowledgements and remembered answers share.
+//! This module contains data and functions only: no actors, no async, no SQL and no wire format of events.
+//! Time and ids are arguments, so every rule can be tested without a clock. Types that clients see as JSON
+//! derive `serde` with one spelling (camelCase) for HTTP responses, acknowledgements and remembered answers.
 //!
-//! Reading order: [`ids`], [`role`], [`source`], [`command`] (asked) → [`event`] (a fact), [`vault`] (the
-//! rules), [`draft`] (many commands, one after the other), [`idempotency`], [`subscribers`], [`refusal`].
+//! Reading order: `ids`, `role`, `member`, `source`, `event_kind` (the table of event kinds),
+//! `command` (a requested change), `event` (an accepted one), `vault` (the rules), `batch` (several
+//! commands in one transaction), `answer`, `idempotency`, `subscribers`, `refusal`, `text`.
 
 pub mod command;
-pub mod draft;
 pub mod event;
 pub mod idempotency;
 pub mod ids;
-pub mod refusal;
-pub mod role;
-pub mod source;
 pub mod subscribers;
-pub mod time;
-pub mod vault;
+pub mod text;
+
+mod answer;
+mod batch;
+mod batch_context;
+mod event_kind;
+mod member;
+mod refusal;
+mod role;
+mod source;
+mod state_change;
+mod time;
+mod user_profile;
+mod vault;
 
 #[cfg(test)]
-pub(crate) mod properties;
+mod properties;
+#[cfg(test)]
+pub(crate) mod test_vault;
 
+pub use answer::{MutationAnswer, Resource, VaultView};
+pub use batch::{BatchDraft, Decision, RowChanges};
+pub use batch_context::BatchContext;
 pub use command::{Command, Mutation, UserRef};
-pub use draft::{Draft, Named, Outcome};
-pub use event::{Answer, Change, Effect, Event, Resource};
+pub use event::Event;
+pub use event_kind::{EventData, EventKind};
 pub use ids::{Principal, Seq, SourceId, SubscriberId, User, UserId, VaultId};
+pub use member::{Member, MemberView, Membership};
 pub use refusal::Refusal;
 pub use role::{Action, Role};
-pub use source::{NewSource, Source, SourcePatch};
+pub use source::{FieldChange, NewSource, Source, SourcePatch};
+pub use state_change::StateChange;
 pub use time::Timestamp;
-pub use vault::{Membership, Vault};
+pub use user_profile::UserProfile;
+pub use vault::Vault;

@@ -1,29 +1,29 @@
-//! Why something that was asked is not done. A refusal is an answer, not a fault.
+//! Refusals: why a vault does not accept a command. A refusal is an answer, not a failure of the service.
 
 use thiserror::Error;
 
-/// Why a vault refuses. The texts are those of the contract; the codes are given where doors meet people.
+/// The reason of a refusal. The texts are those of the contract; `contract::problem` adds the codes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// Not a member, or no such vault: a stranger cannot tell one from the other.
+    /// The user is not a member, or the vault does not exist. Both cases look the same to the caller.
     #[error("Access denied to vault")]
     AccessDenied,
-    /// A member whose role does not permit it.
+    /// The role of the member does not permit the action.
     #[error("Insufficient permissions")]
     InsufficientPermissions,
-    /// The source, member or user that it names is not there.
+    /// The source, member or user of the command does not exist.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// It contradicts what is there.
+    /// The command contradicts the current state.
     #[error("{0}")]
     Conflict(&'static str),
-    /// It would leave the vault without an owner.
+    /// The command would leave the vault without an owner.
     #[error("A vault keeps at least one owner")]
     LastOwner,
-    /// The source is no longer as `If-Match` says.
-    #[error("The source has changed since")]
+    /// The source does not have a version that `If-Match` names.
+    #[error("The source does not have a version that If-Match names")]
     PreconditionFailed,
-    /// The idempotency key was used for another request.
+    /// The idempotency key was used for a different request.
     #[error("The idempotency key was used with another body")]
     IdempotencyMismatch,
 }

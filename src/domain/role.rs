@@ -1,25 +1,26 @@
-//! Roles, and the one table of what each permits.
+//! Roles of members and the actions that each role permits.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// What a member is in a vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The role of a member in a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Everything.
+    /// Permits every action.
     Owner,
-    /// Reads, and changes sources.
+    /// Permits to read and to change sources.
     Contributor,
-    /// Reads and listens.
+    /// Permits to read.
     Viewer,
 }
 
-/// What somebody wants to do with a vault.
+/// An action on a vault that needs permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// See the vault, its members, sources and events, and be told of new ones.
+    /// Read the vault, its members, sources and events, and subscribe to new events.
     Read,
     /// Create, update or delete a source.
     ChangeSources,
@@ -28,10 +29,10 @@ pub enum Action {
 }
 
 impl Role {
-    /// Every role, the mightiest first.
+    /// Every role, the most powerful first.
     pub const ALL: [Self; 3] = [Self::Owner, Self::Contributor, Self::Viewer];
 
-    /// Whether this role may do that.
+    /// Returns whether the role permits the action.
     pub fn permits(self, action: Action) -> bool {
         match (self, action) {
             (Self::Owner, _) | (_, Action::Read) => true,
@@ -41,7 +42,7 @@ impl Role {
         }
     }
 
-    /// The role's name, in the database and on the wire.
+    /// Returns the name of the role in the database and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Owner => "owner",
@@ -73,17 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_permits_what_the_next_does_and_more() {
-        let may = |role: Role| {
+    fn each_role_permits_more_than_the_next() {
+        let permissions = |role: Role| {
             [Action::Read, Action::ChangeSources, Action::Manage].map(|action| role.permits(action))
         };
-        assert_eq!(may(Role::Viewer), [true, false, false]);
-        assert_eq!(may(Role::Contributor), [true, true, false]);
-        assert_eq!(may(Role::Owner), [true, true, true]);
+        assert_eq!(permissions(Role::Viewer), [true, false, false]);
+        assert_eq!(permissions(Role::Contributor), [true, true, false]);
+        assert_eq!(permissions(Role::Owner), [true, true, true]);
     }
 
     #[test]
-    fn a_role_is_read_back_from_its_name() {
+    fn role_is_parsed_from_its_name() {
         for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }

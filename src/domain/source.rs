@@ -1,43 +1,46 @@
-//! Sources: the documents that a vault holds.
+//! Sources: the documents of a vault.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Seq, SourceId, Timestamp, VaultId};
+use super::{
+    ids::{Seq, SourceId, VaultId},
+    time::Timestamp,
+};
 
-/// A source as it stands. Its JSON is what HTTP and acknowledgements answer; `fileKey` and `fileSize` are
-/// absent when unset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A source, as in responses and acknowledgements. `fileKey` and `fileSize` are absent when they are not set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
-    /// The source's id.
     pub id: SourceId,
-    /// Title or file name.
+    /// The title or file name.
     pub title: String,
-    /// Where the file is.
+    /// The URL of the file.
     pub file_url: String,
-    /// The file's key in the store that holds it.
+    /// The file's key in the object store that contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub file_key: Option<String>,
-    /// Bytes.
+    /// The size of the file in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub file_size: Option<u64>,
-    /// `type/subtype`.
+    /// The media type: `type/subtype`, and parameters.
     pub mime_type: String,
-    /// The vault that it belongs to.
+    /// The vault that contains the source.
     pub vault_id: VaultId,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// When it was last changed.
     pub updated_at: Timestamp,
-    /// The place of the event that made it so: its ETag, told in a header.
+    /// The number of the last event that changed the source: its ETag, which HTTP sends in a header.
     #[serde(skip)]
     pub seq: Seq,
-    /// The place of the event that created it: listings are ordered by it.
+    /// The number of the event that created the source; listings are ordered by it.
     #[serde(skip)]
     pub created_seq: Seq,
 }
 
-/// What somebody asks a new source to be: checked, trimmed, defaults filled in.
+/// The fields of a source to be created: validated, trimmed, with defaults. Its JSON is the fingerprint of an
+/// idempotency key, so the order of the fields must not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewSource {
     pub title: String,
@@ -47,28 +50,49 @@ pub struct NewSource {
     pub mime_type: String,
 }
 
-/// What somebody asks a source to become. An outer `None` leaves a field as it is; an inner one clears it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The requested changes of a source's fields. A field that is `None` keeps its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourcePatch {
     pub title: Option<String>,
     pub file_url: Option<String>,
-    pub file_key: Option<Option<String>>,
-    pub file_size: Option<Option<u64>>,
+    pub file_key: FieldChange<String>,
+    pub file_size: FieldChange<u64>,
     pub mime_type: Option<String>,
 }
 
-impl SourcePatch {
-    /// The source after this change.
-    pub(super) fn applied_to(&self, source: &Source, seq: Seq, now: Timestamp) -> Source {
-        fn or<T: Clone>(new: &Option<T>, old: &T) -> T {
-            new.as_ref().unwrap_or(old).clone()
+/// The requested change of an optional field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FieldChange<T> {
+    /// The field keeps its value.
+    #[default]
+    Unchanged,
+    /// The field loses its value.
+    Clear,
+    /// The field gets this value.
+    Set(T),
+}
+
+impl<T: Clone> FieldChange<T> {
+    fn apply(&self, current: &Option<T>) -> Option<T> {
+        match self {
+            Self::Unchanged => current.clone(),
+            Self::Clear => None,
+            Self::Set(value) => Some(value.clone()),
         }
+    }
+}
+
+impl SourcePatch {
+    /// Returns the source with the changes of this patch, made by the event `seq`.
+    pub(super) fn apply(&self, source: &Source, seq: Seq, now: Timestamp) -> Source {
+        let changed =
+            |new: &Option<String>, current: &String| new.as_ref().unwrap_or(current).clone();
         Source {
-            title: or(&self.title, &source.title),
-            file_url: or(&self.file_url, &source.file_url),
-            file_key: or(&self.file_key, &source.file_key),
-            file_size: or(&self.file_size, &source.file_size),
-            mime_type: or(&self.mime_type, &source.mime_type),
+            title: changed(&self.title, &source.title),
+            file_url: changed(&self.file_url, &source.file_url),
+            file_key: self.file_key.apply(&source.file_key),
+            file_size: self.file_size.apply(&source.file_size),
+            mime_type: changed(&self.mime_type, &source.mime_type),
             updated_at: now,
             seq,
             ..source.clone()

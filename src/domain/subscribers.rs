@@ -1,18 +1,25 @@
-//! A vault's audience: who is subscribed, as which user, and where.
+//! The subscribers of a vault, by id, by user and by the sink that serves them.
 
 use std::{
     collections::{BTreeSet, HashMap},
     hash::Hash,
 };
 
-use super::{SubscriberId, UserId};
+use super::ids::{SubscriberId, UserId};
 
-/// Subscribers by id and by user, grouped by the sink `S` that serves them.
+/// A set of subscribers. `S` identifies the sink that serves a subscriber.
 #[derive(Debug)]
 pub struct Subscribers<S> {
-    by_id: HashMap<SubscriberId, (UserId, S)>,
+    by_id: HashMap<SubscriberId, Subscriber<S>>,
     by_user: HashMap<UserId, BTreeSet<SubscriberId>>,
+    /// The number of subscribers of each sink.
     by_sink: HashMap<S, usize>,
+}
+
+#[derive(Debug)]
+struct Subscriber<S> {
+    user: UserId,
+    sink: S,
 }
 
 impl<S: Copy + Eq + Hash> Default for Subscribers<S> {
@@ -26,22 +33,22 @@ impl<S: Copy + Eq + Hash> Default for Subscribers<S> {
 }
 
 impl<S: Copy + Eq + Hash> Subscribers<S> {
-    /// Counts a subscriber in; one that is in already is replaced.
+    /// Adds a subscriber, or replaces the one with the same id.
     pub fn insert(&mut self, id: SubscriberId, user: UserId, sink: S) {
         self.remove(id);
         self.by_user.entry(user.clone()).or_default().insert(id);
         *self.by_sink.entry(sink).or_default() += 1;
-        self.by_id.insert(id, (user, sink));
+        self.by_id.insert(id, Subscriber { user, sink });
     }
 
-    /// Whether a subscriber is counted in.
+    /// Returns whether the set contains the subscriber.
     pub fn contains(&self, id: SubscriberId) -> bool {
         self.by_id.contains_key(&id)
     }
 
-    /// Counts a subscriber out; where he was served, if he was in.
+    /// Removes a subscriber and returns its sink.
     pub fn remove(&mut self, id: SubscriberId) -> Option<S> {
-        let (user, sink) = self.by_id.remove(&id)?;
+        let Subscriber { user, sink } = self.by_id.remove(&id)?;
         if let Some(ids) = self.by_user.get_mut(&user) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -57,7 +64,7 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
         Some(sink)
     }
 
-    /// Counts every subscriber of a user out, and tells which they were and where they were served.
+    /// Removes all subscribers of a user and returns them with their sinks.
     pub fn remove_user(&mut self, user: &UserId) -> Vec<(SubscriberId, S)> {
         let ids = self.by_user.get(user).cloned().unwrap_or_default();
         ids.into_iter()
@@ -65,38 +72,38 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
             .collect()
     }
 
-    /// Counts everybody at an sink out.
+    /// Removes all subscribers of a sink.
     pub fn remove_sink(&mut self, sink: S) {
-        let there: Vec<_> = self
+        let ids: Vec<_> = self
             .by_id
             .iter()
-            .filter(|(_, (_, at))| *at == sink)
+            .filter(|(_, subscriber)| subscriber.sink == sink)
             .map(|(id, _)| *id)
             .collect();
-        for id in there {
+        for id in ids {
             self.remove(id);
         }
     }
 
-    /// The sinks that serve somebody.
+    /// Returns the sinks that serve at least one subscriber.
     pub fn sinks(&self) -> impl Iterator<Item = S> + '_ {
         self.by_sink.keys().copied()
     }
 
-    /// How many are in.
+    /// Returns the number of subscribers.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Whether nobody listens.
+    /// Returns whether there is no subscriber.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// Holds the three views against each other.
+    /// Compares the three indexes.
     ///
     /// # Panics
-    /// When they disagree.
+    /// If they disagree.
     #[cfg(test)]
     pub fn check_invariants(&self) {
         let users: usize = self.by_user.values().map(BTreeSet::len).sum();
@@ -104,11 +111,11 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
         assert_eq!(self.by_sink.values().sum::<usize>(), self.by_id.len());
         for (user, ids) in &self.by_user {
             assert!(!ids.is_empty());
-            assert!(ids.iter().all(|id| self.by_id[id].0 == *user));
+            assert!(ids.iter().all(|id| self.by_id[id].user == *user));
         }
         for (sink, count) in &self.by_sink {
-            let there = self.by_id.values().filter(|(_, at)| at == sink).count();
-            assert_eq!(there, *count);
+            let served = self.by_id.values().filter(|s| s.sink == *sink).count();
+            assert_eq!(served, *count);
         }
     }
 }
@@ -125,21 +132,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_three_views_agree_whatever_happens(
+        fn the_three_indexes_agree_after_any_sequence_of_steps(
             steps in prop::collection::vec((0..4u8, 0..6u64, 0..3u8, 0..2u8), 0..200)
         ) {
             let mut subscribers = Subscribers::default();
-            for (what, id, who, sink) in steps {
-                match what {
-                    0 => subscribers.insert(SubscriberId(id), user(who), sink),
+            for (step, id, name, sink) in steps {
+                match step {
+                    0 => subscribers.insert(SubscriberId(id), user(name), sink),
                     1 => { subscribers.remove(SubscriberId(id)); }
                     2 => {
-                        subscribers.remove_user(&user(who));
-                        prop_assert!(subscribers.remove_user(&user(who)).is_empty());
+                        subscribers.remove_user(&user(name));
+                        prop_assert!(subscribers.remove_user(&user(name)).is_empty());
                     }
                     _ => {
                         subscribers.remove_sink(sink);
-                        prop_assert!(subscribers.sinks().all(|o| o != sink));
+                        prop_assert!(subscribers.sinks().all(|other| other != sink));
                     }
                 }
                 subscribers.check_invariants();

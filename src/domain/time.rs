@@ -1,21 +1,21 @@
-//! Points in time as the contract spells them.
+//! Points in time in the format of the contract.
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Milliseconds since 1970. As JSON: ISO 8601 UTC with milliseconds, `2026-02-15T10:00:00.000Z`.
+/// Milliseconds since 1970. The JSON form is ISO 8601 in UTC with milliseconds, `2026-02-15T10:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// What the clock says.
+    /// Returns the current time.
     pub fn now() -> Self {
         Self(chrono::Utc::now().timestamp_millis())
     }
 
     fn to_iso(self) -> String {
         DateTime::from_timestamp_millis(self.0)
-            .expect("milliseconds of the clock or the database are within chrono's years")
+            .expect("times of the clock and the database are in the range of chrono")
             .to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_spelled_in_utc_with_milliseconds() {
+    fn timestamp_is_formatted_in_utc_with_milliseconds() {
         let time = Timestamp(1_771_149_600_000);
         let json = serde_json::to_string(&time).unwrap();
         assert_eq!(json, "\"2026-02-15T10:00:00.000Z\"");

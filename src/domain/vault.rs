@@ -1,41 +1,43 @@
-//! The rules of a vault: who may do what, and what comes of it.
+//! The state of a vault and the rules by which it accepts or refuses commands.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Action, Change, Command, Effect, Named, Principal, Refusal, Role, Seq, Source, SourceId,
-    Timestamp, UserId, UserRef, VaultId,
-    command::IfMatch,
-    event::{Actor, Event, Member, VaultView},
+    answer::VaultView,
+    batch_context::BatchContext,
+    command::{Command, IfMatch, UserRef},
+    event::{Actor, Event},
+    event_kind::{EventData, VaultUpdate},
+    ids::{Principal, Seq, SourceId, UserId, VaultId},
+    member::{Member, Membership},
+    refusal::Refusal,
+    role::{Action, Role},
+    source::{NewSource, Source},
+    state_change::StateChange,
+    time::Timestamp,
 };
 
-/// What a vault knows of itself: who belongs to it and how far it has come. Cheap to clone, for a batch is
-/// decided on a copy.
+/// The state of a vault: its name, its members and its head. Sources are not part of it. A clone is cheap,
+/// because a batch is decided on a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vault {
     pub id: VaultId,
     pub name: Arc<str>,
-    /// The place of its newest event.
+    /// The number of the last event.
     pub head: Seq,
     pub members: Arc<HashMap<UserId, Membership>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// How somebody belongs to a vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Membership {
-    pub role: Role,
-    pub created_at: Timestamp,
-}
-
 impl Vault {
-    /// The role of somebody who may do this here.
+    /// Returns the role of a user who may perform this action.
     ///
     /// # Errors
-    /// `AccessDenied` for who is no member, `InsufficientPermissions` for who is.
-    pub fn admit(&self, by: &UserId, action: Action) -> Result<Role, Refusal> {
-        let membership = self.members.get(by).ok_or(Refusal::AccessDenied)?;
+    /// `AccessDenied` for a user who is not a member, `InsufficientPermissions` for a member whose role does
+    /// not permit the action.
+    pub fn admit(&self, user: &UserId, action: Action) -> Result<Role, Refusal> {
+        let membership = self.members.get(user).ok_or(Refusal::AccessDenied)?;
         if membership.role.permits(action) {
             Ok(membership.role)
         } else {
@@ -43,99 +45,91 @@ impl Vault {
         }
     }
 
-    /// What the command comes to here and now. `named` holds the sources and users that it names, as they
-    /// stand at this place in the order.
+    /// Returns the event that the command becomes in the current state. `context` has the sources and users
+    /// that the command refers to, in their current state.
     ///
     /// # Errors
-    /// The reason for which it is not done; nothing changes then.
+    /// The reason why the command is refused; the state does not change.
     pub fn decide(
         &self,
         by: &Principal,
         command: &Command,
-        named: &Named,
+        context: &BatchContext,
         now: Timestamp,
     ) -> Result<Event, Refusal> {
-        let role = self.admit(&by.id, command.action(&by.id))?;
+        let role = self.admit(&by.id, command.required_action(&by.id))?;
         let seq = self.head.next();
-        let change = match command {
-            Command::CreateSource { id, source } => Change::SourceCreated(Source {
-                id: id.clone(),
-                title: source.title.clone(),
-                file_url: source.file_url.clone(),
-                file_key: source.file_key.clone(),
-                file_size: source.file_size,
-                mime_type: source.mime_type.clone(),
-                vault_id: self.id.clone(),
-                created_at: now,
-                updated_at: now,
-                seq,
-                created_seq: seq,
-            }),
+        let data = match command {
+            Command::CreateSource { id, source } => {
+                EventData::SourceCreated(self.create_source(id, source, seq, now))
+            }
             Command::UpdateSource {
                 id,
                 patch,
                 if_match,
             } => {
-                let source = self.source(named, id, if_match.as_ref())?;
-                Change::SourceUpdated(patch.applied_to(source, seq, now))
+                let source = self.source(context, id, if_match.as_ref())?;
+                EventData::SourceUpdated(patch.apply(source, seq, now))
             }
             Command::DeleteSource { id, if_match } => {
-                let source = self.source(named, id, if_match.as_ref())?;
-                Change::SourceDeleted(source.id.clone())
+                let source = self.source(context, id, if_match.as_ref())?;
+                EventData::SourceDeleted(source.id.clone())
             }
-            Command::AddMember { user, role, .. } => self.add_member(user, *role, named, now)?,
+            Command::AddMember { user, role, .. } => {
+                EventData::MemberAdded(self.add_member(user, *role, context, now)?)
+            }
             Command::ChangeRole { user, role } => {
-                let mut member = self.member(named, user)?;
+                let mut member = self.member(context, user)?;
                 if *role != Role::Owner {
-                    self.leaves_an_owner_without(user)?;
+                    self.check_other_owner_remains(user)?;
                 }
                 member.membership.role = *role;
-                Change::MemberUpdated(member)
+                EventData::MemberUpdated(member)
             }
             Command::RemoveMember { user } => {
-                let member = self.member(named, user)?;
-                self.leaves_an_owner_without(user)?;
-                Change::MemberRemoved(member)
+                let member = self.member(context, user)?;
+                self.check_other_owner_remains(user)?;
+                EventData::MemberRemoved(member)
             }
-            Command::Rename { name } => Change::VaultUpdated { name: name.clone() },
-            Command::Delete => Change::VaultDeleted,
+            Command::Rename { name } => EventData::VaultUpdated(VaultUpdate { name: name.clone() }),
+            Command::Delete => EventData::VaultDeleted,
         };
         Ok(Event {
             vault_id: self.id.clone(),
             seq,
-            at: now,
+            timestamp: now,
             actor: Actor::new(by, role),
-            change,
+            data,
         })
     }
 
-    /// Takes in that the event at `seq` happened.
-    pub fn apply(&mut self, seq: Seq, effect: &Effect) {
+    /// Applies the event `seq` to the state. Events must be applied in order.
+    pub fn apply(&mut self, seq: Seq, change: &StateChange) {
         debug_assert_eq!(seq, self.head.next(), "events are applied in order");
         self.head = seq;
-        match effect {
-            Effect::None => {}
-            Effect::Added(user, membership) => {
+        match change {
+            StateChange::Unchanged => {}
+            StateChange::MemberAdded { user, membership } => {
                 Arc::make_mut(&mut self.members).insert(user.clone(), *membership);
             }
-            Effect::Role(user, role) => {
-                if let Some(member) = Arc::make_mut(&mut self.members).get_mut(user) {
-                    member.role = *role;
+            StateChange::RoleChanged { user, role } => {
+                if let Some(membership) = Arc::make_mut(&mut self.members).get_mut(user) {
+                    membership.role = *role;
                 }
             }
-            Effect::Removed(user) => {
+            StateChange::MemberRemoved { user } => {
                 Arc::make_mut(&mut self.members).remove(user);
             }
-            Effect::Renamed(name, at) => {
+            StateChange::VaultRenamed { name, updated_at } => {
                 self.name = name.as_str().into();
-                self.updated_at = *at;
+                self.updated_at = *updated_at;
             }
-            // Without members it answers everybody as a vault that never was.
-            Effect::Deleted => self.members = Arc::default(),
+            // A vault without members refuses every user, exactly as a vault that never existed.
+            StateChange::VaultDeleted => self.members = Arc::default(),
         }
     }
 
-    /// The vault as a member in this role sees it.
+    /// Returns the vault as a member with this role sees it.
     pub fn view(&self, role: Role) -> VaultView {
         VaultView {
             id: self.id.clone(),
@@ -147,27 +141,43 @@ impl Vault {
         }
     }
 
+    fn create_source(&self, id: &SourceId, new: &NewSource, seq: Seq, now: Timestamp) -> Source {
+        Source {
+            id: id.clone(),
+            title: new.title.clone(),
+            file_url: new.file_url.clone(),
+            file_key: new.file_key.clone(),
+            file_size: new.file_size,
+            mime_type: new.mime_type.clone(),
+            vault_id: self.id.clone(),
+            created_at: now,
+            updated_at: now,
+            seq,
+            created_seq: seq,
+        }
+    }
+
     fn source<'a>(
         &self,
-        named: &'a Named,
+        context: &'a BatchContext,
         id: &SourceId,
         if_match: Option<&IfMatch>,
     ) -> Result<&'a Source, Refusal> {
-        let source = named
+        let source = context
             .sources
             .get(id)
             .filter(|source| source.vault_id == self.id)
             .ok_or(Refusal::NotFound("Source"))?;
         match if_match {
-            Some(wanted) if !wanted.admits(source.seq) => Err(Refusal::PreconditionFailed),
+            Some(condition) if !condition.admits(source.seq) => Err(Refusal::PreconditionFailed),
             Some(_) | None => Ok(source),
         }
     }
 
-    fn member(&self, named: &Named, user: &UserId) -> Result<Member, Refusal> {
+    fn member(&self, context: &BatchContext, user: &UserId) -> Result<Member, Refusal> {
         let membership = self.members.get(user).ok_or(Refusal::NotFound("Member"))?;
         Ok(Member {
-            user: named.user(user),
+            user: context.user(user),
             membership: *membership,
         })
     }
@@ -176,12 +186,12 @@ impl Vault {
         &self,
         user: &UserRef,
         role: Role,
-        named: &Named,
+        context: &BatchContext,
         now: Timestamp,
-    ) -> Result<Change, Refusal> {
+    ) -> Result<Member, Refusal> {
         let user = match user {
-            UserRef::Id(id) => named.user(id),
-            UserRef::Email(email) => match named.users_with_email(email).as_slice() {
+            UserRef::Id(id) => context.user(id),
+            UserRef::Email(email) => match context.users_with_email(email).as_slice() {
                 [] => return Err(Refusal::NotFound("User")),
                 [user] => (*user).clone(),
                 [_, _, ..] => return Err(Refusal::Conflict("Several users have this email")),
@@ -194,14 +204,15 @@ impl Vault {
             role,
             created_at: now,
         };
-        Ok(Change::MemberAdded(Member { user, membership }))
+        Ok(Member { user, membership })
     }
 
-    fn leaves_an_owner_without(&self, user: &UserId) -> Result<(), Refusal> {
-        let is_owner = |m: &Membership| m.role == Role::Owner;
-        let last = self.members.get(user).is_some_and(is_owner)
+    /// Refuses to take the role of owner from the only owner of the vault.
+    fn check_other_owner_remains(&self, user: &UserId) -> Result<(), Refusal> {
+        let is_owner = |membership: &Membership| membership.role == Role::Owner;
+        let is_only_owner = self.members.get(user).is_some_and(is_owner)
             && self.members.values().filter(|m| is_owner(m)).count() == 1;
-        if last {
+        if is_only_owner {
             Err(Refusal::LastOwner)
         } else {
             Ok(())

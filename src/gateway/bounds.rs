@@ -1,8 +1,8 @@
-//! What bounds the gateways of all worker threads, and can be set anew while they run: how much may wait for one of them,
-//! and how long a join waits for its vault.
+//! The bounds of the gateways of all worker threads: how many events wait for one relay, and how long a join waits for
+//! its vault. Both can be reconfigured while the gateways run.
 //!
-//! [`Places`] counts what waits for one relay. It is a counter of its own and no semaphore, for its bound may change: who
-//! comes compares with what it is now.
+//! [`RelayCapacity`] counts the events that wait for one relay. It is a counter and not a semaphore because its bound can
+//! change: every acquisition compares with the current bound.
 
 use std::{
     sync::{
@@ -12,38 +12,39 @@ use std::{
     time::Duration,
 };
 
-/// The bounds of all gateways. A clone is the same bounds.
+/// The bounds of all gateways. Clones share one set of values.
 #[derive(Clone)]
-pub struct Bounds(Arc<Set>);
+pub struct GatewayBounds(Arc<GatewayBoundsState>);
 
-struct Set {
+struct GatewayBoundsState {
     relay_mailbox: AtomicUsize,
     join_timeout_micros: AtomicU64,
 }
 
-impl Bounds {
-    /// So many events wait for one worker thread (`actors.relay_mailbox`), and a join as long for its vault
-    /// (`actors.join_timeout`).
+impl GatewayBounds {
+    /// Returns bounds with the values of `actors.relay_mailbox` (events that wait for one relay) and
+    /// `actors.join_timeout` (how long a join waits for its vault).
     pub fn new(relay_mailbox: usize, join_timeout: Duration) -> Self {
-        Self(Arc::new(Set {
+        Self(Arc::new(GatewayBoundsState {
             relay_mailbox: relay_mailbox.into(),
             join_timeout_micros: micros(join_timeout).into(),
         }))
     }
 
-    /// Sets others. What waits already goes on waiting: a join for as long as was said when it came.
-    pub fn retune(&self, relay_mailbox: usize, join_timeout: Duration) {
-        let set = &self.0;
-        set.relay_mailbox.store(relay_mailbox, Ordering::Relaxed);
+    /// Replaces the values. Events that already wait stay queued, and a join that already waits keeps its timeout.
+    pub fn reconfigure(&self, relay_mailbox: usize, join_timeout: Duration) {
+        let state = &self.0;
+        state.relay_mailbox.store(relay_mailbox, Ordering::Relaxed);
         let micros = micros(join_timeout);
-        set.join_timeout_micros.store(micros, Ordering::Relaxed);
+        state.join_timeout_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// How many events may wait for one worker thread.
+    /// Returns how many events may wait for one relay.
     pub fn relay_mailbox(&self) -> usize {
         self.0.relay_mailbox.load(Ordering::Relaxed)
     }
 
+    /// Returns how long a join waits for its vault.
     pub(super) fn join_timeout(&self) -> Duration {
         Duration::from_micros(self.0.join_timeout_micros.load(Ordering::Relaxed))
     }
@@ -53,59 +54,60 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What waits for one relay.
-pub(super) struct Places {
-    bounds: Bounds,
-    taken: AtomicUsize,
+/// Counts the events that wait for one relay.
+pub(super) struct RelayCapacity {
+    bounds: GatewayBounds,
+    used: AtomicUsize,
 }
 
-/// Some of the places, until this is dropped.
-pub(super) struct Taken {
-    places: Arc<Places>,
-    many: usize,
-    before: usize,
+/// A share of a relay's capacity. Dropping it returns the share.
+pub(super) struct RelayPermit {
+    capacity: Arc<RelayCapacity>,
+    weight: usize,
+    used_before: usize,
 }
 
-impl Places {
-    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
-        let taken = AtomicUsize::new(0);
-        Arc::new(Self { bounds, taken })
+impl RelayCapacity {
+    pub(super) fn new(bounds: GatewayBounds) -> Arc<Self> {
+        let used = AtomicUsize::new(0);
+        Arc::new(Self { bounds, used })
     }
 
-    /// So many places, or all where there are fewer, if they are free.
-    pub(super) fn take(self: &Arc<Self>, many: usize) -> Option<Taken> {
-        let capacity = self.bounds.relay_mailbox();
-        let many = many.min(capacity);
-        let with = |taken| Some(taken + many).filter(|sum| *sum <= capacity);
-        let taken = self
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, with);
-        taken.ok().map(|before| Taken {
-            places: self.clone(),
-            many,
-            before,
+    /// Acquires `weight` events of capacity, or `None` if less is free. A weight above the bound acquires the whole
+    /// capacity.
+    pub(super) fn try_acquire(self: &Arc<Self>, weight: usize) -> Option<RelayPermit> {
+        let bound = self.bounds.relay_mailbox();
+        let weight = weight.min(bound);
+        let add = |used| Some(used + weight).filter(|sum| *sum <= bound);
+        let used = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        used.ok().map(|used_before| RelayPermit {
+            capacity: self.clone(),
+            weight,
+            used_before,
         })
     }
 }
 
 #[cfg(test)]
-impl Places {
-    /// How many are taken.
-    pub(super) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+impl RelayCapacity {
+    /// Returns how many events hold a permit.
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
     }
 }
 
-impl Taken {
-    /// How many were taken before these.
-    pub(super) fn before(&self) -> usize {
-        self.before
+impl RelayPermit {
+    /// Returns how much capacity was in use before this permit.
+    pub(super) fn used_before(&self) -> usize {
+        self.used_before
     }
 }
 
-impl Drop for Taken {
+impl Drop for RelayPermit {
     fn drop(&mut self) {
-        self.places.taken.fetch_sub(self.many, Ordering::Relaxed);
+        self.capacity.used.fetch_sub(self.weight, Ordering::Relaxed);
     }
 }
 
@@ -114,30 +116,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_heavier_than_all_places_takes_all_of_them() {
-        let places = Places::new(Bounds::new(4, Duration::ZERO));
-        let one = places.take(1).unwrap();
-        assert!(places.take(9).is_none());
+    fn a_weight_above_the_bound_acquires_the_whole_capacity() {
+        let capacity = RelayCapacity::new(GatewayBounds::new(4, Duration::ZERO));
+        let one = capacity.try_acquire(1).unwrap();
+        assert!(capacity.try_acquire(9).is_none());
         drop(one);
-        let all = places.take(9).unwrap();
-        assert!(places.take(1).is_none());
+        let all = capacity.try_acquire(9).unwrap();
+        assert!(capacity.try_acquire(1).is_none());
         drop(all);
-        assert!(places.take(4).is_some());
+        assert!(capacity.try_acquire(4).is_some());
     }
 
     #[test]
-    fn another_bound_holds_at_once_and_takes_nothing_away() {
-        let bounds = Bounds::new(4, Duration::ZERO);
-        let places = Places::new(bounds.clone());
-        let mut waiting: Vec<_> = (0..4).map(|_| places.take(1).unwrap()).collect();
-        bounds.retune(6, Duration::ZERO);
-        waiting.extend([places.take(2).unwrap()]);
-        assert!(places.take(1).is_none());
+    fn a_new_bound_applies_at_once_and_revokes_no_permit() {
+        let bounds = GatewayBounds::new(4, Duration::ZERO);
+        let capacity = RelayCapacity::new(bounds.clone());
+        let mut permits: Vec<_> = (0..4).map(|_| capacity.try_acquire(1).unwrap()).collect();
+        bounds.reconfigure(6, Duration::ZERO);
+        permits.extend([capacity.try_acquire(2).unwrap()]);
+        assert!(capacity.try_acquire(1).is_none());
 
-        bounds.retune(2, Duration::ZERO);
-        waiting.truncate(2);
-        assert!(places.take(1).is_none());
-        waiting.truncate(1);
-        assert!(places.take(1).is_some());
+        bounds.reconfigure(2, Duration::ZERO);
+        permits.truncate(2);
+        assert!(capacity.try_acquire(1).is_none());
+        permits.truncate(1);
+        assert!(capacity.try_acquire(1).is_some());
     }
 }

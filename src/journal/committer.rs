@@ -1,7 +1,9 @@
-//! The committer: the one owner of a writing connection. What waits of several vaults becomes one transaction,
-//! so that many busy vaults do not each pay for a flush of their own.
+//! The committer: the task that owns a writing connection and writes queued requests.
 //!
-//! It is never timed out or cancelled: a commit whose future is dropped may have happened all the same.
+//! Requests of several vaults share one transaction, so that many busy vaults do not each pay for a flush to disk. A
+//! transaction that fails is retried in parts, so that one request cannot fail others. No transaction is
+//! cancelled: a commit whose future is dropped may still have happened. On PostgreSQL a connection that does not answer is
+//! dropped, and the outcome of a commit that was sent is looked up.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -11,240 +13,271 @@ use std::{
 
 use futures_util::FutureExt;
 use sea_orm::DbErr;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
 use super::{
-    Gathering, JournalError, Meters,
-    line::Line,
-    work::{Work, Written},
-    write::{WriteError, write},
-    writer::Writer,
+    batch_window::BatchWindow,
+    commit_probe::CommitStatus,
+    db_thread::DbThread,
+    error::JournalError,
+    metrics::JournalMetrics,
+    request::{BatchRequest, CommitOutcome, WriteRequest},
+    transaction::{self, TransactionError, UnknownCommit},
+    write_queue::QueuedWrite,
+    writer_connection::WriterConnection,
 };
 
-/// How many works one transaction takes at most, each of them a batch.
-const MOST_JOINED: usize = 256;
+/// Maximum number of requests in one transaction.
+const MAX_REQUESTS: usize = 256;
 
-/// How often, and how long apart, it is looked whether more has come before a transaction.
-const LOOKS: u32 = 6;
-const BETWEEN_LOOKS: Duration = Duration::from_micros(50);
+/// How often the committer polls its queue for more requests before a transaction, and the pause between polls.
+const POLLS: u32 = 6;
+const POLL_INTERVAL: Duration = Duration::from_micros(50);
 
-/// A work and where its outcome goes.
-pub(super) struct Task {
-    work: Work,
-    answer: oneshot::Sender<Result<Written, JournalError>>,
-    sent: Instant,
-}
+type RequestResult = Result<CommitOutcome, JournalError>;
 
-impl Task {
-    /// A work that is sent now.
-    pub(super) fn now(work: Work, answer: oneshot::Sender<Result<Written, JournalError>>) -> Self {
-        let sent = Instant::now();
-        Self { work, answer, sent }
-    }
-}
-
-/// Writes tasks until every sender is gone, or the connections close. Holds the line, so that its thread outlives the
-/// last task.
-pub(super) async fn run(line: Line, mut tasks: mpsc::Receiver<Task>, meters: Meters) {
-    let writer = Writer::of(&line);
+/// Writes requests until every sender is dropped or the connections close. Holds `db_thread`, so that the thread outlives
+/// the last request.
+pub(super) async fn run(
+    db_thread: DbThread,
+    mut queue: mpsc::Receiver<QueuedWrite>,
+    metrics: JournalMetrics,
+) {
+    let writer = WriterConnection::new(&db_thread);
     let mut closing = writer.closing();
-    let (mut waiting, mut gathering) = (Vec::new(), Gathering::default());
+    let (mut queued, mut window) = (Vec::new(), BatchWindow::default());
     loop {
-        let taken = tokio::select! {
-            taken = tasks.recv_many(&mut waiting, MOST_JOINED) => taken,
+        let received = tokio::select! {
+            received = queue.recv_many(&mut queued, MAX_REQUESTS) => received,
             () = &mut closing => 0,
         };
-        if taken == 0 {
+        if received == 0 {
             return;
         }
-        gather(&mut gathering, &mut waiting, &mut tasks);
-        let mut handling = Vec::with_capacity(waiting.len());
-        let (mut works, answers): (Vec<_>, Vec<_>) = waiting
-            .drain(..)
-            .map(|Task { work, answer, sent }| {
-                handling.push(meters.mailbox.taken(sent));
-                (work, answer)
-            })
-            .unzip();
-        meters.batch_works.observe(works.len() as f64);
-        for batch in works.iter().map(|work| work.mutations().len()) {
-            if batch > 0 {
-                meters.batch_mutations.observe(batch as f64);
-            }
-        }
-        let begun = Instant::now();
-        let outcomes = survive(&writer, &mut works).await;
-        meters.commit_seconds.observe(begun.elapsed().as_secs_f64());
-        drop(handling);
-        outcomes.iter().for_each(|outcome| meters.work(outcome));
-        let outage = outage_in(&outcomes);
-        let answered = outcomes.len();
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // Who asked may be gone; what was asked is done all the same.
-            let _ = answer.send(outcome);
-        }
-        // Whoever came meanwhile has waited as long, and would wait as long again for the same answer.
+        collect_more(&mut window, &mut queued, &mut queue);
+        let answered = queued.len();
+        let outage = write_queued(&writer, queued.drain(..), &metrics).await;
+        // Requests that arrived meanwhile have waited as long, and would wait as long again for the same error.
         while let Some(outage) = &outage
-            && let Ok(Task { answer, .. }) = tasks.try_recv()
+            && let Ok(QueuedWrite { reply, .. }) = queue.try_recv()
         {
-            let _ = answer.send(Err(outage.not_begun()));
+            let _ = reply.send(Err(outage.for_unattempted()));
         }
-        gathering.begin(answered, tasks.len(), MOST_JOINED);
+        window.open(answered, queue.len(), MAX_REQUESTS);
     }
 }
 
-/// Takes in what comes within a moment, for as long as more is to be expected. It comes from other threads, and this
-/// one has nothing else to do: to be woken for each would cost more than to look a few times.
-fn gather(gathering: &mut Gathering, waiting: &mut Vec<Task>, tasks: &mut mpsc::Receiver<Task>) {
-    for look in 0.. {
-        while waiting.len() < MOST_JOINED
-            && let Ok(task) = tasks.try_recv()
+/// Collects requests that arrive within a moment, as long as the window expects more. Sleeps instead of awaiting: the
+/// requests come from other threads, this thread has nothing else to do, and one wake-up for each request would cost more
+/// than a few polls.
+fn collect_more(
+    window: &mut BatchWindow,
+    queued: &mut Vec<QueuedWrite>,
+    queue: &mut mpsc::Receiver<QueuedWrite>,
+) {
+    for poll in 0.. {
+        while queued.len() < MAX_REQUESTS
+            && let Ok(request) = queue.try_recv()
         {
-            waiting.push(task);
+            queued.push(request);
         }
-        if gathering.is_complete(waiting.len()) {
+        if window.is_complete(queued.len()) {
             return;
         }
-        if look == LOOKS {
-            return gathering.give_up();
+        if poll == POLLS {
+            return window.time_out();
         }
-        thread::sleep(BETWEEN_LOOKS);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-fn outage_in(outcomes: &[Result<Written, JournalError>]) -> Option<JournalError> {
-    let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-    errors.rfind(|error| error.is_everybodys()).cloned()
+/// Writes requests together and answers them. Returns the error of an outage, if there is one.
+async fn write_queued(
+    writer: &WriterConnection,
+    queued: impl Iterator<Item = QueuedWrite>,
+    metrics: &JournalMetrics,
+) -> Option<JournalError> {
+    let mut timers = Vec::new();
+    let (mut requests, replies): (Vec<_>, Vec<_>) = queued
+        .map(|queued| {
+            timers.push(metrics.mailbox.message_taken(queued.queued_at));
+            (queued.request, queued.reply)
+        })
+        .unzip();
+    metrics.batch_requests.observe(requests.len() as f64);
+    for mutations in requests.iter().map(|request| request.mutations().len()) {
+        if mutations > 0 {
+            metrics.batch_mutations.observe(mutations as f64);
+        }
+    }
+    let started = Instant::now();
+    let results = commit_or_recover(writer, &mut requests).await;
+    metrics
+        .commit_seconds
+        .observe(started.elapsed().as_secs_f64());
+    drop(timers);
+    for result in &results {
+        metrics.request_finished(result);
+    }
+    let outage = find_outage(&results);
+    for (reply, result) in replies.into_iter().zip(results) {
+        // The caller may have stopped waiting; the request was handled nevertheless.
+        let _ = reply.send(result);
+    }
+    outage
 }
 
-/// Commits, and goes on after a panic: without its committer the journal would be dead. Whoever was in that
-/// transaction has to look for what became of it.
-async fn survive(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, JournalError>> {
-    let asked = works.len();
-    let outcomes = AssertUnwindSafe(commit(writer, works)).catch_unwind();
-    match outcomes.await {
-        Ok(outcomes) => outcomes,
+fn find_outage(results: &[RequestResult]) -> Option<JournalError> {
+    let mut errors = results.iter().filter_map(|result| result.as_ref().err());
+    errors.rfind(|error| error.affects_all_writes()).cloned()
+}
+
+/// Commits requests, and continues after a panic, because the journal cannot work without its committer. The outcome of the
+/// requests is unknown then.
+async fn commit_or_recover(
+    writer: &WriterConnection,
+    requests: &mut [WriteRequest],
+) -> Vec<RequestResult> {
+    let count = requests.len();
+    let results = AssertUnwindSafe(commit(writer, requests)).catch_unwind();
+    match results.await {
+        Ok(results) => results,
         Err(_) => {
-            // Where and why it did has been logged.
+            // The panic hook has logged the panic itself.
             warn!(
-                works = asked,
-                "a committer panicked; its works may be written or not"
+                requests = count,
+                "committer panicked; its requests may or may not be committed"
             );
-            writer.renew().await;
-            let unknown = JournalError::Unknown(DbErr::Custom("a panic".to_owned()).into());
-            vec![unknown; asked].into_iter().map(Err).collect()
+            writer.discard_connection().await;
+            let unknown = JournalError::Unknown(DbErr::Custom("panic".to_owned()).into());
+            vec![unknown; count].into_iter().map(Err).collect()
         }
     }
 }
 
-/// Writes all works together; where that fails for a reason of one of them, each alone.
-async fn commit(writer: &Writer, works: &mut [Work]) -> Vec<Result<Written, JournalError>> {
-    match attempt(writer, works).await {
-        Ok(written) => written.into_iter().map(Ok).collect(),
-        Err(error) if error.is_everybodys() => works.iter().map(|_| Err(error.clone())).collect(),
+/// Writes all requests in one transaction. When it fails because of one of them, writes each alone.
+async fn commit(writer: &WriterConnection, requests: &mut [WriteRequest]) -> Vec<RequestResult> {
+    match attempt(writer, requests).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(error) if error.affects_all_writes() => {
+            requests.iter().map(|_| Err(error.clone())).collect()
+        }
         Err(error) => {
-            // What failed is told when it is known whose fault it was.
-            debug!(%error, works = works.len(), "a transaction failed; writing its parts alone");
-            let mut outcomes = Vec::with_capacity(works.len());
-            for work in works {
-                outcomes.push(commit_alone(writer, work).await);
+            debug!(%error, requests = requests.len(), "transaction failed; retrying requests one by one");
+            let mut results = Vec::with_capacity(requests.len());
+            for request in requests {
+                results.push(commit_alone(writer, request).await);
             }
-            outcomes
+            results
         }
     }
 }
 
-/// Writes one work, and if that fails, each of its mutations alone, so that one cannot take others with it.
-async fn commit_alone(writer: &Writer, work: &mut Work) -> Result<Written, JournalError> {
-    let cause = match attempt_one(writer, work).await {
+/// Writes one request. When it is a batch that fails, writes its mutations one by one, so that one cannot fail the others.
+async fn commit_alone(writer: &WriterConnection, request: &mut WriteRequest) -> RequestResult {
+    let cause = match attempt_one(writer, request).await {
         Err(JournalError::Fault(cause)) => cause,
-        outcome => return outcome,
+        result => return result,
     };
-    let Work::Batch {
-        vault,
-        missed,
-        mutations,
-    } = work
-    else {
-        return Err(JournalError::Fault(cause));
+    match request {
+        WriteRequest::Batch(batch) => Ok(commit_mutations(writer, batch).await),
+        WriteRequest::CreateVault(_)
+        | WriteRequest::RecordUser(_)
+        | WriteRequest::StoreSockets(_)
+        | WriteRequest::TakeSocket { .. }
+        | WriteRequest::Purge(_)
+        | WriteRequest::TestWrite => Err(JournalError::Fault(cause)),
+    }
+}
+
+/// Writes each mutation of a batch in a transaction of its own, up to an error that would also fail the next one.
+async fn commit_mutations(writer: &WriterConnection, batch: &mut BatchRequest) -> CommitOutcome {
+    let mut combined = CommitOutcome {
+        missed: batch.missed.len(),
+        events: std::mem::take(&mut batch.missed),
+        ..CommitOutcome::default()
     };
-    let mut all = Written {
-        missed: missed.len(),
-        records: std::mem::take(missed),
-        ..Written::default()
-    };
-    // What ends the attempts: trouble that the next mutation would meet too.
-    let mut trouble: Option<JournalError> = None;
-    let (mut faults, all_of_them) = (Vec::new(), mutations.len());
-    for mutation in mutations.drain(..) {
-        if let Some(trouble) = &trouble {
-            all.results.push(Err(trouble.not_begun().into()));
+    let mut stopped_by: Option<JournalError> = None;
+    let (mut faults, mutations) = (Vec::new(), batch.mutations.len());
+    for mutation in batch.mutations.drain(..) {
+        if let Some(error) = &stopped_by {
+            combined.results.push(Err(error.for_unattempted().into()));
             continue;
         }
-        let mut one = Work::Batch {
-            vault: vault.clone(),
+        let mut single = WriteRequest::Batch(BatchRequest {
+            vault: batch.vault.clone(),
             missed: Vec::new(),
             mutations: vec![mutation],
-        };
-        match attempt_one(writer, &mut one).await {
-            Ok(mut written) => {
-                all.records.append(&mut written.records);
-                all.results.append(&mut written.results);
-                *vault = written
-                    .vault
-                    .expect("a batch tells what it makes of its vault");
+        });
+        match attempt_one(writer, &mut single).await {
+            Ok(mut outcome) => {
+                combined.events.append(&mut outcome.events);
+                combined.results.append(&mut outcome.results);
+                let after = outcome.vault;
+                batch.vault = after.expect("the outcome of a batch contains the vault");
             }
             Err(error) => {
-                all.results.push(Err(error.clone().into()));
+                combined.results.push(Err(error.clone().into()));
                 if error.is_fault() {
                     faults.push(error);
                 } else {
-                    trouble = Some(error);
+                    stopped_by = Some(error);
                 }
             }
         }
     }
     if let Some(error) = faults.first() {
-        // Each author is told by his answer; what is wrong with a whole batch is wrong once.
-        let (failed, mutations) = (faults.len(), all_of_them);
-        error!(vault.id = %vault.id, %error, failed, mutations, "mutations could not be written");
+        // Each caller receives its own error; the log has one line for the batch.
+        let failed = faults.len();
+        error!(vault.id = %batch.vault.id, %error, failed, mutations, "mutations could not be written");
     }
-    Ok(all)
+    combined
 }
 
-async fn attempt_one(writer: &Writer, work: &mut Work) -> Result<Written, JournalError> {
-    let mut written = attempt(writer, std::slice::from_mut(work)).await?;
-    Ok(written.pop().expect("one work has one outcome"))
+async fn attempt_one(writer: &WriterConnection, request: &mut WriteRequest) -> RequestResult {
+    let mut outcomes = attempt(writer, std::slice::from_mut(request)).await?;
+    Ok(outcomes.pop().expect("one request has one outcome"))
 }
 
-/// One transaction; when its commit answered with an error, what the database says became of it.
-async fn attempt(writer: &Writer, works: &mut [Work]) -> Result<Vec<Written>, JournalError> {
-    let (error, witness, written) = match write(writer, works).await {
-        Ok(written) => return Ok(written),
-        Err(WriteError::RolledBack(error)) => {
+/// Writes one transaction. When its commit was not answered, queries the database for the outcome.
+async fn attempt(
+    writer: &WriterConnection,
+    requests: &mut [WriteRequest],
+) -> Result<Vec<CommitOutcome>, JournalError> {
+    match transaction::write(writer, requests).await {
+        Ok(outcomes) => Ok(outcomes),
+        Err(TransactionError::RolledBack(error)) => {
             let error = JournalError::from(error);
-            if error.is_everybodys() {
-                writer.renew().await;
+            if error.affects_all_writes() {
+                writer.discard_connection().await;
             }
-            return Err(error);
+            Err(error)
         }
-        Err(WriteError::AtCommit {
-            error,
-            witness,
-            written,
-        }) => (error, witness, written),
-    };
-    warn!(%error, "a commit failed; asking the database whether it happened");
-    writer.renew().await;
-    // Without a witness it told at most who was seen, which will be told again, or kept or took sockets, who lose no
-    // event if they are let in anew.
-    let Some(witness) = witness else {
+        Err(TransactionError::CommitUnknown(unknown)) => resolve_commit(writer, unknown).await,
+    }
+}
+
+/// Finds out whether a commit happened whose answer was lost.
+async fn resolve_commit(
+    writer: &WriterConnection,
+    unknown: UnknownCommit,
+) -> Result<Vec<CommitOutcome>, JournalError> {
+    let UnknownCommit {
+        error,
+        probe,
+        outcomes,
+    } = unknown;
+    warn!(%error, "commit failed; checking whether it was applied");
+    writer.discard_connection().await;
+    // Without a probe the transaction contained only users, sockets, or purge steps. Callers may treat these as not
+    // written: users are recorded again, and a socket that is not recovered loses no event.
+    let Some(probe) = probe else {
         return Err(error.into());
     };
-    match witness.ask(writer).await {
-        Some(true) => Ok(written),
-        Some(false) => Err(error.into()),
-        None => Err(JournalError::Unknown(error.into())),
+    match probe.commit_status(writer).await {
+        CommitStatus::Committed => Ok(outcomes),
+        CommitStatus::RolledBack => Err(error.into()),
+        CommitStatus::Unknown => Err(JournalError::Unknown(error.into())),
     }
 }

@@ -1,85 +1,158 @@
-//! Connections: one that writes and a pool that reads on SQLite, several that write on PostgreSQL.
+//! Connections to the database: one writer and a pool of readers on SQLite, several writers on PostgreSQL. The pool of
+//! readers is divided, so that joins and the readiness check never wait for the listings of users.
 //!
-//! SQLite has one writer for the whole file, so that one connection is all that writing can use; readers never
-//! queue behind it, for the journal is in WAL mode. `synchronous = FULL` makes an acknowledged mutation survive
-//! a loss of power. Whatever holds the database up (somebody else's lock, a server that is gone) is waited for as
-//! long as `PATIENCE` says, and then it is an error.
+//! SQLite allows one writer per file, so one writing connection is enough; in WAL mode readers never wait for it.
+//! `synchronous = FULL` makes acknowledged mutations survive a power loss. Every wait for a lock or a connection ends with
+//! an error after [`TIMEOUT`].
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use entity::epoch;
+use prometheus::HistogramVec;
 use sea_orm::{
-    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, IsolationLevel, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, EntityTrait, IsolationLevel, Statement, TransactionOptions, TransactionTrait,
     sea_query::Expr,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use tokio::runtime::Handle;
 use tracing_log::log::LevelFilter;
 
-use super::{line::Line, outage::Outage};
+use super::{
+    database_error::DatabaseError,
+    database_file::DatabaseFile,
+    db_thread::{DbThread, STATEMENT_CACHE},
+    deadlines::{ANSWER_DEADLINE, TIMEOUT},
+    migration_checks::refuse_foreign_file,
+    outage::OutageMonitor,
+    session_settings::SessionSettings,
+};
 
-/// How long a transaction waits for somebody else's lock, and whoever needs a connection for a free or new one.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The metric labels of the shares of the read pool.
+const READER: &str = "reader";
+const LISTINGS: &str = "listings";
+const PROBE: &str = "probe";
 
-/// How many prepared statements a connection keeps.
-const STATEMENTS: usize = 256;
+/// Thread name of the read pool.
+const READER_NAME: &str = "journal reader";
 
-/// What to connect to, and how.
+/// The database to connect to.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
     /// `sqlite://…` or `postgres://…`.
     pub url: String,
-    /// SQLite only: whether a commit waits for the disk (`FULL`) or may be lost with the power (`NORMAL`).
+    /// PostgreSQL only: the schema of the tables; `None` for the first schema of the search path.
+    pub schema: Option<String>,
+    /// SQLite only: whether a commit waits for the disk (`FULL`) or may be lost in a power loss (`NORMAL`).
     pub full_sync: bool,
 }
 
 /// The connections of one service.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// Each with one connection, and one committer of its own.
-    pub(super) writers: Vec<Line>,
-    pub(super) reader: Line,
+    /// The writing connections. Each has its own thread and committer.
+    pub(super) writers: Vec<DbThread>,
+    /// Reads for joins, mutations, recorded users and recovery.
+    pub(super) reader: DbThread,
+    /// The reads that users request over HTTP. However many there are, the other shares keep their connections.
+    pub(super) listings: DbThread,
+    /// The readiness check.
+    pub(super) probe: DbThread,
+    /// Records the commits of all writers.
+    pub(super) write_outage: Arc<OutageMonitor>,
+    /// The schema of [`DatabaseOptions::schema`].
+    pub(super) schema: Option<String>,
 }
 
 impl Database {
-    /// Connects; a SQLite file is made when missing.
+    /// Connects to the database; creates a missing SQLite file.
     ///
     /// # Errors
-    /// When the database cannot be opened.
-    pub async fn connect(options: &DatabaseOptions) -> Result<Self, DbErr> {
+    /// When the database cannot be opened, does not store text in UTF-8, or is the SQLite file of another application with
+    /// tables of the same names.
+    pub async fn connect(options: &DatabaseOptions) -> Result<Self, DatabaseError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let is_sqlite = options.url.starts_with("sqlite:");
-        let writers = if is_sqlite { 1 } else { cores };
-        let (writing, reading) = (Outage::new("written to"), Outage::new("read"));
-        let writing = Arc::new(writing);
-        let mut lines = Vec::with_capacity(writers);
-        for n in 0..writers {
-            let write = connect_options(options, 1);
-            let line = Line::open(&format!("journal writer {n}"), write).await?;
-            lines.push(line.watched(writing.clone()));
+        if is_sqlite {
+            refuse_foreign_file(&options.url).await?;
         }
-        let readers = u32::try_from(cores).unwrap_or(2).clamp(2, 8);
-        let mut read = connect_options(options, readers);
-        read.map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).pragma("query_only", "ON"));
-        // A committer begins again on another connection when one has died; a read asks before.
-        read.test_before_acquire(!is_sqlite);
-        let reader = Line::open("journal reader", read).await?;
+        let writer_count = if is_sqlite { 1 } else { cores };
+        let write_outage = Arc::new(OutageMonitor::new("writes"));
+        let mut writers = Vec::with_capacity(writer_count);
+        let settings =
+            (!is_sqlite).then(|| SessionSettings::for_journal(options.schema.as_deref()));
+        for n in 0..writer_count {
+            let writer = connect_options(options, 1);
+            let writer = DbThread::open(&writer_name(n), writer, settings.clone()).await?;
+            if n == 0 && !is_sqlite {
+                writer.run(check_encoding).await??;
+            }
+            writers.push(writer.with_outage_monitor(write_outage.clone()));
+        }
+        let (readers, listings, probes) = (cores.clamp(2, 8), cores.clamp(2, 4), 1);
+        let connections = u32::try_from(readers + listings + probes).unwrap_or(u32::MAX);
+        let mut read_options = connect_options(options, connections);
+        read_options.map_sqlx_sqlite_opts(|sqlite| tune_sqlite(sqlite).pragma("query_only", "ON"));
+        let mut pool = DbThread::open(READER_NAME, read_options, settings).await?;
+        if !is_sqlite {
+            // A query of a local file cannot lose its connection.
+            pool = pool.with_deadline(ANSWER_DEADLINE);
+        }
+        let file = match options.url.strip_prefix("sqlite://") {
+            Some(path) => Some(DatabaseFile::of_open_database(Path::new(path))?.into()),
+            None => None,
+        };
+        let pool = pool
+            .with_outage_monitor(OutageMonitor::new("reads").into())
+            .with_file(file.clone());
+        let writers = writers.into_iter().map(|writer| {
+            never_create(writer.pool());
+            writer.with_file(file.clone())
+        });
         Ok(Self {
-            writers: lines,
-            reader: reader.watched(reading.into()),
+            writers: writers.collect(),
+            reader: pool.share(readers),
+            listings: pool.share(listings),
+            probe: pool.share(probes),
+            write_outage,
+            schema: options.schema.clone(),
         })
     }
 
-    /// The threads that its connections live on, by name.
-    pub fn threads(&self) -> impl Iterator<Item = (String, &Handle)> {
-        let writers = self.writers.iter().enumerate();
-        let writers = writers.map(|(n, line)| (format!("journal writer {n}"), line.thread()));
-        writers.chain([("journal reader".to_owned(), self.reader.thread())])
+    /// Returns whether other processes may write to the database: not to a SQLite file, which belongs to one process.
+    pub(super) fn is_shared(&self) -> bool {
+        self.reader.pool().get_database_backend() != DbBackend::Sqlite
     }
 
-    /// The word that tells this history from one put back from a backup.
+    /// Returns the shares of the read pool with their metric labels.
+    pub(super) fn read_shares(&self) -> [(&'static str, &DbThread); 3] {
+        [
+            (READER, &self.reader),
+            (LISTINGS, &self.listings),
+            (PROBE, &self.probe),
+        ]
+    }
+
+    /// Measures the wait for a connection of each share of the read pool.
+    pub(super) fn measure_waits(&mut self, seconds: &HistogramVec) {
+        for (label, share) in [
+            (READER, &mut self.reader),
+            (LISTINGS, &mut self.listings),
+            (PROBE, &mut self.probe),
+        ] {
+            share.measure_wait(seconds.with_label_values(&[label]));
+        }
+    }
+
+    /// Returns the runtimes of the database threads with their names.
+    pub fn threads(&self) -> impl Iterator<Item = (String, &Handle)> {
+        let writers = self.writers.iter().enumerate();
+        let writers = writers.map(|(n, writer)| (writer_name(n), writer.runtime()));
+        writers.chain([(READER_NAME.to_owned(), self.reader.runtime())])
+    }
+
+    /// Returns the epoch, which distinguishes this history from one that was restored from a backup.
     ///
     /// # Errors
     /// When the database does not answer or was not migrated.
@@ -89,49 +162,53 @@ impl Database {
         Ok(row.ok_or_else(no_epoch)?.value)
     }
 
-    /// Begins a new epoch, after a backup was put back: whoever knows later events of the old one lists anew instead
-    /// of trusting numbers.
+    /// Starts a new epoch after a restore from a backup. Clients that know events of the old epoch then reload instead of
+    /// trusting their seq.
     ///
     /// # Errors
     /// When the database does not answer or was not migrated.
     pub async fn renew_epoch(&self) -> Result<String, DbErr> {
         // The last eight characters of a cuid are its random part.
-        let fresh = cuid::cuid1().split_off(17);
-        let value = fresh.clone();
+        let new_epoch = cuid::cuid1().split_off(17);
+        let value = new_epoch.clone();
         let update = |db| async move {
             epoch::Entity::update_many()
                 .col_expr(epoch::Column::Value, Expr::value(value))
                 .exec(&db)
                 .await
         };
-        match self.writer().run(update).await?.rows_affected {
-            1 => Ok(fresh),
+        match self.first_writer().run(update).await?.rows_affected {
+            1 => Ok(new_epoch),
             _ => Err(no_epoch()),
         }
     }
 
-    /// The line for what belongs to no vault.
-    pub(super) fn writer(&self) -> &Line {
-        self.writers.first().expect("there is always one writer")
+    /// Returns the writer for statements that belong to no vault.
+    pub(super) fn first_writer(&self) -> &DbThread {
+        self.writers.first().expect("at least one writer exists")
     }
 
-    /// Closes every connection; on SQLite this writes the WAL back into the file.
+    /// Closes all connections. On SQLite this checkpoints the WAL into the database file.
     ///
     /// # Errors
     /// When the database fails to close.
     pub async fn close(self) -> Result<(), DbErr> {
-        for line in self.writers.iter().chain([&self.reader]) {
-            line.run(|db| async move { db.close().await }).await?;
+        for db_thread in self.writers.iter().chain([&self.reader]) {
+            db_thread.close().await?;
         }
         Ok(())
     }
 }
 
-fn no_epoch() -> DbErr {
-    DbErr::RecordNotFound("the epoch".to_owned())
+fn writer_name(n: usize) -> String {
+    format!("journal writer {n}")
 }
 
-/// Begins to read from one snapshot.
+fn no_epoch() -> DbErr {
+    DbErr::RecordNotFound("the row of table epoch".to_owned())
+}
+
+/// Begins a read-only transaction that sees one snapshot of the database.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -148,25 +225,18 @@ pub async fn begin_read(connection: &DatabaseConnection) -> Result<DatabaseTrans
     connection.begin_with_options(options).await
 }
 
-fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOptions {
+fn connect_options(options: &DatabaseOptions, max_connections: u32) -> ConnectOptions {
     let mut connect = ConnectOptions::new(&options.url);
     let full_sync = options.full_sync;
     connect
-        .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        .connect_timeout(PATIENCE)
+        .max_connections(max_connections)
+        .acquire_timeout(TIMEOUT)
+        .connect_timeout(TIMEOUT)
         .sqlx_logging(false)
-        // Who waits for a connection waits together with many others, and all of them for the same reason.
-        .map_sqlx_postgres_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
         .map_sqlx_sqlite_pool_opts(|pool| pool.acquire_slow_level(LevelFilter::Debug))
         .test_before_acquire(false)
-        .map_sqlx_postgres_opts(|postgres| {
-            postgres
-                .statement_cache_capacity(STATEMENTS)
-                .options([("lock_timeout", PATIENCE.as_millis().to_string())])
-        })
         .map_sqlx_sqlite_opts(move |sqlite| {
-            tuned(sqlite)
+            tune_sqlite(sqlite)
                 .create_if_missing(true)
                 .synchronous(if full_sync {
                     SqliteSynchronous::Full
@@ -175,19 +245,42 @@ fn connect_options(options: &DatabaseOptions, connections: u32) -> ConnectOption
                 })
         });
     if options.url.starts_with("sqlite:") {
-        connect.idle_timeout(None);
+        // The write-ahead log is deleted when the last connection closes: the readers' stay open.
+        connect.idle_timeout(None).max_lifetime(None);
     }
     connect
 }
 
-type Sqlite = sea_orm::sqlx::sqlite::SqliteConnectOptions;
+/// Checks that a PostgreSQL database can store every text. Any other encoding lacks characters; SQL_ASCII also accepts bytes that are
+/// no text.
+async fn check_encoding(db: DatabaseConnection) -> Result<Result<(), DatabaseError>, DbErr> {
+    let sql = "SELECT current_database()::text AS database, current_setting('server_encoding') AS encoding";
+    let query = Statement::from_string(DbBackend::Postgres, sql);
+    let row = db.query_one_raw(query).await?;
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("the encoding".to_owned()))?;
+    let (database, encoding): (String, String) =
+        (row.try_get("", "database")?, row.try_get("", "encoding")?);
+    Ok(match encoding.as_str() {
+        "UTF8" => Ok(()),
+        _ => Err(DatabaseError::Encoding { database, encoding }),
+    })
+}
 
-/// Write-ahead log; temporary tables in memory; checkpoints every 4,000 pages, for fewer of them.
-fn tuned(sqlite: Sqlite) -> Sqlite {
+/// Makes the later connections of a pool fail when the SQLite file is missing. Otherwise they would create an empty one.
+fn never_create(pool: &DatabaseConnection) {
+    if pool.get_database_backend() == DbBackend::Sqlite {
+        let pool = pool.get_sqlite_connection_pool();
+        let options = SqliteConnectOptions::clone(&pool.connect_options());
+        pool.set_connect_options(options.create_if_missing(false));
+    }
+}
+
+/// Sets WAL mode, temporary tables in memory, and a checkpoint every 4,000 pages, which makes checkpoints rarer.
+fn tune_sqlite(sqlite: SqliteConnectOptions) -> SqliteConnectOptions {
     sqlite
         .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(PATIENCE)
-        .statement_cache_capacity(STATEMENTS)
+        .busy_timeout(TIMEOUT)
+        .statement_cache_capacity(STATEMENT_CACHE)
         .pragma("temp_store", "memory")
         .pragma("wal_autocheckpoint", "4000")
 }

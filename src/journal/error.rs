@@ -1,52 +1,53 @@
-//! What can go wrong between the journal and its database.
+//! Errors of the journal, and the classification of database errors.
 
 use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
-/// A failure of the journal. Cheap to clone: one failed transaction is told to everybody who was in it.
+/// An error of the journal. Cheap to clone: every request of a failed transaction receives it.
 #[derive(Clone, Debug, Error)]
 pub enum JournalError {
-    /// The database does not answer or takes no writes. What was asked was not written.
+    /// The database does not answer or accepts no writes. Nothing was written.
     #[error("the database is unavailable: {0}")]
     Unavailable(Arc<DbErr>),
-    /// Somebody else holds what it needs, for longer than it is waited for. What was asked was not written.
-    #[error("somebody else holds it up: {0}")]
+    /// Another client held a lock for longer than the lock timeout. Nothing was written.
+    #[error("lock wait timed out: {0}")]
     Contended(Arc<DbErr>),
-    /// The connection was lost while a commit was under way, and the database could not be asked since.
-    #[error("the database was lost during a commit: {0}")]
+    /// The connection was lost during a commit, and the database could not be queried for the outcome.
+    #[error("the connection was lost during a commit: {0}")]
     Unknown(Arc<DbErr>),
-    /// The database refused a statement, which its state and our reads exclude. What was asked was not written.
-    #[error("the database refused a statement: {0}")]
+    /// The database rejected a statement, although the schema and the preceding reads should make that impossible. Nothing was
+    /// written.
+    #[error("the database rejected a statement: {0}")]
     Fault(Arc<DbErr>),
-    /// The journal was closed, for the service stops.
+    /// The journal was closed because the service stops.
     #[error("the journal is closed")]
     Closed,
 }
 
 impl JournalError {
-    /// A row that this service did not write so.
+    /// Creates the error for a row with invalid JSON.
     pub fn unreadable(error: &serde_json::Error) -> Self {
         Self::Fault(DbErr::Json(error.to_string()).into())
     }
 
-    /// Whether it is a fault, which is logged by whoever handles it. All else the database itself is to blame for, and it
-    /// is told once that it is, see `outage.rs`.
+    /// Returns whether this is a fault, which its handler logs. All other errors are caused by the database, which
+    /// `outage.rs` logs once.
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Fault(_))
     }
 
-    /// Whether everybody who writes would meet it now.
-    pub(super) fn is_everybodys(&self) -> bool {
+    /// Returns whether every other write would fail now for the same reason.
+    pub(super) fn affects_all_writes(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Unknown(_) | Self::Closed => true,
             Self::Contended(_) | Self::Fault(_) => false,
         }
     }
 
-    /// The same trouble, for somebody whose turn had not come when it began: nothing of his was tried.
-    pub(super) fn not_begun(&self) -> Self {
+    /// Returns the error for a request that was not attempted because of this one. Its outcome is never unknown.
+    pub(super) fn for_unattempted(&self) -> Self {
         match self {
             Self::Unknown(cause) => Self::Unavailable(cause.clone()),
             Self::Unavailable(_) | Self::Contended(_) | Self::Fault(_) | Self::Closed => {
@@ -56,13 +57,12 @@ impl JournalError {
     }
 }
 
-/// Logs what a failure of the journal meant for one who needed it: a fault as an error, and what an outage meant for whoever
-/// wants to know all of it.
+/// Logs the consequence of a journal error: a fault at `error`, everything else at `debug`.
 macro_rules! report {
-    ($error:expr, $($told:tt)+) => {
+    ($error:expr, $($message:tt)+) => {
         match &$error {
-            error if error.is_fault() => tracing::error!(%error, $($told)+),
-            error => tracing::debug!(%error, $($told)+),
+            error if error.is_fault() => tracing::error!(%error, $($message)+),
+            error => tracing::debug!(%error, $($message)+),
         }
     };
 }
@@ -70,26 +70,27 @@ pub(crate) use report;
 
 impl From<DbErr> for JournalError {
     fn from(error: DbErr) -> Self {
-        match Trouble::of(&error) {
-            Trouble::Outage => Self::Unavailable(error.into()),
-            Trouble::Contention => Self::Contended(error.into()),
-            Trouble::Fault => Self::Fault(error.into()),
+        match FailureClass::of(&error) {
+            FailureClass::Outage => Self::Unavailable(error.into()),
+            FailureClass::Contention => Self::Contended(error.into()),
+            FailureClass::Fault => Self::Fault(error.into()),
         }
     }
 }
 
-/// Whose trouble an error is.
+/// The scope of a database error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// Everybody's: the database cannot do what is asked for now, whatever it was.
+pub(super) enum FailureClass {
+    /// The database cannot serve any request now.
     Outage,
-    /// Of who needs the same rows as somebody else, for now.
+    /// Another client holds the same rows for now.
     Contention,
-    /// Of the one statement.
+    /// Only this statement fails.
     Fault,
 }
 
-impl Trouble {
+impl FailureClass {
+    /// Classifies an error.
     pub(super) fn of(error: &DbErr) -> Self {
         let runtime = match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Self::Outage,
@@ -100,9 +101,9 @@ impl Trouble {
             return Self::Fault;
         };
         match error.as_ref() {
-            sqlx::Error::Database(error) => {
-                error.code().map_or(Self::Fault, |code| Self::coded(&code))
-            }
+            sqlx::Error::Database(error) => error
+                .code()
+                .map_or(Self::Fault, |code| Self::from_code(&code)),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
@@ -113,14 +114,15 @@ impl Trouble {
         }
     }
 
-    fn coded(code: &str) -> Self {
-        // PostgreSQL's codes have five characters, SQLite's are numbers of up to four digits.
+    fn from_code(code: &str) -> Self {
+        // PostgreSQL's codes have five characters; SQLite's are numbers of up to four digits.
         if code.len() == 5 {
             return match code {
                 // lock_not_available, deadlock_detected, serialization_failure
                 "55P03" | "40P01" | "40001" => Self::Contention,
-                // read_only_sql_transaction: a standby, or a database that was made so
-                "25006" => Self::Outage,
+                // read_only_sql_transaction: a standby, or a database that was made read-only;
+                // idle_in_transaction_session_timeout
+                "25006" | "25P03" => Self::Outage,
                 // Connection, resources, operator intervention, system error.
                 _ if ["08", "53", "57", "58"].contains(&&code[..2]) => Self::Outage,
                 _ => Self::Fault,
@@ -140,19 +142,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_tells_whose_trouble_it_is() {
-        for (code, trouble) in [
-            ("5", Trouble::Outage),     // SQLite: busy
-            ("1032", Trouble::Outage),  // SQLite: read-only, the file was moved
-            ("787", Trouble::Fault),    // SQLite: a foreign key
-            ("1811", Trouble::Fault),   // SQLite: a trigger
-            ("08006", Trouble::Outage), // PostgreSQL: connection failure
-            ("57P01", Trouble::Outage), // PostgreSQL: the server shuts down
-            ("25006", Trouble::Outage), // PostgreSQL: read-only
-            ("23505", Trouble::Fault),  // PostgreSQL: not unique
-            ("40P01", Trouble::Contention),
+    fn error_codes_are_classified_by_scope() {
+        for (code, class) in [
+            ("5", FailureClass::Outage),     // SQLite: busy
+            ("1032", FailureClass::Outage),  // SQLite: read-only, the file was moved
+            ("787", FailureClass::Fault),    // SQLite: a foreign key
+            ("1811", FailureClass::Fault),   // SQLite: a trigger
+            ("08006", FailureClass::Outage), // PostgreSQL: connection failure
+            ("57P01", FailureClass::Outage), // PostgreSQL: the server shuts down
+            ("25006", FailureClass::Outage), // PostgreSQL: read-only
+            ("25P03", FailureClass::Outage), // PostgreSQL: idle in a transaction
+            ("23505", FailureClass::Fault),  // PostgreSQL: not unique
+            ("40P01", FailureClass::Contention),
         ] {
-            assert_eq!(Trouble::coded(code), trouble, "{code}");
+            assert_eq!(FailureClass::from_code(code), class, "{code}");
         }
     }
 }

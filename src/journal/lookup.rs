@@ -1,21 +1,41 @@
-//! What deciding and opening need to know: vaults as they stand, sources and users by name, answers given.
+//! Reads that opening a vault and deciding a batch need: vaults, events, referenced sources and users, remembered answers.
 
 use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, member, source, user, vault};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect, TransactionTrait, Value,
 };
 
 use crate::domain::{
-    Answer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault, VaultId,
-    idempotency::{Answers, IdempotencyKey, REMEMBERED_FOR_MILLIS},
-    vault::Membership,
+    Membership, MutationAnswer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault,
+    VaultId,
+    idempotency::{IdempotencyKey, REMEMBERED_FOR_MILLIS, RememberedAnswers},
 };
 
-use super::{record::Record, rows, statements::query_rows};
+use super::{
+    record::JournalRecord,
+    rows,
+    statements::{execute, query_rows},
+};
 
-/// The vault as it stands; `None` when it never was, no members when it was deleted.
+/// An idempotency key and the user it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UserKey<'a> {
+    pub user: &'a UserId,
+    pub key: &'a IdempotencyKey,
+}
+
+/// The current state of a vault, and the events that led there from an earlier seq.
+#[derive(Debug)]
+pub(super) struct ReloadedVault {
+    /// `None` when the vault was deleted so long ago that its rows were purged.
+    pub vault: Option<Vault>,
+    pub missed: Vec<JournalRecord>,
+}
+
+/// Returns a vault's current state: `None` when it never existed, without members when it was deleted.
 pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Vault>, DbErr> {
     let Some(row) = vault::Entity::find_by_id(id.as_str()).one(db).await? else {
         return Ok(None);
@@ -46,19 +66,36 @@ pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Opt
     }))
 }
 
-/// Where a vault stands.
+/// Returns a vault's head.
 pub(super) async fn head(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Seq>, DbErr> {
     let row = head::Entity::find_by_id(id.as_str()).one(db).await?;
     Ok(row.map(|row| Seq::from_row(row.head)))
 }
 
-/// At most `limit` records after a place, oldest first.
+/// Fails when a transaction in progress has moved a vault's head. Waits for the head only briefly, because other reads need
+/// the connection.
+pub(super) async fn check_head_is_unlocked(
+    db: &DatabaseConnection,
+    id: &VaultId,
+) -> Result<(), DbErr> {
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let txn = db.begin().await?;
+    txn.execute_unprepared("SET LOCAL lock_timeout = '250ms'")
+        .await?;
+    let sql = "SELECT head FROM vault_heads WHERE vault_id = $1 FOR SHARE";
+    execute(&txn, sql, [id.as_str().into()]).await?;
+    txn.commit().await
+}
+
+/// Returns at most `limit` records after a seq, oldest first.
 pub(super) async fn records(
     db: &impl ConnectionTrait,
     id: &VaultId,
     after: Seq,
     limit: usize,
-) -> Result<Vec<Record>, DbErr> {
+) -> Result<Vec<JournalRecord>, DbErr> {
     event::Entity::find()
         .filter(event::Column::VaultId.eq(id.as_str()))
         .filter(event::Column::Seq.gt(after.to_row()))
@@ -71,19 +108,18 @@ pub(super) async fn records(
         .collect()
 }
 
-/// The vault as it stands and every record after a place; to be read from one snapshot. Of one that was deleted so long ago that
-/// nothing is left, no vault.
-pub(super) async fn catch_up(
+/// Returns a vault's current state and all its records after a seq. `txn` must read from one snapshot.
+pub(super) async fn update_since(
     txn: &impl ConnectionTrait,
     id: &VaultId,
     after: Seq,
-) -> Result<(Option<Vault>, Vec<Record>), DbErr> {
-    let now = vault(txn, id).await?;
+) -> Result<ReloadedVault, DbErr> {
+    let vault = vault(txn, id).await?;
     let missed = records(txn, id, after, usize::MAX >> 1).await?;
-    Ok((now, missed))
+    Ok(ReloadedVault { vault, missed })
 }
 
-/// The sources of these ids that there are.
+/// Returns the sources with these ids that exist.
 pub(super) async fn sources(
     db: &impl ConnectionTrait,
     ids: &[SourceId],
@@ -95,7 +131,7 @@ pub(super) async fn sources(
     Ok(found.into_iter().map(rows::source).map(by_id).collect())
 }
 
-/// The users with these ids or emails that are known. Emails are compared in any case.
+/// Returns the known users with these ids or emails. Emails are compared without case.
 pub(super) async fn users(
     db: &impl ConnectionTrait,
     ids: &[UserId],
@@ -118,8 +154,8 @@ pub(super) async fn users(
     Ok(found.into_iter().map(rows::user).map(by_id).collect())
 }
 
-/// Whether these vaults all have their heads where they are thought to be.
-pub(super) async fn stand_still(
+/// Returns whether all these rows of `vault_heads`, each a vault id and a head, are unchanged.
+pub(super) async fn heads_unchanged(
     db: &impl ConnectionTrait,
     heads: &[[Value; 2]],
 ) -> Result<bool, DbErr> {
@@ -133,31 +169,32 @@ pub(super) async fn stand_still(
     Ok(found.len() == heads.len())
 }
 
-/// The answers that these keys were given and that are still remembered.
-pub(super) async fn answers(
+/// Returns the answers under these idempotency keys that are still remembered.
+pub(super) async fn remembered_answers(
     db: &impl ConnectionTrait,
-    keys: &[(&UserId, &IdempotencyKey)],
-) -> Result<Answers, DbErr> {
-    let places: Vec<_> = keys
+    keys: &[UserKey<'_>],
+) -> Result<RememberedAnswers, DbErr> {
+    let row_keys: Vec<_> = keys
         .iter()
-        .map(|(by, key)| [by.as_str().into(), (&key.path).into(), (&key.key).into()])
+        .map(|UserKey { user, key }| [user.as_str().into(), (&key.path).into(), (&key.key).into()])
         .collect();
     let found: Vec<idempotency_key::Model> = query_rows(
         db,
         "SELECT * FROM idempotency_keys WHERE (user_id, path, key) IN (VALUES",
-        &places,
+        &row_keys,
         ")",
     )
     .await?;
     let oldest = Timestamp::now().0 - REMEMBERED_FOR_MILLIS;
-    let mut answers = Answers::default();
+    let mut answers = RememberedAnswers::default();
     for row in found.into_iter().filter(|row| row.created_at > oldest) {
         let mut resource: Resource = serde_json::from_str(&row.answer)
             .map_err(|e| DbErr::Type(format!("answer under key {:?}: {e}", row.key)))?;
         let seq = Seq::from_row(row.seq);
-        if let Resource::Source(source) = &mut resource {
-            // Told in headers, so not in the JSON that was kept.
-            (source.seq, source.created_seq) = (seq, seq);
+        match &mut resource {
+            // The stored JSON lacks both, because responses carry them in headers.
+            Resource::Source(source) => (source.seq, source.created_seq) = (seq, seq),
+            Resource::Member(_) | Resource::Vault(_) | Resource::Nothing => {}
         }
         let key = IdempotencyKey {
             path: row.path,
@@ -165,7 +202,7 @@ pub(super) async fn answers(
             fingerprint: row.fingerprint,
         };
         let by = UserId::from_row(row.user_id);
-        answers.remember(&by, &key, Answer { seq, resource });
+        answers.remember(&by, &key, MutationAnswer { seq, resource });
     }
     Ok(answers)
 }

@@ -1,107 +1,126 @@
-//! Whether the database can be used, as everybody finds out who uses it. When it cannot, hundreds find out at once and
-//! again and again: that is told once by who noticed first, then once a minute, and once more when it is over. What it
-//! meant for whom is told by their answers, and by the log at `debug`: so these lines name nobody's request.
+//! Logs outages of the database without repeating a line for each failed request.
+//!
+//! An outage makes hundreds of requests fail at once, again and again. The monitor logs the first failure, then at most
+//! one line per minute, and one line when the outage is over. These lines carry no request span: callers receive their own
+//! errors, and the log has their consequences at `debug`.
 
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use tracing::{info, warn};
 
-use super::error::Trouble;
-use crate::seldom::Seldom;
+use super::error::FailureClass;
+use crate::telemetry::throttle::LogThrottle;
 
-/// One use of the database, and whether it is possible.
+/// Tracks whether one kind of database operation works.
 #[derive(Debug)]
-pub(super) struct Outage {
-    /// What the database can be when all is well: `written to`, `read`.
-    what: &'static str,
-    /// Looked at by everybody who has succeeded, so that they need no lock.
-    is_on: AtomicBool,
-    noted: Mutex<Option<Noted>>,
-    outages: Seldom,
-    contentions: Seldom,
+pub(super) struct OutageMonitor {
+    /// The operations that are monitored, for the log: `writes` or `reads`.
+    operations: &'static str,
+    /// Read after each success, so that a success needs no lock.
+    is_ongoing: AtomicBool,
+    started: Instant,
+    /// When an operation last succeeded, in milliseconds after `started`; 0 for never.
+    last_success: AtomicU64,
+    outage: Mutex<Option<OngoingOutage>>,
+    outage_throttle: LogThrottle,
+    contention_throttle: LogThrottle,
 }
 
 #[derive(Debug)]
-struct Noted {
+struct OngoingOutage {
     since: Instant,
     failed: u64,
-    /// Whether whoever reads the log knows.
-    is_said: bool,
+    is_logged: bool,
 }
 
-impl Outage {
-    /// All is well until somebody finds otherwise.
-    pub(super) fn new(what: &'static str) -> Self {
+impl OutageMonitor {
+    /// Creates a monitor without an outage.
+    pub(super) fn new(operations: &'static str) -> Self {
         Self {
-            what,
-            is_on: AtomicBool::new(false),
-            noted: Mutex::new(None),
-            outages: Seldom::new(),
-            contentions: Seldom::new(),
+            operations,
+            is_ongoing: AtomicBool::new(false),
+            started: Instant::now(),
+            last_success: AtomicU64::new(0),
+            outage: Mutex::new(None),
+            outage_throttle: LogThrottle::new(),
+            contention_throttle: LogThrottle::new(),
         }
     }
 
-    /// Somebody has failed. A fault of the statement is for him to tell, and no outage.
-    pub(super) fn note(&self, error: &DbErr) {
-        match Trouble::of(error) {
-            Trouble::Fault => {}
-            Trouble::Outage if is_closed(error) => {} // by ourselves
-            Trouble::Outage => self.begin(error),
-            Trouble::Contention => {
-                if let Some(unsaid) = self.contentions.now() {
-                    warn!(parent: None, %error, unsaid, "a lock of the database was waited for in vain: somebody else holds it for long");
+    /// Records a failed operation. Faults of a single statement are ignored here; the caller logs them.
+    pub(super) fn record_failure(&self, error: &DbErr) {
+        match FailureClass::of(error) {
+            FailureClass::Fault => {}
+            // The service itself closes the pool when it stops.
+            FailureClass::Outage if is_pool_closed(error) => {}
+            FailureClass::Outage => self.record_outage(error),
+            FailureClass::Contention => {
+                if let Some(suppressed) = self.contention_throttle.allow() {
+                    warn!(parent: None, %error, suppressed, "lock wait timed out: another client holds a lock for too long");
                 }
             }
         }
     }
 
-    fn begin(&self, error: &DbErr) {
-        let what = self.what;
-        let is_news = self.outages.now().is_some();
-        // Nothing in here can panic half-way.
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = noted.get_or_insert_with(|| Noted {
+    fn record_outage(&self, error: &DbErr) {
+        let operations = self.operations;
+        let may_log = self.outage_throttle.allow().is_some();
+        // No code below panics, so a poisoned lock still guards a consistent state.
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let outage = outage.get_or_insert_with(|| OngoingOutage {
             since: Instant::now(),
             failed: 0,
-            is_said: false,
+            is_logged: false,
         });
-        noted.failed += 1;
-        let (failed, seconds) = (noted.failed, noted.since.elapsed().as_secs());
-        if is_news && !noted.is_said {
-            warn!(parent: None, %error, "the database cannot be {what}: what needs that is refused until it can");
-        } else if is_news {
-            warn!(parent: None, %error, failed, seconds, "the database still cannot be {what}");
+        outage.failed += 1;
+        let (failed, seconds) = (outage.failed, outage.since.elapsed().as_secs());
+        if may_log && !outage.is_logged {
+            warn!(parent: None, %error, "database unavailable for {operations}; requests that need it are refused");
+        } else if may_log {
+            warn!(parent: None, %error, failed, seconds, "database still unavailable for {operations}");
         }
-        noted.is_said |= is_news;
-        self.is_on.store(true, Ordering::Release);
+        outage.is_logged |= may_log;
+        self.is_ongoing.store(true, Ordering::Release);
     }
 
-    /// Somebody has succeeded.
-    pub(super) fn over(&self) {
-        if !self.is_on.load(Ordering::Acquire) {
+    /// Returns whether an operation has succeeded within this time.
+    pub(super) fn has_succeeded_within(&self, time: Duration) -> bool {
+        let last = self.last_success.load(Ordering::Acquire);
+        last > 0 && Duration::from_millis(self.now_millis().saturating_sub(last)) < time
+    }
+
+    fn now_millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Records a successful operation, which ends an outage.
+    pub(super) fn record_success(&self) {
+        self.last_success
+            .store(self.now_millis().max(1), Ordering::Release);
+        if !self.is_ongoing.load(Ordering::Acquire) {
             return;
         }
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        self.is_on.store(false, Ordering::Release);
-        if let Some(noted) = noted.take()
-            && noted.is_said
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_ongoing.store(false, Ordering::Release);
+        if let Some(outage) = outage.take()
+            && outage.is_logged
         {
-            let (what, failed, seconds) =
-                (self.what, noted.failed, noted.since.elapsed().as_secs());
-            info!(parent: None, failed, seconds, "the database can be {what} again");
+            let operations = self.operations;
+            let (failed, seconds) = (outage.failed, outage.since.elapsed().as_secs());
+            info!(parent: None, failed, seconds, "database available again for {operations}");
         }
     }
 }
 
-/// Whether the pool was closed, which happens when the service stops.
-fn is_closed(error: &DbErr) -> bool {
+/// Returns whether the pool was closed.
+fn is_pool_closed(error: &DbErr) -> bool {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))
         | DbErr::Exec(RuntimeErr::SqlxError(error))

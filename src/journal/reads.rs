@@ -1,89 +1,41 @@
-//! What members read, each answer from one snapshot: rows and the `seq` that they reflect belong together.
+//! Reads of single vaults and sources for the HTTP API, and of ranges of a journal. `listings.rs` has the listings.
 //!
-//! Every read is made for somebody; who is no member gets `None`, as for a vault that never was.
+//! Each read uses one snapshot, so that its rows and its `seq` belong together. Each read has a reader; for a user who is
+//! not a member the result is `None`, as for a vault that never existed.
 
 use entity::{head, member, source, user, vault};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    QueryTrait, sea_query::Expr,
 };
-use std::collections::HashMap;
 
 use crate::domain::{
-    Role, Seq, Source, SourceId, Timestamp, User, UserId, VaultId,
-    event::{Member, MemberView, VaultView},
-    vault::Membership,
+    Role, Seq, Source, SourceId, Timestamp, UserId, UserProfile, VaultId, VaultView,
 };
 
-use super::{Journal, JournalError, database, lookup, record::Record, rows};
+use super::{database, error::JournalError, handle::Journal, lookup, record::JournalRecord, rows};
 
-/// Rows of a vault and the place in its order that they reflect.
+/// Events of a vault and the head that was read with them.
 #[derive(Debug)]
-pub struct Listing<T> {
-    pub rows: Vec<T>,
+pub struct EventRows {
+    pub rows: Vec<JournalRecord>,
     pub seq: Seq,
-    /// Where the next page begins, when there is one.
-    pub next: Option<Seq>,
 }
 
-/// A stretch of a vault's journal.
+/// A range of events of a vault.
 #[derive(Debug)]
-pub enum Stretch {
-    /// Every event after the place asked for, up to a number of them.
-    Kept(Listing<Record>),
-    /// Events after the place asked for are no longer kept.
-    Trimmed,
+pub enum EventRange {
+    /// The events after the requested seq, up to the limit.
+    Available(EventRows),
+    /// Events after the requested seq were trimmed.
+    Trimmed {
+        /// The smallest seq whose later events are all kept.
+        since: Seq,
+    },
 }
 
 impl Journal {
-    /// The vaults of a user, oldest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn vaults_of(&self, user: &UserId) -> Result<Vec<VaultView>, JournalError> {
-        let user = user.clone();
-        self.read(|db| async move {
-            let txn = database::begin_read(&db).await?;
-            let mine = member::Entity::find()
-                .filter(member::Column::UserId.eq(user.as_str()))
-                .all(&txn)
-                .await?;
-            // Not by a list of ids: a database binds only so many values.
-            let ids = || {
-                let mine = member::Entity::find().filter(member::Column::UserId.eq(user.as_str()));
-                let ids = mine.select_only().column(member::Column::VaultId);
-                ids.into_query()
-            };
-            let heads: HashMap<_, _> = head::Entity::find()
-                .filter(head::Column::VaultId.in_subquery(ids()))
-                .all(&txn)
-                .await?
-                .into_iter()
-                .map(|row| (row.vault_id, row.head))
-                .collect();
-            let vaults = vault::Entity::find()
-                .filter(vault::Column::Id.in_subquery(ids()))
-                .order_by_asc(vault::Column::CreatedAt)
-                .order_by_asc(vault::Column::Id)
-                .all(&txn)
-                .await?;
-            txn.commit().await?;
-            let roles: HashMap<_, _> = mine
-                .into_iter()
-                .map(|row| (row.vault_id, row.role))
-                .collect();
-            let view = |row: vault::Model| {
-                let (Some(role), Some(head)) = (roles.get(&row.id), heads.get(&row.id)) else {
-                    return Err(DbErr::RecordNotFound(format!("head of vault {}", row.id)));
-                };
-                Ok(vault_view(row, rows::role(role)?, Seq::from_row(*head)))
-            };
-            vaults.into_iter().map(view).collect()
-        })
-        .await
-    }
-
-    /// A vault as one of its members sees it.
+    /// Returns a vault from the view of a member.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -93,9 +45,9 @@ impl Journal {
         reader: &UserId,
     ) -> Result<Option<VaultView>, JournalError> {
         let (id, reader) = (id.clone(), reader.clone());
-        self.read(|db| async move {
+        self.list(|db| async move {
             let txn = database::begin_read(&db).await?;
-            let Some((role, seq)) = admit(&txn, &id, &reader).await? else {
+            let Some(ReaderAccess { role, seq }) = reader_access(&txn, &id, &reader).await? else {
                 return Ok(None);
             };
             let row = vault::Entity::find_by_id(id.as_str()).one(&txn).await?;
@@ -105,97 +57,7 @@ impl Journal {
         .await
     }
 
-    /// The members of a vault, who came first first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn members(
-        &self,
-        id: &VaultId,
-        reader: &UserId,
-    ) -> Result<Option<Listing<MemberView>>, JournalError> {
-        let (id, reader) = (id.clone(), reader.clone());
-        self.read(|db| async move {
-            let txn = database::begin_read(&db).await?;
-            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
-                return Ok(None);
-            };
-            let members = member::Entity::find()
-                .filter(member::Column::VaultId.eq(id.as_str()))
-                .order_by_asc(member::Column::CreatedAt)
-                .order_by_asc(member::Column::UserId)
-                .all(&txn)
-                .await?;
-            let ids = member::Entity::find()
-                .filter(member::Column::VaultId.eq(id.as_str()))
-                .select_only()
-                .column(member::Column::UserId);
-            let mut users: HashMap<_, _> = user::Entity::find()
-                .filter(user::Column::Id.in_subquery(ids.into_query()))
-                .all(&txn)
-                .await?
-                .into_iter()
-                .map(|row| (row.id.clone(), rows::user(row)))
-                .collect();
-            txn.commit().await?;
-            let view = |row: member::Model| {
-                let user = users.remove(&row.user_id).unwrap_or_else(|| User {
-                    id: UserId::from_row(row.user_id),
-                    name: None,
-                    email: None,
-                });
-                let membership = Membership {
-                    role: rows::role(&row.role)?,
-                    created_at: Timestamp(row.created_at),
-                };
-                Ok(MemberView::from(&Member { user, membership }))
-            };
-            let rows = members
-                .into_iter()
-                .map(view)
-                .collect::<Result<_, DbErr>>()?;
-            let next = None;
-            Ok(Some(Listing { rows, seq, next }))
-        })
-        .await
-    }
-
-    /// At most `limit` sources of a vault, newest first, created before the place `before`.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn sources(
-        &self,
-        id: &VaultId,
-        reader: &UserId,
-        before: Option<Seq>,
-        limit: usize,
-    ) -> Result<Option<Listing<Source>>, JournalError> {
-        let (id, reader) = (id.clone(), reader.clone());
-        self.read(|db| async move {
-            let txn = database::begin_read(&db).await?;
-            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
-                return Ok(None);
-            };
-            let mut wanted = source::Entity::find()
-                .filter(source::Column::VaultId.eq(id.as_str()))
-                .order_by_desc(source::Column::CreatedSeq)
-                // One more than asked for tells whether there is another page.
-                .limit(limit as u64 + 1);
-            if let Some(before) = before {
-                wanted = wanted.filter(source::Column::CreatedSeq.lt(before.to_row()));
-            }
-            let found = wanted.all(&txn).await?;
-            txn.commit().await?;
-            let more = found.len() > limit;
-            let rows: Vec<_> = found.into_iter().take(limit).map(rows::source).collect();
-            let next = rows.last().filter(|_| more).map(|last| last.created_seq);
-            Ok(Some(Listing { rows, seq, next }))
-        })
-        .await
-    }
-
-    /// A source of a vault that the reader is a member of.
+    /// Returns a source of a vault that the reader is a member of.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -205,27 +67,42 @@ impl Journal {
         reader: &UserId,
     ) -> Result<Option<Source>, JournalError> {
         let (id, reader) = (id.clone(), reader.clone());
-        self.read(|db| async move {
+        self.list(|db| async move {
             let txn = database::begin_read(&db).await?;
             let Some(row) = source::Entity::find_by_id(id.as_str()).one(&txn).await? else {
                 return Ok(None);
             };
             let source = rows::source(row);
-            let admitted = admit(&txn, &source.vault_id, &reader).await?.is_some();
+            let is_member = reader_access(&txn, &source.vault_id, &reader)
+                .await?
+                .is_some();
             txn.commit().await?;
-            Ok(admitted.then_some(source))
+            Ok(is_member.then_some(source))
         })
         .await
     }
 
-    /// The vault that a source is in; a source never moves to another.
+    /// Returns the vault of a source of which the user is a member. It uses one query, because the response time must not
+    /// depend on whether the source exists. A source never moves to another vault.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn vault_of(&self, id: &SourceId) -> Result<Option<VaultId>, JournalError> {
-        let id = id.clone();
+    pub async fn vault_of_source(
+        &self,
+        id: &SourceId,
+        user: &UserId,
+    ) -> Result<Option<VaultId>, JournalError> {
+        let (id, user) = (id.clone(), user.clone());
         self.read(|db| async move {
+            let same_vault = Expr::col((member::Entity, member::Column::VaultId))
+                .equals((source::Entity, source::Column::VaultId));
+            let membership = member::Entity::find()
+                .filter(same_vault)
+                .filter(member::Column::UserId.eq(user.as_str()))
+                .select_only()
+                .column(member::Column::UserId);
             let vault: Option<String> = source::Entity::find_by_id(id.as_str())
+                .filter(Expr::exists(membership.into_query()))
                 .select_only()
                 .column(source::Column::VaultId)
                 .into_tuple()
@@ -236,7 +113,20 @@ impl Journal {
         .await
     }
 
-    /// At most `limit` events of a vault after the place `since`, oldest first.
+    /// Returns whether a user is a member of a vault.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_member(&self, id: &VaultId, user: &UserId) -> Result<bool, JournalError> {
+        let key = (id.to_string(), user.to_string());
+        self.read(|db| async move {
+            let membership = member::Entity::find_by_id(key).one(&db).await?;
+            Ok(membership.is_some())
+        })
+        .await
+    }
+
+    /// Returns at most `limit` events of a vault after the seq `since`, oldest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -246,68 +136,68 @@ impl Journal {
         reader: &UserId,
         since: Seq,
         limit: usize,
-    ) -> Result<Option<Stretch>, JournalError> {
+    ) -> Result<Option<EventRange>, JournalError> {
         let (id, reader) = (id.clone(), reader.clone());
-        self.read(|db| async move {
+        self.list(|db| async move {
             let txn = database::begin_read(&db).await?;
-            let Some((_, seq)) = admit(&txn, &id, &reader).await? else {
+            let Some(ReaderAccess { seq, .. }) = reader_access(&txn, &id, &reader).await? else {
                 return Ok(None);
             };
             let rows = lookup::records(&txn, &id, since, limit).await?;
             txn.commit().await?;
-            // Without gaps from 1: when the one right after is missing, it was trimmed.
-            let whole = match rows.first() {
-                Some(first) => first.seq == since.next(),
-                None => since >= seq,
+            // Events have no gaps, so a missing first event was trimmed, and all before it.
+            let kept_since = match rows.first() {
+                Some(first) => Seq(first.seq.0 - 1),
+                None => seq,
             };
-            let next = None;
-            Ok(Some(if whole {
-                Stretch::Kept(Listing { rows, seq, next })
+            Ok(Some(if since >= kept_since {
+                EventRange::Available(EventRows { rows, seq })
             } else {
-                Stretch::Trimmed
+                EventRange::Trimmed { since: kept_since }
             }))
         })
         .await
     }
 
-    /// A user as recorded.
+    /// Returns a recorded user.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn user(&self, id: &UserId) -> Result<Option<User>, JournalError> {
+    pub async fn user(&self, id: &UserId) -> Result<Option<UserProfile>, JournalError> {
         let id = id.clone();
         self.read(|db| async move {
             let row = user::Entity::find_by_id(id.as_str()).one(&db).await?;
-            Ok(row.map(rows::user))
+            Ok(row.map(rows::user_profile))
         })
         .await
     }
-
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub async fn ping(&self) -> Result<(), JournalError> {
-        self.read(|db| async move { db.ping().await }).await
-    }
 }
 
-/// The reader's role and the vault's head, when he is a member.
-async fn admit(
+/// The role of a member and the vault's head.
+pub(super) struct ReaderAccess {
+    pub role: Role,
+    pub seq: Seq,
+}
+
+/// Returns the access of a reader, or `None` when they are not a member.
+pub(super) async fn reader_access(
     db: &impl ConnectionTrait,
     id: &VaultId,
     reader: &UserId,
-) -> Result<Option<(Role, Seq)>, DbErr> {
+) -> Result<Option<ReaderAccess>, DbErr> {
     let key = (id.to_string(), reader.to_string());
     let Some(row) = member::Entity::find_by_id(key).one(db).await? else {
         return Ok(None);
     };
     let head = head::Entity::find_by_id(id.as_str()).one(db).await?;
     let role = rows::role(&row.role)?;
-    Ok(head.map(|head| (role, Seq::from_row(head.head))))
+    Ok(head.map(|head| ReaderAccess {
+        role,
+        seq: Seq::from_row(head.head),
+    }))
 }
 
-fn vault_view(row: vault::Model, role: Role, seq: Seq) -> VaultView {
+pub(super) fn vault_view(row: vault::Model, role: Role, seq: Seq) -> VaultView {
     VaultView {
         id: VaultId::from_row(row.id),
         name: row.name,

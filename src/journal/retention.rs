@@ -1,6 +1,8 @@
-//! How much of its past a vault keeps: so many events, and none that is older than so long. What goes is always the
-//! oldest, so that what is left has no gaps; a vault's newest event stays, whatever its age. Of a deleted vault
-//! everything goes when that was as long ago.
+//! Decides which events and deleted vaults have expired.
+//!
+//! A vault keeps a maximum number of events, and none older than a maximum age. Only the oldest events expire, so the rest
+//! has no gaps; a vault's newest event never expires. All rows of a deleted vault expire when its deletion exceeds the
+//! maximum age.
 
 use std::time::Duration;
 
@@ -12,75 +14,81 @@ use sea_orm::{
 
 use crate::domain::{Seq, Timestamp, VaultId};
 
-/// How much is kept: an event that passes either bound goes.
+/// Limits for the journal of each vault. An event that exceeds either limit expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// The most events of one vault (`journal.retain_events`).
+    /// Maximum number of events of one vault (`journal.retain_events`).
     pub events: u64,
-    /// The greatest age of an event, and how long a deleted vault leaves traces (`journal.retain_for`).
+    /// Maximum age of an event, and how long the rows of a deleted vault are kept (`journal.retain_for`).
     pub age: Duration,
 }
 
-/// A vault, and how far back its journal goes.
+/// The head of a vault and the start of its journal.
 #[derive(Debug)]
-pub(super) struct Aged {
+pub(super) struct RetentionRow {
     pub id: VaultId,
     pub head: Seq,
     deleted_at: Option<Timestamp>,
-    /// The oldest event that is kept; a new vault has none.
-    oldest: Option<(Seq, Timestamp)>,
+    /// `None` for a vault without events.
+    oldest: Option<EventTime>,
+}
+
+/// The seq and the time of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventTime {
+    pub seq: Seq,
+    pub at: Timestamp,
 }
 
 impl Retention {
-    /// Whether this is a deleted vault of which nothing is kept any longer.
-    pub(super) fn is_buried(&self, vault: &Aged, now: Timestamp) -> bool {
-        vault.deleted_at.is_some_and(|at| self.is_past(at, now))
+    /// Returns whether all rows of this vault have expired because it was deleted long ago.
+    pub(super) fn is_purgeable(&self, vault: &RetentionRow, now: Timestamp) -> bool {
+        vault.deleted_at.is_some_and(|at| self.exceeds_age(at, now))
     }
 
-    /// Whether a vault's oldest event is to go.
-    pub(super) fn has_old(&self, vault: &Aged, now: Timestamp) -> bool {
+    /// Returns whether the vault's oldest event has expired.
+    pub(super) fn has_expired_events(&self, vault: &RetentionRow, now: Timestamp) -> bool {
         vault
             .oldest
-            .is_some_and(|(seq, at)| self.is_old(vault.head, seq, at, now))
+            .is_some_and(|oldest| self.is_expired(vault.head, oldest, now))
     }
 
-    /// Whether the event at a place is to go from a vault with this head, should all before it go.
-    pub(super) fn is_old(&self, head: Seq, seq: Seq, at: Timestamp, now: Timestamp) -> bool {
-        let is_spare = head.0.saturating_sub(seq.0) >= self.events;
-        seq < head && (is_spare || self.is_past(at, now))
+    /// Returns whether an event of a vault with this head has expired, provided that all events before it have.
+    pub(super) fn is_expired(&self, head: Seq, event: EventTime, now: Timestamp) -> bool {
+        let exceeds_count = head.0.saturating_sub(event.seq.0) >= self.events;
+        event.seq < head && (exceeds_count || self.exceeds_age(event.at, now))
     }
 
-    fn is_past(&self, at: Timestamp, now: Timestamp) -> bool {
+    fn exceeds_age(&self, at: Timestamp, now: Timestamp) -> bool {
         let age = i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX);
         now.0.saturating_sub(at.0) > age
     }
 }
 
-/// Whether there are answers that were given up to then.
-pub(super) async fn has_answers(
+/// Returns whether a remembered answer was given until this time.
+pub(super) async fn has_answers_until(
     db: &impl ConnectionTrait,
     until: Timestamp,
 ) -> Result<bool, DbErr> {
-    let old = idempotency_key::Column::CreatedAt.lte(until.0);
-    let one = idempotency_key::Entity::find()
+    let first = idempotency_key::Entity::find()
         .select_only()
         .column(idempotency_key::Column::CreatedAt)
-        .filter(old)
+        .filter(idempotency_key::Column::CreatedAt.lte(until.0))
         .limit(1)
         .into_tuple::<i64>()
         .one(db)
         .await?;
-    Ok(one.is_some())
+    Ok(first.is_some())
 }
 
-/// At most `limit` vaults by id, those after one.
-pub(super) async fn aged(
+/// Returns at most `limit` vaults in the order of their ids, starting after the id `after`.
+pub(super) async fn retention_rows(
     db: &impl ConnectionTrait,
     after: Option<&VaultId>,
     limit: u64,
-) -> Result<Vec<Aged>, DbErr> {
+) -> Result<Vec<RetentionRow>, DbErr> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct OldestEventRow {
         vault_id: String,
         head: i64,
         deleted_at: Option<i64>,
@@ -96,22 +104,22 @@ pub(super) async fn aged(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = [after.into(), limit.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = Row::find_by_statement(statement).all(db).await?;
-    let vault = |row: Row| Aged {
+    let rows = OldestEventRow::find_by_statement(statement).all(db).await?;
+    let convert = |row: OldestEventRow| RetentionRow {
         id: VaultId::from_row(row.vault_id),
         head: Seq::from_row(row.head),
         deleted_at: row.deleted_at.map(Timestamp),
-        oldest: (row.oldest.map(Seq::from_row)).zip(row.oldest_at.map(Timestamp)),
+        oldest: (row.oldest.zip(row.oldest_at)).map(event_time),
     };
-    Ok(rows.into_iter().map(vault).collect())
+    Ok(rows.into_iter().map(convert).collect())
 }
 
-/// Places and times of at most `limit` events of a vault, oldest first.
-pub(super) async fn oldest(
+/// Returns seq and time of at most `limit` events of a vault, oldest first.
+pub(super) async fn oldest_events(
     db: &impl ConnectionTrait,
     id: &VaultId,
     limit: u64,
-) -> Result<Vec<(Seq, Timestamp)>, DbErr> {
+) -> Result<Vec<EventTime>, DbErr> {
     let rows: Vec<(i64, i64)> = event::Entity::find()
         .select_only()
         .columns([event::Column::Seq, event::Column::CreatedAt])
@@ -121,46 +129,58 @@ pub(super) async fn oldest(
         .into_tuple()
         .all(db)
         .await?;
-    let place = |(seq, at)| (Seq::from_row(seq), Timestamp(at));
-    Ok(rows.into_iter().map(place).collect())
+    Ok(rows.into_iter().map(event_time).collect())
+}
+
+fn event_time((seq, at): (i64, i64)) -> EventTime {
+    EventTime {
+        seq: Seq::from_row(seq),
+        at: Timestamp(at),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEPT: Retention = Retention {
+    const RETENTION: Retention = Retention {
         events: 3,
         age: Duration::from_millis(100),
     };
+    const NOW: Timestamp = Timestamp(1000);
 
-    /// Which events of a vault with five are to go, each alone, at a time when those up to `aged` are too old.
-    fn going(aged: u64) -> Vec<u64> {
+    /// Returns the expired events of a vault with five events, of which those up to `last_old` exceed the maximum age.
+    fn expired(last_old: u64) -> Vec<u64> {
         let (young, old) = (Timestamp(900), Timestamp(899));
-        let at = |seq| if seq <= aged { old } else { young };
-        let goes = |seq: &u64| KEPT.is_old(Seq(5), Seq(*seq), at(*seq), Timestamp(1000));
-        (1..=5).filter(goes).collect()
+        let is_expired = |seq: &u64| {
+            let event = EventTime {
+                seq: Seq(*seq),
+                at: if *seq <= last_old { old } else { young },
+            };
+            RETENTION.is_expired(Seq(5), event, NOW)
+        };
+        (1..=5).filter(is_expired).collect()
     }
 
     #[test]
-    fn an_event_goes_that_passes_either_bound_but_never_the_newest() {
-        assert_eq!(going(0), [1, 2]);
-        assert_eq!(going(1), [1, 2]);
-        assert_eq!(going(4), [1, 2, 3, 4]);
-        assert_eq!(going(5), [1, 2, 3, 4]);
+    fn event_expires_when_it_exceeds_either_limit_but_the_newest_never_does() {
+        assert_eq!(expired(0), [1, 2]);
+        assert_eq!(expired(1), [1, 2]);
+        assert_eq!(expired(4), [1, 2, 3, 4]);
+        assert_eq!(expired(5), [1, 2, 3, 4]);
     }
 
     #[test]
-    fn a_deleted_vault_goes_when_it_was_deleted_longer_ago_than_an_event_is_kept() {
-        let mut vault = Aged {
+    fn deleted_vault_becomes_purgeable_after_the_maximum_age() {
+        let mut vault = RetentionRow {
             id: VaultId::generate(),
             head: Seq(1),
             deleted_at: None,
-            oldest: Some((Seq(1), Timestamp(0))),
+            oldest: Some(event_time((1, 0))),
         };
-        assert!(!KEPT.is_buried(&vault, Timestamp(1000)));
+        assert!(!RETENTION.is_purgeable(&vault, NOW));
         vault.deleted_at = Some(Timestamp(900));
-        assert!(!KEPT.is_buried(&vault, Timestamp(1000)));
-        assert!(KEPT.is_buried(&vault, Timestamp(1001)));
+        assert!(!RETENTION.is_purgeable(&vault, NOW));
+        assert!(RETENTION.is_purgeable(&vault, Timestamp(NOW.0 + 1)));
     }
 }

@@ -1,13 +1,16 @@
-//! Rows ↔ domain, nothing else.
+//! Conversions from database rows to domain types.
 
 use entity::{event, source, user};
 use sea_orm::DbErr;
 
-use crate::domain::{Role, Seq, Source, SourceId, Timestamp, User, UserId, VaultId};
+use crate::domain::{
+    EventKind, Principal, Role, Seq, Source, SourceId, Timestamp, User, UserId, UserProfile,
+    VaultId,
+};
 
-use super::record::{Kind, Record};
+use super::record::JournalRecord;
 
-/// A source from its row.
+/// Converts a row of `sources`.
 pub(super) fn source(row: source::Model) -> Source {
     Source {
         id: SourceId::from_row(row.id),
@@ -24,7 +27,7 @@ pub(super) fn source(row: source::Model) -> Source {
     }
 }
 
-/// A user from his row.
+/// Converts a row of `users`.
 pub(super) fn user(row: user::Model) -> User {
     User {
         id: UserId::from_row(row.id),
@@ -33,17 +36,33 @@ pub(super) fn user(row: user::Model) -> User {
     }
 }
 
-/// A role from its column.
+/// Converts a row of `users` with the time of its name and email.
+pub(super) fn user_profile(row: user::Model) -> UserProfile {
+    let issued_at = Some(Timestamp(row.updated_at)).filter(|at| at.0 > 0);
+    let User { id, name, email } = user(row);
+    UserProfile {
+        principal: Principal { id, name, email },
+        issued_at,
+    }
+}
+
+/// Converts the role column of `vault_users`.
+///
+/// # Errors
+/// When the role is unknown.
 pub(super) fn role(name: &str) -> Result<Role, DbErr> {
     name.parse()
         .map_err(|()| DbErr::Type(format!("unknown role {name:?} in vault_users")))
 }
 
-/// An event from its row.
-pub(super) fn record(row: event::Model) -> Result<Record, DbErr> {
-    let kind = Kind::parse(&row.kind)
+/// Converts a row of `vault_events`.
+///
+/// # Errors
+/// When the kind is unknown.
+pub(super) fn record(row: event::Model) -> Result<JournalRecord, DbErr> {
+    let kind = EventKind::parse(&row.kind)
         .ok_or_else(|| DbErr::Type(format!("unknown kind {:?} in vault_events", row.kind)))?;
-    Ok(Record {
+    Ok(JournalRecord {
         seq: Seq::from_row(row.seq),
         kind,
         payload: row.payload.into(),

@@ -1,96 +1,125 @@
-//! SQL for many rows at once. The number of statements is what a transaction costs (each is a hop to the
-//! connection's thread), so rows travel together: a few rows in one run, many in runs whose lengths are powers of
-//! two. So there are few different texts, which the connection finds prepared.
+//! SQL statements that write or read many rows at once.
+//!
+//! The cost of a transaction is its number of statements, because each one is a hop to the connection's thread. Therefore
+//! rows are grouped: a few rows form one run, many rows form runs whose lengths are powers of two. This keeps the number of
+//! different texts small, so that the connection finds them prepared.
 
 use std::fmt::Write;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, Value};
 
-/// The longest run. SQLite binds at most 32,766 values in one statement, and no row here has more than 11.
+/// Rows in the longest run. SQLite binds at most 32,766 values per statement, and no row here has more than 11.
 const LONGEST_RUN: usize = 256;
 
-/// So few rows are one run, whatever their number.
+/// Up to this number, all rows form one run of their exact number.
 const SHORT_RUN: usize = 16;
 
-/// Statements that are executed one after the other. SQLite takes them as one text, in one hop.
-pub(super) struct Script {
-    backend: DbBackend,
-    statements: Vec<(String, Vec<Value>)>,
+/// SQL text and the values that it binds: one statement, on SQLite also several that are separated by semicolons.
+pub(super) struct SqlText {
+    pub sql: String,
+    pub values: Vec<Value>,
 }
 
-impl Script {
-    /// An empty script for this database.
-    pub(super) fn of(db: &impl ConnectionTrait) -> Self {
+impl SqlText {
+    /// Returns a command without values.
+    pub(super) fn command(sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            values: Vec::new(),
+        }
+    }
+}
+
+/// Statements that are executed in order. On SQLite they are sent as one text.
+pub(super) struct SqlScript {
+    backend: DbBackend,
+    statements: Vec<SqlText>,
+}
+
+impl SqlScript {
+    /// Creates an empty script for this database.
+    pub(super) fn new(db: &impl ConnectionTrait) -> Self {
         Self {
             backend: db.get_database_backend(),
             statements: Vec::new(),
         }
     }
 
-    /// `head (…), (…), … tail` for all rows, each a list of values of the same length.
-    pub(super) fn rows<const N: usize>(&mut self, head: &str, rows: Vec<[Value; N]>, tail: &str) {
+    /// Adds `head (…), (…), … tail` for all rows.
+    pub(super) fn add_rows<const N: usize>(
+        &mut self,
+        head: &str,
+        rows: Vec<[Value; N]>,
+        tail: &str,
+    ) {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
-            let run = run_of(rows.len());
+            let run = run_length(rows.len());
             let sql = format!("{head} {} {tail}", tuples(self.backend, run, N));
             let values = rows.by_ref().take(run).flatten().collect();
-            self.statements.push((sql, values));
+            self.statements.push(SqlText { sql, values });
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the script contains no statement.
     pub(super) fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
 
-    /// Executes all of it, and counts the rows that it touched.
+    /// Executes all statements and returns the number of affected rows.
     ///
     /// # Errors
-    /// When the database refuses; some statements may have been executed then.
+    /// When the database rejects a statement. The statements before it may have been executed.
     pub(super) async fn execute(self, db: &impl ConnectionTrait) -> Result<u64, DbErr> {
-        let (backend, mut touched) = (self.backend, 0);
-        for (sql, values) in self.texts() {
+        let (backend, mut affected) = (self.backend, 0);
+        for SqlText { sql, values } in self.into_texts() {
             let statement = Statement::from_sql_and_values(backend, sql, values);
-            touched += db.execute_raw(statement).await?.rows_affected();
+            affected += db.execute_raw(statement).await?.rows_affected();
         }
-        Ok(touched)
+        Ok(affected)
     }
 
-    /// All of it and then one more, as texts to be executed one after the other.
-    pub(super) fn followed_by(mut self, last: &str) -> Vec<(String, Vec<Value>)> {
-        self.statements.push((last.to_owned(), Vec::new()));
-        self.texts()
+    /// Returns the texts of all statements, followed by one more command.
+    pub(super) fn followed_by(mut self, command: &str) -> Vec<SqlText> {
+        self.statements.push(SqlText::command(command));
+        self.into_texts()
     }
 
-    fn texts(self) -> Vec<(String, Vec<Value>)> {
+    fn into_texts(self) -> Vec<SqlText> {
         if self.backend != DbBackend::Sqlite || self.statements.is_empty() {
             return self.statements;
         }
-        let (texts, values): (Vec<_>, Vec<_>) = self.statements.into_iter().unzip();
-        vec![(texts.join("; "), values.into_iter().flatten().collect())]
+        let parts = self
+            .statements
+            .into_iter()
+            .map(|text| (text.sql, text.values));
+        let (texts, values): (Vec<_>, Vec<_>) = parts.unzip();
+        vec![SqlText {
+            sql: texts.join("; "),
+            values: values.into_iter().flatten().collect(),
+        }]
     }
 }
 
-/// Executes `head (…), (…), … tail` for all rows, each a list of values of the same length, and counts the rows
-/// that it touched.
+/// Executes `head (…), (…), … tail` for all rows and returns the number of affected rows.
 ///
 /// # Errors
-/// When the database refuses; some runs may have been executed then.
+/// When the database rejects a statement. The runs before it may have been executed.
 pub(super) async fn execute_rows<const N: usize>(
     db: &impl ConnectionTrait,
     head: &str,
     rows: Vec<[Value; N]>,
     tail: &str,
 ) -> Result<u64, DbErr> {
-    let mut script = Script::of(db);
-    script.rows(head, rows, tail);
+    let mut script = SqlScript::new(db);
+    script.add_rows(head, rows, tail);
     script.execute(db).await
 }
 
-/// Executes one statement and counts the rows that it touched.
+/// Executes one statement and returns the number of affected rows.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the database rejects the statement.
 pub(super) async fn execute(
     db: &impl ConnectionTrait,
     sql: &str,
@@ -100,11 +129,11 @@ pub(super) async fn execute(
     Ok(db.execute_raw(statement).await?.rows_affected())
 }
 
-/// Queries `head (…), (…), … tail` for all keys, each a list of values of the same length. The last key stands in for
-/// those that lack to a power of two.
+/// Queries `head (…), (…), … tail` for all keys and returns the rows. The last key is repeated to fill a run up to a power of
+/// two.
 ///
 /// # Errors
-/// When the database refuses or a row is not as it should be.
+/// When the database rejects a query or a row has an unexpected type.
 pub(super) async fn query_rows<M: FromQueryResult, const N: usize>(
     db: &impl ConnectionTrait,
     head: &str,
@@ -117,16 +146,16 @@ pub(super) async fn query_rows<M: FromQueryResult, const N: usize>(
         let length = run.len().next_power_of_two();
         let backend = db.get_database_backend();
         let sql = format!("{head} {} {tail}", tuples(backend, length, N));
-        let lacking = std::iter::repeat_n(last, length - run.len());
-        let values: Vec<_> = run.iter().chain(lacking).flatten().cloned().collect();
+        let padding = std::iter::repeat_n(last, length - run.len());
+        let values: Vec<_> = run.iter().chain(padding).flatten().cloned().collect();
         let statement = Statement::from_sql_and_values(backend, sql, values);
         found.append(&mut M::find_by_statement(statement).all(db).await?);
     }
     Ok(found)
 }
 
-/// How many of `n` rows travel in the next run.
-fn run_of(n: usize) -> usize {
+/// Returns the length of the next run for `n` remaining rows.
+fn run_length(n: usize) -> usize {
     if n <= SHORT_RUN {
         n
     } else {
@@ -134,20 +163,20 @@ fn run_of(n: usize) -> usize {
     }
 }
 
-/// `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)`: SQLite looks a named parameter up among all others each time that one is
+/// Returns `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)` on SQLite, which searches all parameters each time a numbered one is
 /// bound.
 fn tuples(backend: DbBackend, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for parameter in 1..=rows * columns {
-        let before = match (parameter, (parameter - 1) % columns) {
+        let separator = match (parameter, (parameter - 1) % columns) {
             (1, _) => "(",
             (_, 0) => "), (",
             _ => ", ",
         };
-        text.push_str(before);
+        text.push_str(separator);
         match backend {
             DbBackend::Sqlite => text.push('?'),
-            _ => write!(text, "${parameter}").expect("a String takes everything"),
+            _ => write!(text, "${parameter}").expect("writing to a String cannot fail"),
         }
     }
     text.push(')');
@@ -159,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_numbered_through_all_rows() {
+    fn parameter_numbers_continue_across_rows() {
         let postgres = |rows, columns| tuples(DbBackend::Postgres, rows, columns);
         assert_eq!(postgres(2, 3), "($1, $2, $3), ($4, $5, $6)");
         assert_eq!(postgres(2, 1), "($1), ($2)");
@@ -167,9 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn a_few_rows_are_one_run_and_many_are_powers_of_two() {
+    fn few_rows_form_one_run_and_many_rows_form_powers_of_two() {
         assert_eq!(
-            [1, 2, 3, 16, 17, 63, 64, 1000].map(run_of),
+            [1, 2, 3, 16, 17, 63, 64, 1000].map(run_length),
             [1, 2, 3, 16, 16, 32, 64, 256]
         );
     }

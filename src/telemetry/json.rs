@@ -1,7 +1,7 @@
-//! A line as JSON: one flat object, which is what those who collect logs can search without being told how.
+//! The JSON log format: one flat object per line, which log collectors index without configuration.
 //!
-//! `timestamp`, `level`, `target` and `message` come first, then the fields of the event and those of the spans around it,
-//! by their dotted names. A name that comes twice is told once, as the innermost has it.
+//! `timestamp`, `level`, `target` and `message` come first, then the fields of the event and of its spans, by their dotted
+//! names. If a name occurs twice, the innermost value is written.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The format. It takes the fields as [`JsonFields`] writes them.
-pub(super) struct Json;
+/// Formats events as JSON objects. Needs fields formatted by [`JsonFields`].
+pub(super) struct JsonFormat;
 
-impl<S> FormatEvent<S, JsonFields> for Json
+impl<S> FormatEvent<S, JsonFields> for JsonFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -32,18 +32,18 @@ where
     ) -> fmt::Result {
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;
-        // A line of a library that uses `log` has its true origin among its fields.
+        // An event of the `log` crate carries its true origin in its fields.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
 
         let mut own = String::new();
         context.format_fields(Writer::new(&mut own), event)?;
-        let mut fields = parsed(&own);
+        let mut fields = parse_fields(&own);
         let message = fields.remove("message").unwrap_or_default();
         let spans = context.event_scope().into_iter().flatten();
         for span in spans {
-            if let Some(around) = span.extensions().get::<FormattedFields<JsonFields>>() {
-                for (name, value) in parsed(around) {
+            if let Some(formatted) = span.extensions().get::<FormattedFields<JsonFields>>() {
+                for (name, value) in parse_fields(formatted) {
                     fields.entry(name).or_insert(value);
                 }
             }
@@ -56,23 +56,23 @@ where
             ("message", message),
         ];
         let head = head.iter().map(|(name, value)| (*name, value));
-        // Whatever calls itself so among the fields would be a second one.
-        let is_new = |name: &str| !head.clone().any(|(known, _)| known == name);
+        // A field with the name of a leading key would be a duplicate key.
+        let is_unique = |name: &str| !head.clone().any(|(known, _)| known == name);
         let more = fields.iter().map(|(name, value)| (name.as_str(), value));
-        for (place, (name, value)) in head
+        for (position, (name, value)) in head
             .clone()
-            .chain(more.filter(|(name, _)| is_new(name)))
+            .chain(more.filter(|(name, _)| is_unique(name)))
             .enumerate()
         {
-            let before = if place == 0 { '{' } else { ',' };
-            write!(writer, "{before}{}:{value}", Value::from(name))?;
+            let separator = if position == 0 { '{' } else { ',' };
+            write!(writer, "{separator}{}:{value}", Value::from(name))?;
         }
         writeln!(writer, "}}")
     }
 }
 
-/// The fields of an event or a span, as they were written down.
-fn parsed(fields: &str) -> Map<String, Value> {
-    // A span without fields has an empty text.
+/// Parses the formatted fields of an event or a span.
+fn parse_fields(fields: &str) -> Map<String, Value> {
+    // The text of a span without fields is empty.
     serde_json::from_str(fields).unwrap_or_default()
 }

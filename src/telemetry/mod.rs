@@ -1,8 +1,7 @@
-//! The log: which lines there are, and how they are written.
+//! Telemetry: the log, metrics and panics.
 //!
-//! It begins when the configuration has been read; what is wrong with that is one plain line, which needs no log. Which
-//! lines there are can be changed while the service runs ([`Handle::apply`]); how they are written cannot. Every event is
-//! one line, a panic too (`panics.rs`).
+//! The log starts when the configuration has been read; an error before that is one plain line. The log level can change
+//! while the service runs ([`LogHandle::apply`]); the format cannot. Every event is one line, and so is a panic.
 
 use std::io::{IsTerminal, stderr};
 
@@ -16,47 +15,53 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{LogFormat, Telemetry};
+use crate::config::{LogFormat, TelemetryConfig};
+
+pub mod metrics;
+pub mod panics;
+pub mod throttle;
+pub mod untrusted;
 
 mod json;
-mod panics;
+mod panic_log;
 
-use json::Json;
+use json::JsonFormat;
 
-/// On a terminal nobody needs to be told the date.
+/// Time format on a terminal, where the date is not needed.
 const TIME_OF_DAY: &str = "%H:%M:%S%.3f";
 
-/// Begins to log, for as long as the process lives.
+/// Starts the log of the process.
 ///
 /// # Panics
-/// When the process logs already.
-pub fn init(telemetry: &Telemetry) -> Handle {
+/// When it was started before.
+pub fn init(telemetry: &TelemetryConfig) -> LogHandle {
     let (filter, handle) = reload::Layer::new(telemetry.log_level.filter());
     tracing_subscriber::registry()
         .with(filter)
         .with(lines(telemetry.log_format))
         .init();
-    panics::log_them();
-    Handle(handle)
+    panic_log::install();
+    LogHandle(handle)
 }
 
-/// What can be changed of a log that has begun.
+/// Changes the log level of the running process.
 #[derive(Clone, Debug)]
-pub struct Handle(reload::Handle<EnvFilter, Registry>);
+pub struct LogHandle(reload::Handle<EnvFilter, Registry>);
 
-impl Handle {
-    /// Logs from now on the lines that `telemetry.log_level` names. `telemetry.log_format` stays as it was at the start.
-    pub fn apply(&self, telemetry: &Telemetry) {
+impl LogHandle {
+    /// Applies `telemetry.log_level`. `telemetry.log_format` stays as it was at the start.
+    pub fn apply(&self, telemetry: &TelemetryConfig) {
         let reloaded = self.0.reload(telemetry.log_level.filter());
-        reloaded.expect("the log lives as long as the process");
-        // Libraries that use `log` look at a level of its own before they say anything.
+        reloaded.expect("the log exists as long as the process");
+        // The `log` crate, used by libraries, has a maximum level of its own.
         log::set_max_level(LevelFilter::current().as_log());
     }
 }
 
-type Filtered = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+type FilteredRegistry =
+    tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 
-fn lines(format: LogFormat) -> Box<dyn Layer<Filtered> + Send + Sync> {
+fn lines(format: LogFormat) -> Box<dyn Layer<FilteredRegistry> + Send + Sync> {
     let lines = fmt::layer().with_writer(stderr);
     match format {
         LogFormat::Auto if stderr().is_terminal() => self::lines(LogFormat::Pretty),
@@ -67,7 +72,7 @@ fn lines(format: LogFormat) -> Box<dyn Layer<Filtered> + Send + Sync> {
         LogFormat::Auto | LogFormat::Plain => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines
             .fmt_fields(JsonFields::new())
-            .event_format(Json)
+            .event_format(JsonFormat)
             .boxed(),
     }
 }

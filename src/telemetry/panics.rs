@@ -1,36 +1,90 @@
-//! A panic is a line of the log as any other fault: one, with where it was and what the thread was about. Who was
-//! waiting for what panicked says by himself what that meant.
+//! Counts panics, and remembers which vault a thread works on, so that the log line of a panic can name it.
+//!
+//! A panic ends one request, one socket or one vault actor, never the service. Each one is a defect of the service, and the
+//! count should be zero.
 
 use std::{
-    backtrace::{Backtrace, BacktraceStatus},
-    panic::{self, PanicHookInfo},
-    thread,
+    cell::RefCell,
+    panic,
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use tracing::error;
+use crate::telemetry::metrics::MetricsRegistry;
 
-use crate::panics;
+/// Panics of the process: a panic hook is process-wide.
+static PANICS: AtomicU64 = AtomicU64::new(0);
 
-/// Has every panic logged from here on, instead of printed.
-pub(super) fn log_them() {
-    panic::set_hook(Box::new(log));
+thread_local! {
+    /// Id of the vault that this thread works on; empty when there is none.
+    static VAULT: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-fn log(info: &PanicHookInfo<'_>) {
-    let panicked = info.payload_as_str().unwrap_or("something that is no text");
-    let location = info.location().map(ToString::to_string).unwrap_or_default();
-    let thread = thread::current().name().unwrap_or_default().to_owned();
-    let vault = panics::vault();
-    // Taken with RUST_BACKTRACE=1 alone. As text in quotes it is one line, too.
-    let backtrace = Backtrace::capture();
-    match backtrace.status() {
-        BacktraceStatus::Captured => {
-            let backtrace = backtrace.to_string();
-            error!(
-                vault.id = vault,
-                thread, location, backtrace, "panicked: {panicked}"
-            );
-        }
-        _ => error!(vault.id = vault, thread, location, "panicked: {panicked}"),
+/// Marks this thread as working on a vault until it is dropped.
+pub struct VaultScope(());
+
+/// Marks this thread as working on a vault. Runs for every message of a vault, so it reuses the thread's buffer.
+pub fn vault_scope(id: &str) -> VaultScope {
+    VAULT.with_borrow_mut(|vault| {
+        vault.clear();
+        vault.push_str(id);
+    });
+    VaultScope(())
+}
+
+/// Returns the id of the vault that this thread works on.
+pub fn current_vault() -> Option<String> {
+    let vault = VAULT.with_borrow(String::clone);
+    Some(vault).filter(|vault| !vault.is_empty())
+}
+
+impl Drop for VaultScope {
+    fn drop(&mut self) {
+        VAULT.with_borrow_mut(String::clear);
+    }
+}
+
+/// Counts every later panic of the process as the metric `panics`. The panic hook that was set before still runs.
+pub fn count_panics(metrics: &MetricsRegistry) {
+    static COUNTING: Once = Once::new();
+    COUNTING.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Relaxed);
+            previous(info);
+        }));
+    });
+    metrics.register_callback(
+        "panics",
+        "Panics since the start, in any part of the service. Each is a defect and has a line in the log.",
+        None,
+        || vec![(String::new(), PANICS.load(Relaxed) as f64)],
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn current_vault_is_known_within_its_scope() {
+        let scope = vault_scope("cphysics01");
+        assert_eq!(current_vault().as_deref(), Some("cphysics01"));
+        drop(scope);
+        assert_eq!(current_vault(), None);
+    }
+
+    #[test]
+    fn panic_ends_the_scope_of_its_vault() {
+        let panics = || {
+            let _scope = vault_scope("cphysics01");
+            panic!("on purpose");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(current_vault(), None);
     }
 }

@@ -1,403 +1,374 @@
-//! The directory: which vaults are alive, and where.
+//! The directory of loaded vaults: finds or starts the actor of a vault.
 //!
-//! It is a map behind a lock that is held for one look-up and never across an await. An owner would have to be
-//! asked by message, and then what one socket sends for a vault could overtake itself while the vault opens:
-//! looking up must be as immediate as sending.
+//! It is a map behind a lock that is held for one lookup and never across an await. If an actor owned the map, each
+//! lookup would be a message, and the requests of one socket could overtake each other while a vault is being loaded.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, Once, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, Once, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, warn};
 
-use crate::{domain::VaultId, journal::Journal};
-
-use super::{
-    VaultError, VaultOptions,
-    actor::{Letter, Retune, Sent, Start, VaultActor},
-    meters::Meters,
-    vitals::{Totals, Vital, Vitals},
+use crate::{
+    domain::{Mutation, SubscriberId, UserId, VaultId},
+    journal::Journal,
 };
 
-/// Visits are bounded by sockets; this is only more than there can be.
-const VISITS: u32 = u32::MAX >> 3;
+use super::{
+    error::{MutationResult, VaultError},
+    handle::{Sink, SinkId, VaultHandle, VaultRouter},
+    members_snapshot::{KnownMembership, MembersSnapshot},
+    message::{Envelope, VaultMessage},
+    metrics::VaultMetrics,
+    options::VaultOptions,
+    permits::{AdmissionPermits, QueueSlot},
+    queue::Submit,
+    state::{Reconfigure, VaultActor, VaultActorParams, VaultHost},
+    stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
+    subscribe::{CaughtUp, Leave, Subscribe},
+    subscription::Subscription,
+};
 
-/// More places than any queue is allowed to have; how many of them may be taken is compared when one is.
-const PLACES: u32 = u32::MAX >> 3;
+/// An actor that ended sooner than this after its start would probably do so again. Its successor waits as long before
+/// it loads the vault.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// An actor that ended so soon after its start would do so again: its successor waits as long before it begins.
-const TOO_SOON: Duration = Duration::from_secs(1);
+/// The number of vaults that are loaded at the same time, so that other reads find a free database connection.
+const CONCURRENT_LOADS: usize = 4;
 
-/// How many vaults are read at the same time: whoever asks for thousands at once leaves connections to others.
-const OPENING: usize = 4;
-
-/// The directory. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Directory(Arc<Inner>);
-
-struct Inner {
+/// The loaded vaults of this node.
+pub(super) struct Directory {
+    /// The directory itself, for the actors that it starts.
+    this: Weak<Directory>,
     journal: Journal,
-    meters: Meters,
-    /// The threads that vaults live on, chosen by id.
+    metrics: VaultMetrics,
+    /// The threads of the actors. The id of a vault determines its thread.
     threads: Vec<ArbiterHandle>,
-    here: Mutex<Here>,
-    /// Whoever reads a vault holds one.
-    opening: Arc<Semaphore>,
-    /// Set when the service stops.
-    closing: AtomicBool,
-    /// Said when another process is first seen to write this database.
-    others: Once,
+    loaded: Mutex<LoadedVaults>,
+    load_permits: Arc<Semaphore>,
+    /// Set when a shutdown begins.
+    is_draining: AtomicBool,
+    foreign_writer_warning: Once,
 }
 
-/// The vaults that are alive, and the bounds of all of them.
-struct Here {
+/// The loaded vaults and their bounds.
+struct LoadedVaults {
     options: VaultOptions,
-    live: HashMap<VaultId, Live>,
+    entries: HashMap<VaultId, VaultEntry>,
 }
 
-/// A vault's actor and the way to it.
+/// A vault's actor and what is needed to reach it.
 #[derive(Clone)]
-pub(super) struct Live {
+struct VaultEntry {
     addr: Addr<VaultActor>,
-    entrance: Entrance,
-    /// Held by the actor and by its transaction in flight; whoever comes after waits for it.
-    tenure: Arc<Semaphore>,
-    since: Instant,
-    vitals: Arc<Vitals>,
-    meters: Meters,
+    permits: AdmissionPermits,
+    /// Held by the actor and by its transaction in flight. A successor waits for it.
+    writer_lease: Arc<Semaphore>,
+    started_at: Instant,
+    stats: Arc<VaultStatsRecorder>,
+    members_snapshot: MembersSnapshot,
+    metrics: VaultMetrics,
 }
 
-impl Live {
-    /// Whether its actor has not ended: one that panicked is in the directory until somebody names its vault again.
-    fn is_alive(&self) -> bool {
+impl VaultEntry {
+    /// Returns whether the actor has not ended. The entry of an actor that panicked stays until the next request.
+    fn is_running(&self) -> bool {
         self.addr.connected()
     }
 
-    /// Puts a letter into the mailbox at once and in order, which `send` does not do when the mailbox is full.
-    /// What is sent is bounded before: mutations by places, the rest by sockets.
+    /// Puts a message into the mailbox at once and in order. `send` does not do that when the mailbox is full.
     #[allow(
         clippy::disallowed_methods,
-        reason = "bounded by places and by sockets"
+        reason = "messages are bounded before: mutations by slots, others by the number of sockets"
     )]
-    pub(super) fn tell<L: Letter>(&self, letter: L) {
-        let waiting = self.entrance.depth().saturating_sub(L::PLACES);
-        self.meters.mailbox.sent(waiting);
-        self.addr.do_send(Sent::now(letter));
-    }
-}
-
-/// What is on its way to an actor, or waits there, holds a permit of its entrance.
-///
-/// How many mutations wait is counted beside the permits: whoever waits for all of those holds them meanwhile.
-#[derive(Clone)]
-pub(super) struct Entrance {
-    /// One for each mutation that waits is taken.
-    places: Arc<Semaphore>,
-    /// How many of them are.
-    waiting: Arc<AtomicUsize>,
-    /// One for each subscriber that wants to be attached.
-    visits: Arc<Semaphore>,
-}
-
-/// A place in a vault's queue, until this is dropped.
-pub(super) struct Place {
-    waiting: Arc<AtomicUsize>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Entrance {
-    fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(PLACES as usize)),
-            waiting: Arc::default(),
-            visits: Arc::new(Semaphore::new(VISITS as usize)),
-        }
-    }
-
-    /// How many mutations wait, the ones in flight included.
-    fn depth(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
-
-    /// A place, if fewer are taken than there may be. Whoever takes one holds the directory's lock, so that no two take
-    /// the last; those who give one back only make room.
-    fn place(&self, capacity: usize) -> Option<Place> {
-        if self.depth() >= capacity {
-            return None;
-        }
-        let permit = self.places.clone().try_acquire_owned().ok()?;
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        Some(Place {
-            waiting: self.waiting.clone(),
-            _permit: permit,
-        })
-    }
-
-    /// Takes every permit: then nobody waits, and nobody can come. For good, if there is nobody.
-    fn close(&self) -> bool {
-        let places = self.places.try_acquire_many(PLACES);
-        let visits = self.visits.try_acquire_many(VISITS);
-        let unused = places.is_ok() && visits.is_ok();
-        if unused {
-            self.places.close();
-            self.visits.close();
-        }
-        unused
+    fn send<M: VaultMessage>(&self, message: M) {
+        let waiting = self.permits.depth().saturating_sub(M::SLOTS);
+        self.metrics.mailbox.message_sent(waiting);
+        self.addr.do_send(Envelope::new(message));
     }
 }
 
 impl Directory {
-    pub(super) fn new(journal: Journal, options: VaultOptions, meters: Meters) -> Self {
+    pub(super) fn new(journal: Journal, options: VaultOptions, metrics: VaultMetrics) -> Arc<Self> {
         let threads = (0..options.threads.max(1))
             .map(|_| Arbiter::new().handle())
             .collect();
-        let live = HashMap::new();
-        Self(Arc::new(Inner {
+        let entries = HashMap::new();
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
             journal,
-            meters,
+            metrics,
             threads,
-            here: Mutex::new(Here { options, live }),
-            opening: Arc::new(Semaphore::new(OPENING)),
-            closing: AtomicBool::new(false),
-            others: Once::new(),
-        }))
+            loaded: Mutex::new(LoadedVaults { options, entries }),
+            load_permits: Arc::new(Semaphore::new(CONCURRENT_LOADS)),
+            is_draining: AtomicBool::new(false),
+            foreign_writer_warning: Once::new(),
+        })
     }
 
-    /// Sets other bounds, for the vaults that are alive and for all that come. What waits already has its place.
-    pub(super) fn retune(&self, options: VaultOptions) {
-        let mut here = self.here();
-        here.options = options;
-        for vault in here.live.values() {
-            vault.tell(Retune(options));
+    /// Changes the bounds of the loaded vaults and of those that are loaded later.
+    pub(super) fn reconfigure(&self, options: VaultOptions) {
+        let mut loaded = self.lock();
+        loaded.options = options;
+        for vault in loaded.entries.values() {
+            vault.send(Reconfigure(options));
         }
     }
 
-    /// How many mutations may wait for one vault.
-    pub(super) fn capacity(&self) -> usize {
-        self.here().options.mailbox
+    /// Returns how many mutations may wait for one vault.
+    pub(super) fn queue_capacity(&self) -> usize {
+        self.lock().options.mailbox
     }
 
-    /// A place in the vault's queue, and the vault; its actor is started when it is not alive.
+    /// Returns the statistics of each loaded vault.
+    pub(super) fn stats(&self) -> Vec<VaultStats> {
+        let loaded = self.lock();
+        let capacity = loaded.options.mailbox;
+        let snapshot = |(id, vault): (&VaultId, &VaultEntry)| {
+            let depth = vault.permits.depth();
+            let queue = QueueLevel { depth, capacity };
+            vault.stats.snapshot(id, queue, self.thread_of(id))
+        };
+        let running = loaded
+            .entries
+            .iter()
+            .filter(|(_, vault)| vault.is_running());
+        running.map(snapshot).collect()
+    }
+
+    /// Returns the totals over all loaded vaults.
+    pub(super) fn totals(&self) -> VaultTotals {
+        let loaded = self.lock();
+        let mut totals = VaultTotals::default();
+        for vault in loaded.entries.values().filter(|vault| vault.is_running()) {
+            vault.stats.add_to(&mut totals, vault.permits.depth());
+        }
+        totals
+    }
+
+    pub(super) fn metrics(&self) -> &VaultMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Returns the threads of the actors.
+    pub(super) fn threads(&self) -> &[ArbiterHandle] {
+        &self.threads
+    }
+
+    /// Returns whether new mutations are refused.
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Refuses new mutations, and waits until the queued ones are answered.
+    pub(super) async fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+        let vaults: Vec<_> = self.lock().entries.values().cloned().collect();
+        for vault in vaults {
+            vault.permits.wait_until_queue_empty().await;
+        }
+    }
+
+    /// Reserves a slot in a vault's queue. The actor is started if it is not running.
     ///
     /// # Errors
-    /// `Busy` when no place is free, `Unavailable` when the service stops.
-    pub(super) fn place(&self, id: &VaultId) -> Result<(Live, Place), VaultError> {
-        let (vault, place) = self.enter(id, |entrance, options| entrance.place(options.mailbox));
-        if self.is_closing() {
+    /// `Busy` when no slot is free, `Unavailable` during a shutdown.
+    fn reserve_slot(&self, id: &VaultId) -> Result<(VaultEntry, QueueSlot), VaultError> {
+        let (vault, slot) =
+            self.find_or_start(id, |permits, options| permits.reserve_slot(options.mailbox));
+        if self.is_draining() {
             return Err(VaultError::Unavailable);
         }
-        match place {
-            Some(place) => {
-                vault.vitals.waits(Instant::now());
-                Ok((vault, place))
+        match slot {
+            Some(slot) => {
+                vault.stats.mutation_queued(Instant::now());
+                Ok((vault, slot))
             }
             None => {
-                self.0.meters.busy.inc();
+                self.metrics.busy.inc();
                 Err(VaultError::Busy)
             }
         }
     }
 
-    /// A visit to the vault, and the vault; its actor is started when it is not alive.
-    pub(super) fn visit(&self, id: &VaultId) -> (Live, Option<OwnedSemaphorePermit>) {
-        self.enter(id, |entrance, _| {
-            entrance.visits.clone().try_acquire_owned().ok()
-        })
+    /// Takes a permit for a subscription. The actor is started if it is not running.
+    fn reserve_subscription(&self, id: &VaultId) -> (VaultEntry, Option<OwnedSemaphorePermit>) {
+        self.find_or_start(id, |permits, _| permits.reserve_subscription())
     }
 
-    /// The vault's actor, if it is alive.
-    pub(super) fn get(&self, id: &VaultId) -> Option<Live> {
-        self.here().live.get(id).cloned()
-    }
-
-    /// Lets an actor go for which nothing is on its way; whether it may. From then on there is no way to it.
-    pub(super) fn retire(&self, id: &VaultId, entrance: &Entrance) -> bool {
-        let live = &mut self.here().live;
-        let unused = entrance.close();
-        // Another has its place already if it was thought dead.
-        let is_it = |vault: &Live| Arc::ptr_eq(&vault.entrance.places, &entrance.places);
-        if unused && live.get(id).is_some_and(is_it) {
-            live.remove(id);
-            self.0.meters.retired.inc();
-        }
-        unused
-    }
-
-    /// Those that are alive, at a glance.
-    pub(super) fn vitals(&self) -> Vec<Vital> {
-        let here = self.here();
-        let capacity = here.options.mailbox;
-        let glance = |(id, vault): (&VaultId, &Live)| {
-            let queue = (vault.entrance.depth(), capacity);
-            vault.vitals.glance(id, queue, self.thread(id))
+    /// Returns what is known about a user's membership without a query. On a shared database, `NotMember` is never
+    /// returned, because another node may have added the user.
+    pub(super) fn known_membership(&self, id: &VaultId, user: &UserId) -> KnownMembership {
+        let loaded = self.lock();
+        let Some(vault) = loaded.entries.get(id).filter(|vault| vault.is_running()) else {
+            return KnownMembership::Unknown;
         };
-        let alive = here.live.iter().filter(|(_, vault)| vault.is_alive());
-        alive.map(glance).collect()
-    }
-
-    /// What all of those come to.
-    pub(super) fn totals(&self) -> Totals {
-        let here = self.here();
-        let mut totals = Totals::default();
-        for vault in here.live.values().filter(|vault| vault.is_alive()) {
-            vault.vitals.add_to(&mut totals, vault.entrance.depth());
-        }
-        totals
-    }
-
-    /// A vault has taken in what another process wrote. Whoever runs both is to know what that costs, and hears it once.
-    pub(super) fn sees_others(&self, id: &VaultId) {
-        self.0.others.call_once(|| {
-            warn!(
-                vault.id = %id,
-                "another process writes this database: what changes there is heard here when somebody joins or writes"
-            );
-        });
-    }
-
-    pub(super) fn meters(&self) -> &Meters {
-        &self.0.meters
-    }
-
-    /// Whether no mutations are taken any longer.
-    pub(super) fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Acquire)
-    }
-
-    /// Takes no more mutations, and waits until those that were taken are answered: a vault whose every place is
-    /// free has nothing left to do.
-    pub(super) async fn settle(&self) {
-        self.0.closing.store(true, Ordering::Release);
-        let vaults: Vec<_> = self.here().live.values().cloned().collect();
-        for Live { entrance, .. } in vaults {
-            // Fails only for an actor that ended meanwhile, which had nothing to do.
-            let _ = entrance.places.acquire_many(PLACES).await;
+        // Read before the members: a mutation that has added the user keeps its slot until the members are published.
+        let is_queue_empty = vault.permits.depth() == 0;
+        match vault.members_snapshot.membership(user) {
+            KnownMembership::NotMember if !is_queue_empty || self.journal.is_shared() => {
+                KnownMembership::Unknown
+            }
+            known => known,
         }
     }
 
-    /// The threads that vaults live on.
-    pub(super) fn threads(&self) -> &[ArbiterHandle] {
-        &self.0.threads
+    /// Returns a vault's entry, if there is one.
+    fn find(&self, id: &VaultId) -> Option<VaultEntry> {
+        self.lock().entries.get(id).cloned()
     }
 
-    pub(super) fn journal(&self) -> &Journal {
-        &self.0.journal
-    }
-
-    /// Takes a permit of whoever is alive now. Under the lock, so that an actor that is just taking all of its permits
-    /// is either gone already or has not begun.
-    fn enter<P>(
+    /// Returns a vault's entry and takes a permit of its actor. It does so under the lock: an actor that retires at the
+    /// same time has either left the directory or not yet begun to close its permits.
+    fn find_or_start<P>(
         &self,
         id: &VaultId,
-        take: impl FnOnce(&Entrance, &VaultOptions) -> Option<P>,
-    ) -> (Live, Option<P>) {
-        let Here { options, live } = &mut *self.here();
-        let vault = match live.get(id) {
-            Some(vault) if vault.addr.connected() => vault.clone(),
-            found => {
-                let vault = self.start(id, *options, found);
-                live.insert(id.clone(), vault.clone());
+        take_permit: impl FnOnce(&AdmissionPermits, &VaultOptions) -> Option<P>,
+    ) -> (VaultEntry, Option<P>) {
+        let LoadedVaults { options, entries } = &mut *self.lock();
+        let vault = match entries.get(id) {
+            Some(vault) if vault.is_running() => vault.clone(),
+            ended => {
+                let vault = self.start(id, *options, ended);
+                entries.insert(id.clone(), vault.clone());
                 vault
             }
         };
-        let permit = take(&vault.entrance, options);
+        let permit = take_permit(&vault.permits, options);
         (vault, permit)
     }
 
-    /// Starts a vault's actor; `dead` is one that ended without leaving the directory, by a panic.
-    fn start(&self, id: &VaultId, options: VaultOptions, dead: Option<&Live>) -> Live {
+    /// Starts a vault's actor. `ended` is the entry of an actor that ended by a panic.
+    fn start(&self, id: &VaultId, options: VaultOptions, ended: Option<&VaultEntry>) -> VaultEntry {
         let now = Instant::now();
-        let (tenure, pause) = match dead {
+        let (writer_lease, start_delay) = match ended {
             None => (Arc::new(Semaphore::new(1)), Duration::ZERO),
-            Some(dead) => {
-                debug!(vault.id = %id, "a vault's actor has died; opening the vault again");
-                let soon = now.duration_since(dead.since) < TOO_SOON;
-                let pause = if soon { TOO_SOON } else { Duration::ZERO };
-                (dead.tenure.clone(), pause)
+            Some(ended) => {
+                debug!(vault.id = %id, "vault actor has ended; starting it again");
+                let ended_soon = now.duration_since(ended.started_at) < RESTART_DELAY;
+                let start_delay = if ended_soon {
+                    RESTART_DELAY
+                } else {
+                    Duration::ZERO
+                };
+                (ended.writer_lease.clone(), start_delay)
             }
         };
-        self.0.meters.opened.inc();
-        let entrance = Entrance::new();
-        let vitals = Arc::new(Vitals::new());
-        let start = Start {
-            id: id.clone(),
-            journal: self.0.journal.clone(),
-            directory: self.clone(),
+        self.metrics.opened.inc();
+        let permits = AdmissionPermits::new();
+        let stats = Arc::new(VaultStatsRecorder::new());
+        let members_snapshot = MembersSnapshot::default();
+        let this = self.this.upgrade();
+        let this = this.expect("a directory that starts an actor is in use");
+        let params = VaultActorParams {
+            handle: VaultHandle::new(id.clone(), this.clone()),
+            host: this,
+            journal: self.journal.clone(),
             options,
-            entrance: entrance.clone(),
-            tenure: tenure.clone(),
-            opening: self.0.opening.clone(),
-            pause,
-            vitals: vitals.clone(),
+            metrics: self.metrics.clone(),
+            permits: permits.clone(),
+            writer_lease: writer_lease.clone(),
+            load_permits: self.load_permits.clone(),
+            start_delay,
+            stats: stats.clone(),
+            members_snapshot: members_snapshot.clone(),
         };
-        let create = move |_: &mut Context<_>| VaultActor::new(start);
-        let thread = &self.0.threads[self.thread(id)];
+        let create = move |_: &mut Context<_>| VaultActor::new(params);
+        let thread = &self.threads[self.thread_of(id)];
         let addr = VaultActor::start_in_arbiter(thread, create);
-        Live {
+        VaultEntry {
             addr,
-            entrance,
-            tenure,
-            since: now + pause,
-            vitals,
-            meters: self.0.meters.clone(),
+            permits,
+            writer_lease,
+            started_at: now + start_delay,
+            stats,
+            members_snapshot,
+            metrics: self.metrics.clone(),
         }
     }
 
-    /// Which thread a vault lives on.
-    fn thread(&self, id: &VaultId) -> usize {
-        // A cuid's last characters are random.
-        let spread = id.as_str().bytes().fold(0_usize, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    /// Returns the index of the thread for a vault.
+    fn thread_of(&self, id: &VaultId) -> usize {
+        // The last characters of a cuid are random.
+        let hash = id.as_str().bytes().fold(0_usize, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(usize::from(byte))
         });
-        spread % self.0.threads.len()
+        hash % self.threads.len()
     }
 
-    fn here(&self) -> MutexGuard<'_, Here> {
-        // Nothing panics under this lock, and a map of addresses has no state to be half-changed.
-        self.0.here.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LoadedVaults> {
+        // Nothing panics under this lock, and a map of addresses cannot be left half changed.
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn so_many_places_are_taken_as_there_are_whatever_there_were_before() {
-        let entrance = Entrance::new();
-        let mut waiting: Vec<_> = (0..3).map(|_| entrance.place(3).unwrap()).collect();
-        assert!(entrance.place(3).is_none());
-        waiting.push(entrance.place(4).unwrap());
-        assert_eq!(entrance.depth(), 4);
-
-        assert!(entrance.place(2).is_none());
-        waiting.truncate(2);
-        assert!(entrance.place(2).is_none());
-        waiting.truncate(1);
-        waiting.push(entrance.place(2).unwrap());
-        assert!(entrance.place(2).is_none());
+impl VaultRouter for Directory {
+    fn submit(
+        &self,
+        id: &VaultId,
+        mutation: Mutation,
+        answer: oneshot::Sender<MutationResult>,
+    ) -> Result<(), VaultError> {
+        match self.reserve_slot(id) {
+            Ok((vault, slot)) => {
+                vault.send(Submit::new(mutation, slot, answer, self.metrics.clone()));
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.record_rejected(&mutation, &error);
+                Err(error)
+            }
+        }
     }
 
-    #[test]
-    fn an_entrance_closes_when_nobody_waits_whatever_its_capacity() {
-        let entrance = Entrance::new();
-        let place = entrance.place(1);
-        assert!(!entrance.close());
-        drop(place);
-        assert!(entrance.close());
-        assert!(entrance.place(1).is_none());
+    fn subscribe(&self, vault: &VaultHandle, subscription: Subscription, sink: Arc<dyn Sink>) {
+        let (entry, permit) = self.reserve_subscription(vault.id());
+        entry.send(Subscribe::new(subscription, sink, vault.clone(), permit));
+    }
+
+    fn leave(&self, id: &VaultId, subscriber: SubscriberId) {
+        if let Some(vault) = self.find(id) {
+            vault.send(Leave(subscriber));
+        }
+    }
+
+    fn caught_up(&self, id: &VaultId, sink: SinkId) {
+        if let Some(vault) = self.find(id) {
+            vault.send(CaughtUp(sink));
+        }
+    }
+}
+
+impl VaultHost for Directory {
+    fn retire(&self, id: &VaultId, permits: &AdmissionPermits) -> bool {
+        let entries = &mut self.lock().entries;
+        let is_unused = permits.close_if_unused();
+        // If the actor was considered ended, the entry belongs to its successor.
+        let is_own = |vault: &VaultEntry| vault.permits.is_same(permits);
+        if is_unused && entries.get(id).is_some_and(is_own) {
+            entries.remove(id);
+            self.metrics.retired.inc();
+        }
+        is_unused
+    }
+
+    fn warn_of_foreign_writer(&self, id: &VaultId) {
+        self.foreign_writer_warning.call_once(|| {
+            warn!(
+                vault.id = %id,
+                "another node writes this database; its events arrive here when a client joins or writes"
+            );
+        });
     }
 }

@@ -1,31 +1,34 @@
-//! Why a vault did not do what it was asked.
+//! The errors of requests to a vault.
 
 use thiserror::Error;
 
 use crate::{
-    domain::Refusal,
-    journal::{Denied, JournalError},
+    domain::{MutationAnswer, Refusal},
+    journal::{JournalError, MutationError},
 };
 
-/// Why a vault did not do what it was asked.
+/// The reason why a vault did not do what was requested.
 #[derive(Clone, Debug, Error)]
 pub enum VaultError {
-    /// A rule says no.
+    /// A rule of the domain refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its queue is full, or one waited too long in it.
+    /// The vault's queue is full.
     #[error("the vault is busy")]
     Busy,
-    /// The database cannot be written or read now; nothing was done.
+    /// The database cannot be written or read now. Nothing was written.
     #[error("the database is unavailable")]
     Unavailable,
-    /// Nobody can tell whether it was done: the database was lost while it was being committed.
-    #[error("the database was lost during the commit")]
+    /// The connection to the database was lost during the commit. It is unknown whether the mutation was written.
+    #[error("the outcome is unknown: the database connection was lost during the commit")]
     Unknown,
-    /// A fault of ours; it was logged where it happened, and nothing was done.
+    /// An internal fault. It was logged where it occurred, and nothing was written.
     #[error("internal fault")]
     Fault,
 }
+
+/// The result of a mutation.
+pub(super) type MutationResult = Result<MutationAnswer, VaultError>;
 
 impl From<JournalError> for VaultError {
     fn from(error: JournalError) -> Self {
@@ -39,11 +42,11 @@ impl From<JournalError> for VaultError {
     }
 }
 
-impl From<Denied> for VaultError {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Refused(refusal) => Self::Refused(refusal),
-            Denied::Failed(error) => error.into(),
+impl From<MutationError> for VaultError {
+    fn from(error: MutationError) -> Self {
+        match error {
+            MutationError::Refused(refusal) => Self::Refused(refusal),
+            MutationError::Failed(error) => error.into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The last events of a vault, ready to be sent again.
+//! A ring buffer of the last events of a vault, for replays.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -6,38 +6,38 @@ use crate::domain::Seq;
 
 use super::notice::Notice;
 
-/// How many events a vault keeps in memory.
-const KEPT: usize = 1024;
+/// The number of events that a vault keeps in memory.
+const CAPACITY: usize = 1024;
 
 /// The last events of a vault, oldest first, without gaps.
 #[derive(Debug)]
-pub(super) struct Ring {
-    /// The place of the newest.
+pub(super) struct EventRing {
+    /// The seq of the newest event.
     head: Seq,
     notices: VecDeque<Arc<Notice>>,
 }
 
-impl Ring {
-    /// An empty ring of a vault that stands here.
-    pub(super) fn at(head: Seq) -> Self {
+impl EventRing {
+    /// Returns an empty ring for a vault with this head.
+    pub(super) fn new(head: Seq) -> Self {
         Self {
             head,
             notices: VecDeque::new(),
         }
     }
 
-    /// Takes in the next event; the oldest makes room for it.
+    /// Appends the next event and drops the oldest one if the ring is full.
     pub(super) fn push(&mut self, notice: Arc<Notice>) {
         self.head = self.head.next();
-        if self.notices.len() == KEPT {
+        if self.notices.len() == CAPACITY {
             self.notices.pop_front();
         }
         self.notices.push_back(notice);
     }
 
-    /// The events after a place; `None` when some of them are not here, or the place is not reached yet.
-    pub(super) fn after(&self, place: Seq) -> Option<impl Iterator<Item = &Arc<Notice>>> {
-        let missing = usize::try_from(self.head.0.checked_sub(place.0)?).ok()?;
+    /// Returns the events after `seq`. `None` if the ring does not have all of them or `seq` is beyond the head.
+    pub(super) fn after(&self, seq: Seq) -> Option<impl Iterator<Item = &Arc<Notice>>> {
+        let missing = usize::try_from(self.head.0.checked_sub(seq.0)?).ok()?;
         let skipped = self.notices.len().checked_sub(missing)?;
         Some(self.notices.iter().skip(skipped))
     }
@@ -46,19 +46,19 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::notice::Body;
+    use crate::vault::notice::NoticeBody;
 
     #[test]
-    fn a_ring_tells_what_follows_a_place_or_that_it_cannot() {
-        let mut ring = Ring::at(Seq(10));
+    fn ring_returns_all_events_after_a_seq_or_none() {
+        let mut ring = EventRing::new(Seq(10));
         assert_eq!(ring.after(Seq(10)).unwrap().count(), 0);
         assert!(ring.after(Seq(9)).is_none());
-        for _ in 0..KEPT + 1 {
-            ring.push(Notice::new(Body::Closed));
+        for _ in 0..CAPACITY + 1 {
+            ring.push(Notice::new(NoticeBody::Closed));
         }
-        let head = 10 + KEPT as u64 + 1;
+        let head = 10 + CAPACITY as u64 + 1;
         assert_eq!(ring.after(Seq(head - 3)).unwrap().count(), 3);
-        assert_eq!(ring.after(Seq(11)).unwrap().count(), KEPT);
+        assert_eq!(ring.after(Seq(11)).unwrap().count(), CAPACITY);
         assert!(ring.after(Seq(10)).is_none());
         assert!(ring.after(Seq(head + 1)).is_none());
     }

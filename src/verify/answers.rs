@@ -1,37 +1,38 @@
-//! Remembered answers against what they were given for. They are kept for a day, however short the journal: of what is
-//! not kept any longer an answer may still tell.
+//! Checks remembered answers against their vaults and events.
+//!
+//! Answers are kept for a day, even if the journal is trimmed earlier, so the event of an answer may be missing.
 
 use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, vault};
 
-use crate::{
-    domain::{Resource, Timestamp},
-    journal::Kind,
-};
+use crate::domain::{EventKind, Resource};
 
 use super::{
-    contradiction::{Contradiction, Findings, time},
-    payload::{self, Change, Told},
+    findings::{Contradiction, Findings, format_time},
+    payload::{self, ParsedChange, ParsedEvent},
 };
 
-/// What the database has of that which some answers are about.
+/// The rows that a page of answers refers to.
 #[derive(Debug, Default)]
-pub struct Ground {
+pub(super) struct AnswerContext {
+    /// By vault id.
     pub vaults: HashMap<String, vault::Model>,
+    /// By vault id.
     pub heads: HashMap<String, head::Model>,
+    /// By vault id and seq.
     pub events: HashMap<(String, i64), event::Model>,
 }
 
-/// The vault that a path is below, if it is.
-pub fn vault_of(path: &str) -> Option<&str> {
+/// Returns the vault id in a request path below `/api/vaults/`.
+fn vault_in_path(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/api/vaults/")?;
     rest.split('/').next().filter(|id| !id.is_empty())
 }
 
-/// The vault that an answer is about: that of its path, or the new one that it tells of.
-pub fn about(row: &idempotency_key::Model) -> Option<String> {
-    if let Some(vault) = vault_of(&row.path) {
+/// Returns the id of the vault that an answer refers to: the one in its path, or the one in the answer.
+pub(super) fn vault_of_answer(row: &idempotency_key::Model) -> Option<String> {
+    if let Some(vault) = vault_in_path(&row.path) {
         return Some(vault.to_owned());
     }
     match serde_json::from_str(&row.answer) {
@@ -41,67 +42,101 @@ pub fn about(row: &idempotency_key::Model) -> Option<String> {
     }
 }
 
-/// Holds an answer against its vault and its event.
-pub fn check(row: &idempotency_key::Model, ground: &Ground, findings: &mut Findings) {
+/// Compares an answer with its vault and its event.
+pub(super) fn check(
+    row: &idempotency_key::Model,
+    context: &AnswerContext,
+    findings: &mut Findings,
+) {
     let resource: Resource = match serde_json::from_str(&row.answer) {
         Ok(resource) => resource,
-        Err(why) => {
-            let (path, user, why) = (row.path.clone(), row.user_id.clone(), why.to_string());
-            return findings.add(None, Contradiction::UnreadableAnswer { path, user, why });
+        Err(error) => {
+            let unreadable = Contradiction::UnreadableAnswer {
+                path: row.path.clone(),
+                user: row.user_id.clone(),
+                reason: error.to_string(),
+            };
+            return findings.add(None, unreadable);
         }
     };
-    let Some(id) = about(row) else { return };
-    let mut differs = |field, found: String, expected: String| {
+    let Some(id) = vault_of_answer(row) else {
+        return;
+    };
+    let mut compare = |field, found: String, expected: String| {
         if found != expected {
-            let (path, user) = (row.path.clone(), row.user_id.clone());
-            let answer = Contradiction::Answer {
-                path,
-                user,
+            let contradiction = Contradiction::AnswerField {
+                path: row.path.clone(),
+                user: row.user_id.clone(),
                 field,
                 found,
                 expected,
             };
-            findings.add(Some(&id), answer);
+            findings.add(Some(&id), contradiction);
         }
     };
-    if let Some(head) = ground.heads.get(&id).filter(|head| row.seq > head.head) {
-        let expected = format!("at most the head, {}", head.head);
-        return differs("seq", row.seq.to_string(), expected);
+    if let Some(head) = context.heads.get(&id).filter(|head| row.seq > head.head) {
+        let expected = format!("at most the head {}", head.head);
+        return compare("seq", row.seq.to_string(), expected);
     }
-    if let (Resource::Vault(told), Some(vault)) = (&resource, ground.vaults.get(&id)) {
-        differs("name", told.name.clone(), vault.created_name.clone());
-        let (found, expected) = (time(told.created_at.0), time(vault.created_at));
-        differs("createdAt", found, expected);
+    if let (Resource::Vault(answered), Some(vault)) = (&resource, context.vaults.get(&id)) {
+        compare("name", answered.name.clone(), vault.created_name.clone());
+        let found = format_time(answered.created_at.0);
+        compare("createdAt", found, format_time(vault.created_at));
         return;
     }
-    // What cannot be read was told of with the event.
-    let Some(event) = ground.events.get(&(id.clone(), row.seq)) else {
+    // An unreadable event is reported with its vault.
+    let Some(event) = context.events.get(&(id.clone(), row.seq)) else {
         return;
     };
-    let Some(Ok(told)) = Kind::parse(&event.kind).map(|kind| payload::read(kind, &event.payload))
+    let parsed =
+        EventKind::parse(&event.kind).map(|kind| payload::parse_event(kind, &event.payload));
+    let Some(Ok(ParsedEvent {
+        change, timestamp, ..
+    })) = parsed
     else {
         return;
     };
-    let Told {
-        change, timestamp, ..
-    } = told;
+    let event_time = format_time(timestamp.0);
+    let mut compare_event =
+        |expected: EventKind| compare("event", event.kind.clone(), expected.name().to_owned());
     match (&resource, &change) {
-        (Resource::Source(told), Change::SourceCreated(source)) => {
-            differs("id", told.id.to_string(), source.id.clone());
-            differs("title", told.title.clone(), source.title.clone());
-            differs("createdAt", time(told.created_at.0), at(timestamp));
+        (Resource::Source(answered), ParsedChange::SourceCreated(source)) => {
+            compare("id", answered.id.to_string(), source.id.clone());
+            compare("title", answered.title.clone(), source.title.clone());
+            let found = format_time(answered.created_at.0);
+            compare("createdAt", found, event_time);
         }
-        (Resource::Member(told), Change::MemberAdded(member)) => {
-            differs("userId", told.user_id.to_string(), member.user_id.clone());
-            differs("role", told.role.to_string(), member.role.to_string());
-            differs("createdAt", time(told.created_at.0), at(timestamp));
+        (Resource::Member(answered), ParsedChange::MemberAdded(member)) => {
+            compare(
+                "userId",
+                answered.user_id.to_string(),
+                member.user_id.clone(),
+            );
+            compare("role", answered.role.to_string(), member.role.to_string());
+            let found = format_time(answered.created_at.0);
+            compare("createdAt", found, event_time);
         }
-        (Resource::Source(_), _) => differs("event", event.kind.clone(), "source:created".into()),
-        (Resource::Member(_), _) => differs("event", event.kind.clone(), "member:added".into()),
+        // Keys are accepted for creations only, so every other event is the wrong one.
+        (
+            Resource::Source(_),
+            ParsedChange::SourceUpdated(_)
+            | ParsedChange::SourceDeleted(_)
+            | ParsedChange::MemberAdded(_)
+            | ParsedChange::MemberUpdated(_)
+            | ParsedChange::MemberRemoved(_)
+            | ParsedChange::VaultUpdated(_)
+            | ParsedChange::VaultDeleted,
+        ) => compare_event(EventKind::SourceCreated),
+        (
+            Resource::Member(_),
+            ParsedChange::SourceCreated(_)
+            | ParsedChange::SourceUpdated(_)
+            | ParsedChange::SourceDeleted(_)
+            | ParsedChange::MemberUpdated(_)
+            | ParsedChange::MemberRemoved(_)
+            | ParsedChange::VaultUpdated(_)
+            | ParsedChange::VaultDeleted,
+        ) => compare_event(EventKind::MemberAdded),
         (Resource::Vault(_) | Resource::Nothing, _) => {}
     }
-}
-
-fn at(timestamp: Timestamp) -> String {
-    time(timestamp.0)
 }

@@ -1,43 +1,46 @@
-//! What an event's JSON says: read with eyes of its own, not with those of the hand that wrote it, and held against the
-//! row that it stands in.
+//! Parses the JSON of events, independently of the code that writes it.
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{
-    domain::{Role, Timestamp, event::Actor},
-    journal::Kind,
-};
+use crate::domain::{EventKind, Role, Timestamp, event::Actor};
 
-/// An event as its JSON tells it.
+/// The content of an event's JSON.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct ParsedEvent {
     pub seq: u64,
-    /// The vault that it is said to be of.
     pub vault: String,
     pub actor: Actor,
     pub timestamp: Timestamp,
-    /// The time that the thing itself carries, and under which name.
-    pub inner: Option<(&'static str, Timestamp)>,
-    pub change: Change,
+    /// The time inside the source or vault, if there is one.
+    pub inner_time: Option<InnerTime>,
+    pub change: ParsedChange,
 }
 
-/// What happened.
+/// A time inside the object of an event, which must equal the event's timestamp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InnerTime {
+    pub field: &'static str,
+    pub at: Timestamp,
+}
+
+/// The change that an event describes.
 #[derive(Debug)]
-pub(super) enum Change {
-    SourceCreated(Source),
-    SourceUpdated(Source),
+pub(super) enum ParsedChange {
+    SourceCreated(ParsedSource),
+    SourceUpdated(ParsedSource),
+    /// The id of the deleted source.
     SourceDeleted(String),
-    MemberAdded(Member),
-    MemberUpdated(Member),
-    MemberRemoved(Member),
-    VaultUpdated(Vault),
+    MemberAdded(ParsedMember),
+    MemberUpdated(ParsedMember),
+    MemberRemoved(ParsedMember),
+    VaultUpdated(ParsedVault),
     VaultDeleted,
 }
 
-/// A source in an event.
+/// The source in an event.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Source {
+pub(super) struct ParsedSource {
     pub id: String,
     pub title: String,
     pub file_url: String,
@@ -49,10 +52,10 @@ pub(super) struct Source {
     updated_at: Option<Timestamp>,
 }
 
-/// A member in an event.
+/// The member in an event.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Member {
+pub(super) struct ParsedMember {
     pub user_id: String,
     pub role: Role,
 }
@@ -60,16 +63,16 @@ pub(super) struct Member {
 /// The vault in an event.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Vault {
+pub(super) struct ParsedVault {
     pub id: String,
     pub name: String,
     updated_at: Timestamp,
 }
 
-/// What every event has.
+/// The fields that all events have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Common {
+struct CommonFields {
     seq: u64,
     vault_id: Option<String>,
     actor: Actor,
@@ -77,73 +80,85 @@ struct Common {
 }
 
 #[derive(Deserialize)]
-struct AboutSource {
-    source: Source,
+struct SourceField {
+    source: ParsedSource,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AboutNoSource {
+struct SourceIdField {
     source_id: String,
 }
 
 #[derive(Deserialize)]
-struct AboutMember {
-    member: Member,
+struct MemberField {
+    member: ParsedMember,
 }
 
 #[derive(Deserialize)]
-struct AboutVault {
-    vault: Vault,
+struct VaultField {
+    vault: ParsedVault,
 }
 
-/// Reads an event of a kind.
+/// Parses an event of this kind.
 ///
 /// # Errors
-/// Says what is missing or not as it should be.
-pub(super) fn read(kind: Kind, payload: &str) -> Result<Told, String> {
-    let common: Common = parse(payload)?;
-    let mut inner = None;
-    let mut vault = common.vault_id;
-    let mut source = |created: bool| {
-        let AboutSource { source } = parse(payload)?;
-        let (name, time) = if created {
-            ("source.createdAt", source.created_at)
-        } else {
-            ("source.updatedAt", source.updated_at)
+/// Describes the missing or invalid field.
+pub(super) fn parse_event(kind: EventKind, payload: &str) -> Result<ParsedEvent, String> {
+    let common: CommonFields = parse_json(payload)?;
+    let mut inner_time = None;
+    let mut vault_id = common.vault_id;
+    let mut parse_source = |time_field: SourceTime| {
+        let SourceField { source } = parse_json(payload)?;
+        let (field, at) = match time_field {
+            SourceTime::CreatedAt => ("source.createdAt", source.created_at),
+            SourceTime::UpdatedAt => ("source.updatedAt", source.updated_at),
         };
-        inner = Some((name, time.ok_or_else(|| format!("it has no {name}"))?));
-        vault = Some(source.vault_id.clone());
+        let at = at.ok_or_else(|| format!("missing field {field}"))?;
+        inner_time = Some(InnerTime { field, at });
+        vault_id = Some(source.vault_id.clone());
         Ok::<_, String>(source)
     };
-    let member = || parse(payload).map(|AboutMember { member }| member);
+    let parse_member = || parse_json(payload).map(|MemberField { member }| member);
     let change = match kind {
-        Kind::SourceCreated => Change::SourceCreated(source(true)?),
-        Kind::SourceUpdated => Change::SourceUpdated(source(false)?),
-        Kind::SourceDeleted => {
-            let AboutNoSource { source_id } = parse(payload)?;
-            Change::SourceDeleted(source_id)
+        EventKind::SourceCreated => {
+            ParsedChange::SourceCreated(parse_source(SourceTime::CreatedAt)?)
         }
-        Kind::MemberAdded => Change::MemberAdded(member()?),
-        Kind::MemberUpdated => Change::MemberUpdated(member()?),
-        Kind::MemberRemoved => Change::MemberRemoved(member()?),
-        Kind::VaultUpdated => {
-            let AboutVault { vault } = parse(payload)?;
-            inner = Some(("vault.updatedAt", vault.updated_at));
-            Change::VaultUpdated(vault)
+        EventKind::SourceUpdated => {
+            ParsedChange::SourceUpdated(parse_source(SourceTime::UpdatedAt)?)
         }
-        Kind::VaultDeleted => Change::VaultDeleted,
+        EventKind::SourceDeleted => {
+            let SourceIdField { source_id } = parse_json(payload)?;
+            ParsedChange::SourceDeleted(source_id)
+        }
+        EventKind::MemberAdded => ParsedChange::MemberAdded(parse_member()?),
+        EventKind::MemberUpdated => ParsedChange::MemberUpdated(parse_member()?),
+        EventKind::MemberRemoved => ParsedChange::MemberRemoved(parse_member()?),
+        EventKind::VaultUpdated => {
+            let VaultField { vault } = parse_json(payload)?;
+            let (field, at) = ("vault.updatedAt", vault.updated_at);
+            inner_time = Some(InnerTime { field, at });
+            ParsedChange::VaultUpdated(vault)
+        }
+        EventKind::VaultDeleted => ParsedChange::VaultDeleted,
     };
-    Ok(Told {
+    Ok(ParsedEvent {
         seq: common.seq,
-        vault: vault.ok_or("it has no vaultId")?,
+        vault: vault_id.ok_or("missing field vaultId")?,
         actor: common.actor,
         timestamp: common.timestamp,
-        inner,
+        inner_time,
         change,
     })
 }
 
-fn parse<T: DeserializeOwned>(payload: &str) -> Result<T, String> {
+/// The time that a source in an event carries.
+#[derive(Clone, Copy)]
+enum SourceTime {
+    CreatedAt,
+    UpdatedAt,
+}
+
+fn parse_json<T: DeserializeOwned>(payload: &str) -> Result<T, String> {
     serde_json::from_str(payload).map_err(|error| error.to_string())
 }

@@ -1,62 +1,70 @@
-//! One look at a whole database that somebody else may be writing to: a connection that cannot write, and one
-//! transaction in which nothing moves.
+//! Reads a whole database from one snapshot, on a read-only connection. Other programs may write to the database meanwhile.
 
 use std::{collections::HashMap, time::Duration};
 
 use entity::{epoch, event, head, idempotency_key, member, source, vault};
-use migration::{Migrator, MigratorTrait, SchemaManager};
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
     DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Statement,
 };
 
-use crate::journal::begin_read;
-
-use super::{
-    VerifyError,
-    answers::{self, Ground},
+use crate::journal::{
+    MigrationStatus, SessionSettings, begin_read, configure_postgres, migration_steps,
 };
 
-/// How many rows are read at once.
+use super::{
+    answers::{self, AnswerContext},
+    error::VerifyError,
+};
+
+/// How many rows one query returns.
 const PAGE: u64 = 500;
 
-/// How long somebody else's lock and a connection are waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for a lock of another client or for the connection.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A database as it stood at one moment.
+/// A consistent view of a database.
 pub(super) struct Snapshot {
     connection: DatabaseConnection,
     txn: DatabaseTransaction,
 }
 
+/// A row of `vaults` with the vault's head, which may be missing in a damaged database.
+pub(super) struct VaultWithHead {
+    pub row: vault::Model,
+    pub head: Option<i64>,
+}
+
 impl Snapshot {
-    /// Looks at a database, which has to be there and to be of this program's making.
+    /// Opens an existing database.
     ///
     /// # Errors
-    /// When it does not answer, or another program or version made it.
-    pub(super) async fn of(url: &str) -> Result<Self, VerifyError> {
+    /// When it does not answer, is not a vaultcast database, or has other migrations than this program.
+    pub(super) async fn open(url: &str, schema: Option<&str>) -> Result<Self, VerifyError> {
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(1)
-            .acquire_timeout(PATIENCE)
-            .connect_timeout(PATIENCE)
-            // All of it is one transaction on one connection, however long that takes.
+            .acquire_timeout(TIMEOUT)
+            .connect_timeout(TIMEOUT)
+            // One transaction on one connection, which may take any time.
             .idle_timeout(None)
             .max_lifetime(None)
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|sqlite| {
                 let sqlite = sqlite.create_if_missing(false).read_only(true);
-                sqlite.busy_timeout(PATIENCE).pragma("query_only", "ON")
+                sqlite.busy_timeout(TIMEOUT).pragma("query_only", "ON")
             });
+        let settings = SessionSettings::for_journal(schema);
+        configure_postgres(&mut options, Some(settings));
         let connection = Database::connect(options).await?;
         let txn = begin_read(&connection).await?;
         let snapshot = Self { connection, txn };
-        snapshot.is_ours().await?;
+        snapshot.check_migrations().await?;
         Ok(snapshot)
     }
 
-    /// Lets go of it.
+    /// Ends the transaction and closes the connection.
     ///
     /// # Errors
     /// When the connection fails.
@@ -65,44 +73,23 @@ impl Snapshot {
         self.connection.close().await
     }
 
-    async fn is_ours(&self) -> Result<(), VerifyError> {
-        #[derive(FromQueryResult)]
-        struct Applied {
-            version: String,
+    async fn check_migrations(&self) -> Result<(), VerifyError> {
+        let steps = migration_steps(&self.txn).await?;
+        let has = |status| steps.iter().find(|step| step.status == status);
+        if has(MigrationStatus::Applied).is_none() {
+            return Err(VerifyError::NotVaultcast);
         }
-        let table = Migrator::migration_table_name().to_string();
-        let schema = SchemaManager::new(&self.txn);
-        if !schema.has_table(&table).await? {
-            return Err(VerifyError::NotOurs);
+        if let Some(newer) = has(MigrationStatus::Unknown) {
+            return Err(VerifyError::Newer(newer.name.clone()));
         }
-        let sql = format!("SELECT version FROM {table} ORDER BY version");
-        let statement = Statement::from_string(self.txn.get_database_backend(), sql);
-        let applied = Applied::find_by_statement(statement).all(&self.txn).await?;
-        let applied: Vec<_> = applied.into_iter().map(|row| row.version).collect();
-        let known: Vec<_> = Migrator::migrations()
-            .iter()
-            .map(|one| one.name().to_owned())
-            .collect();
-        if !applied.iter().any(|name| known.contains(name)) {
-            return Err(VerifyError::NotOurs);
-        }
-        if let Some(name) = applied.into_iter().find(|name| !known.contains(name)) {
-            return Err(VerifyError::Newer(name));
-        }
-        match Migrator::get_pending_migrations_read_only(&self.txn)
-            .await?
-            .first()
-        {
-            Some(pending) => Err(VerifyError::Pending(pending.name().to_owned())),
+        match has(MigrationStatus::Pending) {
+            Some(pending) => Err(VerifyError::Pending(pending.name.clone())),
             None => Ok(()),
         }
     }
 
-    /// A page of vaults with their heads, by id, after one.
-    pub(super) async fn vaults(
-        &self,
-        after: &str,
-    ) -> Result<Vec<(vault::Model, Option<i64>)>, DbErr> {
+    /// Returns a page of vaults in the order of their ids, starting after the id `after`.
+    pub(super) async fn vaults(&self, after: &str) -> Result<Vec<VaultWithHead>, DbErr> {
         let rows = vault::Entity::find()
             .filter(vault::Column::Id.gt(after))
             .order_by_asc(vault::Column::Id)
@@ -112,20 +99,14 @@ impl Snapshot {
         self.with_heads(rows).await
     }
 
-    /// One vault with its head.
-    pub(super) async fn vault(
-        &self,
-        id: &str,
-    ) -> Result<Option<(vault::Model, Option<i64>)>, DbErr> {
+    /// Returns one vault.
+    pub(super) async fn vault(&self, id: &str) -> Result<Option<VaultWithHead>, DbErr> {
         let row = vault::Entity::find_by_id(id).one(&self.txn).await?;
         let found = self.with_heads(row.into_iter().collect()).await?;
         Ok(found.into_iter().next())
     }
 
-    async fn with_heads(
-        &self,
-        rows: Vec<vault::Model>,
-    ) -> Result<Vec<(vault::Model, Option<i64>)>, DbErr> {
+    async fn with_heads(&self, rows: Vec<vault::Model>) -> Result<Vec<VaultWithHead>, DbErr> {
         let ids = rows.iter().map(|row| row.id.clone());
         let heads: HashMap<_, _> = head::Entity::find()
             .filter(head::Column::VaultId.is_in(ids))
@@ -134,14 +115,14 @@ impl Snapshot {
             .into_iter()
             .map(|row| (row.vault_id, row.head))
             .collect();
-        let with = |row: vault::Model| {
+        let with_head = |row: vault::Model| {
             let head = heads.get(&row.id).copied();
-            (row, head)
+            VaultWithHead { row, head }
         };
-        Ok(rows.into_iter().map(with).collect())
+        Ok(rows.into_iter().map(with_head).collect())
     }
 
-    /// A page of a vault's events, oldest first; after a place, or from the very first.
+    /// Returns a page of a vault's events, oldest first, after the seq `after` or from the start.
     pub(super) async fn events(
         &self,
         vault: &str,
@@ -155,7 +136,7 @@ impl Snapshot {
         events.all(&self.txn).await
     }
 
-    /// A page of a vault's sources, in the order of their creation, of which no two have the same.
+    /// Returns a page of a vault's sources in the order of `created_seq`, which is unique, after the seq `after`.
     pub(super) async fn sources(
         &self,
         vault: &str,
@@ -169,7 +150,7 @@ impl Snapshot {
         sources.all(&self.txn).await
     }
 
-    /// A page of a vault's members, by user, after one.
+    /// Returns a page of a vault's members in the order of their user ids, starting after the id `after`.
     pub(super) async fn members(
         &self,
         vault: &str,
@@ -184,10 +165,13 @@ impl Snapshot {
             .await
     }
 
-    /// Vaults that a table has rows of, but that have none of their own.
-    pub(super) async fn strangers(&self, table: &'static str) -> Result<Vec<String>, DbErr> {
+    /// Returns the ids of vaults that a table has rows of, but that have no row in `vaults`.
+    pub(super) async fn vaults_without_row(
+        &self,
+        table: &'static str,
+    ) -> Result<Vec<String>, DbErr> {
         #[derive(FromQueryResult)]
-        struct Stranger {
+        struct VaultIdRow {
             vault_id: String,
         }
         let sql = format!(
@@ -195,18 +179,18 @@ impl Snapshot {
              (SELECT 1 FROM vaults v WHERE v.id = t.vault_id) ORDER BY vault_id"
         );
         let statement = Statement::from_string(self.txn.get_database_backend(), sql);
-        let found = Stranger::find_by_statement(statement)
+        let found = VaultIdRow::find_by_statement(statement)
             .all(&self.txn)
             .await?;
         Ok(found.into_iter().map(|row| row.vault_id).collect())
     }
 
-    /// How many rows the epoch has.
-    pub(super) async fn epochs(&self) -> Result<u64, DbErr> {
+    /// Returns the number of rows in `epoch`.
+    pub(super) async fn epoch_rows(&self) -> Result<u64, DbErr> {
         epoch::Entity::find().count(&self.txn).await
     }
 
-    /// A page of remembered answers, after one.
+    /// Returns a page of remembered answers in the order of their keys, starting after the row `after`.
     pub(super) async fn answers(
         &self,
         after: Option<&idempotency_key::Model>,
@@ -226,29 +210,32 @@ impl Snapshot {
             .await
     }
 
-    /// What is there of that which some answers are about.
-    pub(super) async fn ground(&self, rows: &[idempotency_key::Model]) -> Result<Ground, DbErr> {
-        let mut ground = Ground::default();
+    /// Returns the rows that these answers refer to.
+    pub(super) async fn answer_context(
+        &self,
+        rows: &[idempotency_key::Model],
+    ) -> Result<AnswerContext, DbErr> {
+        let mut context = AnswerContext::default();
         for row in rows {
-            let Some(id) = answers::about(row) else {
+            let Some(id) = answers::vault_of_answer(row) else {
                 continue;
             };
-            if !ground.vaults.contains_key(&id)
-                && let Some((vault, head)) = self.vault(&id).await?
+            if !context.vaults.contains_key(&id)
+                && let Some(vault) = self.vault(&id).await?
             {
                 let vault_id = id.clone();
-                let head = head.map(|head| head::Model { vault_id, head });
-                ground.heads.extend(head.map(|head| (id.clone(), head)));
-                ground.vaults.insert(id.clone(), vault);
+                let head = vault.head.map(|head| head::Model { vault_id, head });
+                context.heads.extend(head.map(|head| (id.clone(), head)));
+                context.vaults.insert(id.clone(), vault.row);
             }
-            let place = (id, row.seq);
-            if let Some(event) = event::Entity::find_by_id(place.clone())
+            let key = (id, row.seq);
+            if let Some(event) = event::Entity::find_by_id(key.clone())
                 .one(&self.txn)
                 .await?
             {
-                ground.events.insert(place, event);
+                context.events.insert(key, event);
             }
         }
-        Ok(ground)
+        Ok(context)
     }
 }

@@ -1,5 +1,7 @@
-//! What is known of a vault at a place in its order: all of it when the journal is whole; when it was trimmed, what the
-//! events that are kept tell. A member or source that none of them has named yet may be there or not.
+//! The state of a vault as far as the replayed events show it.
+//!
+//! When the journal is complete, the whole state is known. When it was trimmed, only those members and sources are known
+//! that the remaining events name; others may or may not exist.
 
 use std::collections::HashMap;
 
@@ -7,157 +9,171 @@ use entity::vault;
 
 use crate::domain::Role;
 
-use super::payload;
+use super::payload::ParsedSource;
 
-/// What is known of one member.
+/// The known state of a member.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
+pub(super) struct MemberState {
     pub role: Role,
-    /// Where the journal last spoke of it; 0 for the first owner.
+    /// The seq of the last event that named the member; 0 for the first owner.
     pub seq: i64,
-    /// None when that was trimmed.
+    /// `None` when the event was trimmed.
     pub created_at: Option<i64>,
+    /// `None` when the event was trimmed.
     pub updated_at: Option<i64>,
 }
 
-/// What is known of one source.
+/// The known state of a source.
 #[derive(Debug)]
-pub(super) struct Source {
-    pub is: payload::Source,
-    /// Place and time of the event that made it so.
-    pub seq: i64,
-    pub updated_at: i64,
-    /// Place and time of the event that created it; none when that was trimmed.
-    pub created: Option<(i64, i64)>,
+pub(super) struct SourceState {
+    pub content: ParsedSource,
+    pub updated: EventRef,
+    /// `None` when the event was trimmed.
+    pub created: Option<EventRef>,
 }
 
-/// Where a thing stands.
+/// The seq and the time of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventRef {
+    pub seq: i64,
+    pub at: i64,
+}
+
+/// The name of a vault and the time when it was given.
 #[derive(Debug)]
-pub(super) enum Standing<T> {
-    Here(T),
-    Gone,
-    /// What was trimmed might tell.
+pub(super) struct VaultName {
+    pub name: String,
+    pub since: i64,
+}
+
+/// Whether an object exists, as far as the events show.
+#[derive(Debug)]
+pub(super) enum Presence<T> {
+    Present(T),
+    Absent,
+    /// A trimmed event may have created or removed the object.
     Unknown,
 }
 
-/// Things by id.
+/// Objects by id.
 #[derive(Debug)]
-pub(super) struct Things<T> {
-    /// None for what is gone, which is noted only where others are unknown.
-    named: HashMap<String, Option<T>>,
-    unknown: bool,
+pub(super) struct TrackedObjects<T> {
+    /// `None` for an object that was removed; recorded only when the events are incomplete.
+    objects: HashMap<String, Option<T>>,
+    events: EventCoverage,
 }
 
-impl<T> Things<T> {
-    fn none() -> Self {
+/// Whether the replayed events include the creation of all objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EventCoverage {
+    Complete,
+    Trimmed,
+}
+
+impl<T> TrackedObjects<T> {
+    fn new(events: EventCoverage) -> Self {
         Self {
-            named: HashMap::new(),
-            unknown: false,
+            objects: HashMap::new(),
+            events,
         }
     }
 
-    fn unknown() -> Self {
-        Self {
-            named: HashMap::new(),
-            unknown: true,
+    /// Looks an object up.
+    pub(super) fn get(&self, id: &str) -> Presence<&T> {
+        match self.objects.get(id) {
+            Some(Some(object)) => Presence::Present(object),
+            None if self.events == EventCoverage::Trimmed => Presence::Unknown,
+            Some(None) | None => Presence::Absent,
         }
     }
 
-    /// Where it stands.
-    pub(super) fn standing(&self, id: &str) -> Standing<&T> {
-        match self.named.get(id) {
-            Some(Some(thing)) => Standing::Here(thing),
-            None if self.unknown => Standing::Unknown,
-            Some(None) | None => Standing::Gone,
-        }
+    /// Sets the state of an object.
+    pub(super) fn insert(&mut self, id: &str, object: T) {
+        self.objects.insert(id.to_owned(), Some(object));
     }
 
-    /// From now on it is there, and so.
-    pub(super) fn put(&mut self, id: &str, thing: T) {
-        self.named.insert(id.to_owned(), Some(thing));
-    }
-
-    /// From now on it is gone.
+    /// Removes an object.
     pub(super) fn remove(&mut self, id: &str) {
-        if self.unknown {
-            self.named.insert(id.to_owned(), None);
-        } else {
-            self.named.remove(id);
+        match self.events {
+            EventCoverage::Complete => drop(self.objects.remove(id)),
+            EventCoverage::Trimmed => drop(self.objects.insert(id.to_owned(), None)),
         }
     }
 
-    /// From now on there is none.
+    /// Removes all objects, including unknown ones.
     pub(super) fn clear(&mut self) {
-        *self = Self::none();
+        *self = Self::new(EventCoverage::Complete);
     }
 
-    /// Whether every one is known.
-    pub(super) fn is_whole(&self) -> bool {
-        !self.unknown
+    /// Returns whether all objects are known.
+    pub(super) fn is_complete(&self) -> bool {
+        self.events == EventCoverage::Complete
     }
 
-    /// Gives out what is known of it, once.
-    pub(super) fn take(&mut self, id: &str) -> Standing<T> {
-        match self.named.remove(id) {
-            Some(Some(thing)) => Standing::Here(thing),
-            None if self.unknown => Standing::Unknown,
+    /// Looks an object up and removes its state.
+    pub(super) fn take(&mut self, id: &str) -> Presence<T> {
+        match self.objects.remove(id) {
+            Some(Some(object)) => Presence::Present(object),
+            None if self.events == EventCoverage::Trimmed => Presence::Unknown,
             Some(None) => {
-                self.named.insert(id.to_owned(), None);
-                Standing::Gone
+                self.objects.insert(id.to_owned(), None);
+                Presence::Absent
             }
-            None => Standing::Gone,
+            None => Presence::Absent,
         }
     }
 
-    /// Those that are known to be there.
+    /// Iterates over the objects that are known to exist.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
-        self.named
+        self.objects
             .iter()
-            .filter_map(|(id, thing)| thing.as_ref().map(|thing| (id.as_str(), thing)))
+            .filter_map(|(id, object)| object.as_ref().map(|object| (id.as_str(), object)))
     }
 }
 
-/// What is known of a vault.
+/// The known state of a vault.
 #[derive(Debug)]
-pub(super) struct State {
-    /// Its name, and since when; none when that was trimmed.
-    pub named: Option<(String, i64)>,
-    /// When it was deleted.
+pub(super) struct ReplayedState {
+    /// `None` when the event that gave the name was trimmed.
+    pub name: Option<VaultName>,
     pub deleted_at: Option<i64>,
-    pub members: Things<Member>,
-    pub sources: Things<Source>,
+    pub members: TrackedObjects<MemberState>,
+    pub sources: TrackedObjects<SourceState>,
 }
 
-impl State {
-    /// As it was created: the first owner has no event of his own.
+impl ReplayedState {
+    /// Returns the state of a new vault. Its first owner has no event.
     pub(super) fn new(row: &vault::Model) -> Self {
-        let owner = Member {
+        let owner = MemberState {
             role: Role::Owner,
             seq: 0,
             created_at: Some(row.created_at),
             updated_at: Some(row.created_at),
         };
-        let mut members = Things::none();
-        members.put(&row.created_by, owner);
+        let mut members = TrackedObjects::new(EventCoverage::Complete);
+        members.insert(&row.created_by, owner);
         Self {
-            named: Some((row.created_name.clone(), row.created_at)),
+            name: Some(VaultName {
+                name: row.created_name.clone(),
+                since: row.created_at,
+            }),
             deleted_at: None,
             members,
-            sources: Things::none(),
+            sources: TrackedObjects::new(EventCoverage::Complete),
         }
     }
 
-    /// Before the first event that is kept.
+    /// Returns the unknown state before the first event of a trimmed journal.
     pub(super) fn trimmed() -> Self {
         Self {
-            named: None,
+            name: None,
             deleted_at: None,
-            members: Things::unknown(),
-            sources: Things::unknown(),
+            members: TrackedObjects::new(EventCoverage::Trimmed),
+            sources: TrackedObjects::new(EventCoverage::Trimmed),
         }
     }
 
-    /// The vault is no more.
+    /// Marks the vault as deleted.
     pub(super) fn delete(&mut self, at: i64) {
         self.deleted_at = Some(at);
         self.members.clear();

@@ -1,85 +1,87 @@
-//! What a proof came to, in one line.
+//! One-line summaries of verified vaults and of the whole database.
 
 use std::fmt;
 
-use super::contradiction::counted;
+use super::findings::pluralize;
 
-/// How far a vault could be proven.
+/// How much of a vault was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// From its first event on.
-    Whole,
-    /// From this event on: those before it were trimmed, and what they did is taken as given.
+pub enum VerifiedRange {
+    /// All events from the first.
+    Complete,
+    /// The events from this seq. Those before it were trimmed; their effects are taken as given.
     From(i64),
-    /// It was deleted, and its journal has gone.
-    Buried,
-    /// It contradicts itself so often.
+    /// None: the vault was deleted and its journal purged.
+    Purged,
+    /// The vault has this number of contradictions.
     Contradicted(u64),
 }
 
-/// One vault that was looked at.
+/// The seqs of the first and the last event that the journal contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventSpan {
+    pub first: i64,
+    pub last: i64,
+}
+
+/// The result for one vault.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub struct VaultSummary {
     pub vault: String,
     pub name: String,
     pub is_deleted: bool,
     pub head: Option<i64>,
-    /// The first event that is kept, and the last.
-    pub kept: Option<(i64, i64)>,
+    pub span: Option<EventSpan>,
     pub events: u64,
     pub members: u64,
     pub sources: u64,
-    pub reach: Reach,
+    pub verified: VerifiedRange,
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for VaultSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whatever is in a name, the line stays one.
+        // Debug format escapes line breaks in the name.
         write!(f, "vault {} {:?}", self.vault, self.name)?;
         if self.is_deleted {
             f.write_str(", deleted")?;
         }
-        match self.kept {
-            Some((first, last)) => write!(f, ": events {first} to {last}")?,
+        match self.span {
+            Some(EventSpan { first, last }) => write!(f, ": events {first} to {last}")?,
             None => f.write_str(": no events")?,
         }
         match self.head {
             Some(head) => write!(f, ", head {head}")?,
             None => f.write_str(", no head")?,
         }
-        let (members, sources) = (self.members, self.sources);
-        write!(
-            f,
-            ", {}, {}: ",
-            counted(members, "member"),
-            counted(sources, "source")
-        )?;
-        match self.reach {
-            Reach::Whole => f.write_str("proven whole"),
-            Reach::From(seq) => write!(f, "proven from seq {seq} (trimmed)"),
-            Reach::Buried => f.write_str("nothing left to prove"),
-            Reach::Contradicted(count) => f.write_str(&counted(count, "contradiction")),
+        let members = pluralize(self.members, "member");
+        let sources = pluralize(self.sources, "source");
+        write!(f, ", {members}, {sources}: ")?;
+        match self.verified {
+            VerifiedRange::Complete => f.write_str("verified from the first event"),
+            VerifiedRange::From(seq) => write!(f, "verified from seq {seq} (trimmed)"),
+            VerifiedRange::Purged => f.write_str("purged, nothing to verify"),
+            VerifiedRange::Contradicted(count) => f.write_str(&pluralize(count, "contradiction")),
         }
     }
 }
 
-/// All that was looked at.
+/// The numbers of verified objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct VerifyTotals {
     pub vaults: u64,
     pub events: u64,
     /// Remembered answers.
     pub answers: u64,
 }
 
-impl fmt::Display for Totals {
+impl fmt::Display for VerifyTotals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "{}, {}, {}",
-            counted(self.vaults, "vault"),
-            counted(self.events, "event"),
-            counted(self.answers, "remembered answer")
+            pluralize(self.vaults, "vault"),
+            pluralize(self.events, "event"),
+            pluralize(self.answers, "remembered answer")
         )
     }
 }

@@ -1,8 +1,8 @@
-//! What the tests of several heights share.
+//! Helpers that several test binaries share.
 
-// Each test binary uses its own part of this.
+// Each test binary uses a part of this.
 #![allow(dead_code)]
 
-pub mod app;
 pub mod database;
-pub mod socket;
+pub mod raw_socket;
+pub mod service;

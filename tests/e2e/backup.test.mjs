@@ -1,68 +1,69 @@
-// A backup is made and put back as docs/operations.md says, by the very commands that stand there, while people write. What
-// was answered before the backup began is in it, nothing is in it by half, and who knows later events lists anew.
+// A backup is made during a load of mutations and restored, by the commands that docs/operations/backup.md prints. The backup contains
+// every mutation that was acknowledged before it began and no partial one, and clients with later events are asked to resync.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { onPostgres } from './database.mjs';
-import { range } from './harness.mjs';
-import { Listener } from './listener.mjs';
-import { Page } from './page.mjs';
-import { Person } from './person.mjs';
-import { Service } from './service.mjs';
-import { journalsOf, Writers } from './writers.mjs';
+import { range } from './test-context.mjs';
+import { TestClient } from './test-client.mjs';
+import { OperationsPage } from './operations-page.mjs';
+import { TestUser } from './test-user.mjs';
+import { TestServer } from './test-server.mjs';
+import { CreateLoad } from './create-load.mjs';
+import { readJournals } from './journals.mjs';
 
-const [BACK_UP, PUT_BACK] = onPostgres
-  ? ['How do I back up PostgreSQL?', 'How do I put a backup of PostgreSQL back?']
-  : ['How do I back up SQLite while it runs?', "The disk died. How do I bring back last night's SQLite file?"];
+const [BACK_UP, RESTORE] = onPostgres
+  ? ['How do I back up PostgreSQL?', 'How do I restore a PostgreSQL backup?']
+  : ['How do I back up SQLite while the service runs?', 'How do I restore a SQLite backup?'];
 
-test('a backup that was made while people wrote is put back by the commands of the documentation', { timeout: 120_000 }, async () => {
-  const service = await Service.start();
+test('a backup made during writes is restored by the commands of the documentation', { timeout: 120_000 }, async () => {
+  const service = await TestServer.start();
   const open = [];
   try {
-    const page = await Page.of(service);
-    const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
-    const made = range(1, 3).map((number) => ana.post('/api/vaults', { name: `Vault ${number}` }));
-    const vaults = (await Promise.all(made)).map((answer) => ({ id: answer.is(201).body.id }));
+    const page = await OperationsPage.forService(service);
+    const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
+    const created = range(1, 3).map((number) => ana.post('/api/vaults', { name: `Vault ${number}` }));
+    const vaults = (await Promise.all(created)).map((answer) => ({ id: answer.expectStatus(201).body.id }));
     const [followed] = vaults;
-    const listener = new Listener(service.url, { auth: { token: ana.token() } });
-    open.push(listener);
-    const self = await listener.hears('connect');
-    const { epoch } = await listener.join(followed);
+    const client = new TestClient(service.url, { auth: { token: ana.token() } });
+    open.push(client);
+    const identity = await client.nextEvent('connect');
+    const { epoch } = await client.join(followed);
 
-    const writers = new Writers([ana], vaults);
-    open.push(writers);
-    await writers.more(100);
-    const before = [...writers.acknowledged];
-    const said = await page.follow(BACK_UP);
-    const during = writers.acknowledged.length - before.length;
-    if (!onPostgres) assert.match(said, /^ok$/m);
-    await writers.more(100);
-    await writers.stop();
-    assert(during > 0, 'nobody wrote while the backup was made');
-    const last = writers.acknowledged.findLast(({ vault }) => vault === followed).seq;
-    await listener.reaches(followed, last);
-    const known = listener.eventsOf(followed).at(-1).seq;
+    const load = new CreateLoad([ana], vaults);
+    open.push(load);
+    await load.waitForMore(100);
+    const before = [...load.acknowledged];
+    const output = await page.runCommands(BACK_UP);
+    const during = load.acknowledged.length - before.length;
+    if (!onPostgres) assert.match(output, /^ok$/m);
+    await load.waitForMore(100);
+    await load.stop();
+    assert(during > 0, 'no mutation was acknowledged during the backup');
+    const last = load.acknowledged.findLast(({ vault }) => vault === followed).seq;
+    await client.waitForSeq(followed, last);
+    const lastSeq = client.eventsOf(followed).at(-1).seq;
 
-    const renewed = (await page.follow(PUT_BACK)).trim().split('\n').at(-1);
-    const journals = await journalsOf(ana, vaults);
+    const newEpoch = (await page.runCommands(RESTORE)).trim().split('\n').at(-1);
+    const journals = await readJournals(ana, vaults);
     const backedUp = new Map();
     for (const [vault, events] of journals) for (const { seq, payload } of events) backedUp.set(payload.source.title, { vault, seq });
     for (const { vault, title, seq } of before) assert.deepEqual(backedUp.get(title), { vault, seq }, title);
-    const acknowledged = new Map(writers.acknowledged.map(({ vault, title, seq }) => [title, { vault, seq }]));
-    for (const [title, where] of backedUp) assert.deepEqual(where, acknowledged.get(title), title);
-    assert(backedUp.size < acknowledged.size, 'what came after the backup is gone');
+    const acknowledged = new Map(load.acknowledged.map(({ vault, title, seq }) => [title, { vault, seq }]));
+    for (const [title, position] of backedUp) assert.deepEqual(position, acknowledged.get(title), title);
+    assert(backedUp.size < acknowledged.size, 'the restored database lacks the mutations after the backup');
     for (const [vault, events] of journals) {
-      const { body } = (await ana.get(`/api/vaults/${vault.id}/sources?limit=1`)).is(200);
-      assert.deepEqual([body.seq, body.epoch], [events.length, renewed]);
+      const { body } = (await ana.get(`/api/vaults/${vault.id}/sources?limit=1`)).expectStatus(200);
+      assert.deepEqual([body.seq, body.epoch], [events.length, newEpoch]);
     }
 
-    const { recovered, id } = await listener.hears('connect');
-    assert.deepEqual([recovered, id === self.id], [false, false]);
-    const joined = await listener.join(followed, { since: known, epoch });
-    assert.deepEqual([joined.resync, joined.epoch], [true, renewed]);
-    assert.notEqual(renewed, epoch);
+    const { recovered, id } = await client.nextEvent('connect');
+    assert.deepEqual([recovered, id === identity.id], [false, false]);
+    const joined = await client.join(followed, { since: lastSeq, epoch });
+    assert.deepEqual([joined.resync, joined.epoch], [true, newEpoch]);
+    assert.notEqual(newEpoch, epoch);
   } finally {
-    for (const one of open) one.close();
+    for (const resource of open) resource.close();
     await service.dispose();
   }
 });

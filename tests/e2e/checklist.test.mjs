@@ -1,190 +1,190 @@
-// The contract's testing checklist, line by line: each story has the name of its line.
+// The testing checklist of the contract, line by line. Each test has the title of its line.
 
 import assert from 'node:assert/strict';
-import { PAPER, range, story } from './harness.mjs';
-import { byHttp, bySocket } from './doors.mjs';
-import { Listener } from './listener.mjs';
-import { Proxy } from './proxy.mjs';
+import { PAPER, range, testEachTransport } from './test-context.mjs';
+import { httpApi, socketApi } from './source-api.mjs';
+import { TestClient } from './test-client.mjs';
+import { CuttingProxy } from './cutting-proxy.mjs';
 
-/** A vault of three, and a connected client for each of them. */
-async function room({ user, vault, socket }) {
-  const [ana, ben, cem] = ['ana', 'ben', 'cem'].map((name) => user(name));
-  const shared = await vault(ana, { contributor: [ben], viewer: [cem] });
-  const listeners = await Promise.all([ana, ben, cem].map((person) => socket(person)));
-  return { shared, people: [ana, ben, cem], listeners };
+/** Creates a vault with three members and connects a client of each. */
+async function connectMembers({ newUser, newVault, connectClient }) {
+  const [ana, ben, cem] = ['ana', 'ben', 'cem'].map((name) => newUser(name));
+  const shared = await newVault(ana, { contributor: [ben], viewer: [cem] });
+  const clients = await Promise.all([ana, ben, cem].map((user) => connectClient(user)));
+  return { shared, users: [ana, ben, cem], clients };
 }
 
-async function joinedRoom(world) {
-  const all = await room(world);
-  for (const listener of all.listeners) await listener.join(all.shared);
-  return all;
+async function joinMembers(context) {
+  const members = await connectMembers(context);
+  for (const client of members.clients) await client.join(members.shared);
+  return members;
 }
 
-/** A client that reaches the service through a network that can fail. */
-async function throughAProxy({ service, transport }, person, tell) {
-  const proxy = await Proxy.inFrontOf(service);
-  const listener = new Listener(proxy.url, { ...transport, auth: { token: person.token() } });
+/** Runs a test with a client that is connected through a proxy. */
+async function withProxiedClient({ service, transport }, user, run) {
+  const proxy = await CuttingProxy.start(service);
+  const client = new TestClient(proxy.url, { ...transport, auth: { token: user.token() } });
   try {
-    await listener.hears('connect');
-    await tell(listener, proxy);
+    await client.nextEvent('connect');
+    await run(client, proxy);
   } finally {
-    listener.close();
+    client.close();
     await proxy.close();
   }
 }
 
-story('Connection establishment with valid session', async ({ user, socket }) => {
-  const listener = await socket(user('ana'));
-  assert.equal(listener.socket.connected, true);
-  assert.equal(typeof listener.socket.id, 'string');
+testEachTransport('Connection establishment with valid session', async ({ newUser, connectClient }) => {
+  const client = await connectClient(newUser('ana'));
+  assert.equal(client.socket.connected, true);
+  assert.equal(typeof client.socket.id, 'string');
 });
 
-story('Connection rejection with invalid session', async ({ knock }) => {
-  const listener = knock({ auth: { token: 'no.such.session' } });
-  assert.equal(await listener.hears('connect_error'), 'UNAUTHORIZED');
-  assert.equal(listener.socket.connected, false);
+testEachTransport('Connection rejection with invalid session', async ({ openClient }) => {
+  const client = openClient({ auth: { token: 'no.such.session' } });
+  assert.equal(await client.nextEvent('connect_error'), 'UNAUTHORIZED');
+  assert.equal(client.socket.connected, false);
 });
 
-story('Room join with valid vault membership', async (world) => {
-  const { shared, listeners } = await room(world);
+testEachTransport('Room join with valid vault membership', async (context) => {
+  const { shared, clients } = await connectMembers(context);
   const roles = [];
-  for (const listener of listeners) {
-    listener.tell('vault:join', shared.id);
-    const { vaultId, role } = await listener.hears('vault:joined');
+  for (const client of clients) {
+    client.emit('vault:join', shared.id);
+    const { vaultId, role } = await client.nextEvent('vault:joined');
     assert.equal(vaultId, shared.id);
     roles.push(role);
   }
   assert.deepEqual(roles, ['owner', 'contributor', 'viewer']);
 });
 
-story('Room join rejection without vault membership', async ({ user, vault, socket }) => {
-  const shared = await vault(user('ana'));
-  const listener = await socket(user('zoe'));
-  listener.tell('vault:join', shared.id);
-  const { message, code } = await listener.hears('error');
+testEachTransport('Room join rejection without vault membership', async ({ newUser, newVault, connectClient }) => {
+  const shared = await newVault(newUser('ana'));
+  const client = await connectClient(newUser('zoe'));
+  client.emit('vault:join', shared.id);
+  const { message, code } = await client.nextEvent('error');
   assert.deepEqual([message, code], ['Access denied to vault', 'ACCESS_DENIED']);
-  assert.deepEqual(listener.names, ['error']);
+  assert.deepEqual(client.eventNames, ['error']);
 });
 
-story('source:created event propagation to all room members', async (world) => {
-  const { shared, people, listeners } = await joinedRoom(world);
-  const { source } = await byHttp(people[0]).create(shared, PAPER);
-  for (const listener of listeners) assert.equal((await listener.hears('source:created')).source.id, source.id);
+testEachTransport('source:created event propagation to all room members', async (context) => {
+  const { shared, users, clients } = await joinMembers(context);
+  const { source } = await httpApi(users[0]).create(shared, PAPER);
+  for (const client of clients) assert.equal((await client.nextEvent('source:created')).source.id, source.id);
 });
 
-story('source:updated event propagation to all room members', async (world) => {
-  const { shared, people, listeners } = await joinedRoom(world);
-  const { source } = await byHttp(people[0]).create(shared, PAPER);
-  await byHttp(people[1]).update(source, { title: 'Another title' });
-  for (const listener of listeners) {
-    const heard = await listener.hears('source:updated');
-    assert.deepEqual([heard.source.id, heard.source.title], [source.id, 'Another title']);
+testEachTransport('source:updated event propagation to all room members', async (context) => {
+  const { shared, users, clients } = await joinMembers(context);
+  const { source } = await httpApi(users[0]).create(shared, PAPER);
+  await httpApi(users[1]).update(source, { title: 'Another title' });
+  for (const client of clients) {
+    const event = await client.nextEvent('source:updated');
+    assert.deepEqual([event.source.id, event.source.title], [source.id, 'Another title']);
   }
 });
 
-story('source:deleted event propagation to all room members', async (world) => {
-  const { shared, people, listeners } = await joinedRoom(world);
-  const { source } = await byHttp(people[0]).create(shared, PAPER);
-  await byHttp(people[1]).remove(source);
-  for (const listener of listeners) {
-    const { sourceId, vaultId } = await listener.hears('source:deleted');
+testEachTransport('source:deleted event propagation to all room members', async (context) => {
+  const { shared, users, clients } = await joinMembers(context);
+  const { source } = await httpApi(users[0]).create(shared, PAPER);
+  await httpApi(users[1]).remove(source);
+  for (const client of clients) {
+    const { sourceId, vaultId } = await client.nextEvent('source:deleted');
     assert.deepEqual([sourceId, vaultId], [source.id, shared.id]);
   }
 });
 
-story('Event isolation (events only to correct vault room)', async (world) => {
-  const { user, vault, socket } = world;
-  const { shared, people, listeners } = await joinedRoom(world);
-  const other = await vault(user('dan'), { viewer: [people[2]] });
-  const outside = await socket(people[2]);
+testEachTransport('Event isolation (events only to correct vault room)', async (context) => {
+  const { newUser, newVault, connectClient } = context;
+  const { shared, users, clients } = await joinMembers(context);
+  const other = await newVault(newUser('dan'), { viewer: [users[2]] });
+  const outside = await connectClient(users[2]);
   await outside.join(other);
 
-  const { seq } = await byHttp(people[0]).create(shared, PAPER);
-  for (const listener of listeners) await listener.reaches(shared, seq);
-  // What was sent to the outsider after that event is here, so the event itself would be.
-  await outside.does('vault:leave', other.id);
-  assert.deepEqual(outside.names, ['vault:joined']);
+  const { seq } = await httpApi(users[0]).create(shared, PAPER);
+  for (const client of clients) await client.waitForSeq(shared, seq);
+  // This acknowledgement arrives after anything that the service sent to the outside client before.
+  await outside.emitOk('vault:leave', other.id);
+  assert.deepEqual(outside.eventNames, ['vault:joined']);
 });
 
-story('Actor attribution in all events', async (world) => {
-  const { shared, people, listeners } = await joinedRoom(world);
-  const [ana, ben] = people;
-  const { source } = await byHttp(ana).create(shared, PAPER);
-  await bySocket(listeners[1]).update(source, { title: 'By Ben' });
-  await byHttp(ana).remove(source);
-  for (const listener of listeners) {
-    assert.deepEqual((await listener.hears('source:created')).actor, ana.as('owner'));
-    assert.deepEqual((await listener.hears('source:updated')).actor, ben.as('contributor'));
-    assert.deepEqual((await listener.hears('source:deleted')).actor, ana.as('owner'));
+testEachTransport('Actor attribution in all events', async (context) => {
+  const { shared, users, clients } = await joinMembers(context);
+  const [ana, ben] = users;
+  const { source } = await httpApi(ana).create(shared, PAPER);
+  await socketApi(clients[1]).update(source, { title: 'By Ben' });
+  await httpApi(ana).remove(source);
+  for (const client of clients) {
+    assert.deepEqual((await client.nextEvent('source:created')).actor, ana.actor('owner'));
+    assert.deepEqual((await client.nextEvent('source:updated')).actor, ben.actor('contributor'));
+    assert.deepEqual((await client.nextEvent('source:deleted')).actor, ana.actor('owner'));
   }
 });
 
-story('Automatic reconnection after network interruption', async (world) => {
-  const ana = world.user('ana');
-  await throughAProxy(world, ana, async (listener, proxy) => {
+testEachTransport('Automatic reconnection after network interruption', async (context) => {
+  const ana = context.newUser('ana');
+  await withProxiedClient(context, ana, async (client, proxy) => {
     const attempts = [];
-    const reconnected = new Promise((resolve) => listener.socket.io.once('reconnect', resolve));
-    const tried = new Promise((resolve) => listener.socket.io.on('reconnect_attempt', (n) => resolve(attempts.push(n))));
+    const reconnected = new Promise((resolve) => client.socket.io.once('reconnect', resolve));
+    const tried = new Promise((resolve) => client.socket.io.on('reconnect_attempt', (n) => resolve(attempts.push(n))));
     proxy.cut();
-    assert.match(await listener.hears('disconnect'), /^transport (close|error)$/);
+    assert.match(await client.nextEvent('disconnect'), /^transport (close|error)$/);
     await tried;
-    proxy.mend();
+    proxy.restore();
     assert.equal(await reconnected, attempts.length);
-    await listener.hears('connect');
+    await client.nextEvent('connect');
   });
 });
 
-story('Room re-join after reconnection', async (world) => {
-  const [ana, ben] = [world.user('ana'), world.user('ben')];
-  const shared = await world.vault(ana, { viewer: [ben] });
-  await throughAProxy(world, ben, async (listener, proxy) => {
-    // As the contract's client does it: with every reconnect it joins again.
-    listener.socket.io.on('reconnect', () => listener.tell('vault:join', shared.id));
-    await listener.join(shared);
+testEachTransport('Room re-join after reconnection', async (context) => {
+  const [ana, ben] = [context.newUser('ana'), context.newUser('ben')];
+  const shared = await context.newVault(ana, { viewer: [ben] });
+  await withProxiedClient(context, ben, async (client, proxy) => {
+    // The client of the contract joins again after every reconnect.
+    client.socket.io.on('reconnect', () => client.emit('vault:join', shared.id));
+    await client.join(shared);
     proxy.cut();
-    await listener.hears('disconnect');
-    proxy.mend();
-    const { role } = await listener.hears('vault:joined');
+    await client.nextEvent('disconnect');
+    proxy.restore();
+    const { role } = await client.nextEvent('vault:joined');
     assert.equal(role, 'viewer');
-    const { seq } = await byHttp(ana).create(shared, PAPER);
-    await listener.reaches(shared, seq);
-    assert.deepEqual(listener.eventsOf(shared).map((event) => event.seq), [seq]);
+    const { seq } = await httpApi(ana).create(shared, PAPER);
+    await client.waitForSeq(shared, seq);
+    assert.deepEqual(client.eventsOf(shared).map((event) => event.seq), [seq]);
   });
 });
 
-story('Error event for unauthorized operations', async ({ user, vault, socket }) => {
-  const shared = await vault(user('ana'));
-  const listener = await socket(user('zoe'));
-  listener.tell('source:created', { vaultId: shared.id, source: PAPER });
-  const { code, details } = await listener.hears('error');
+testEachTransport('Error event for unauthorized operations', async ({ newUser, newVault, connectClient }) => {
+  const shared = await newVault(newUser('ana'));
+  const client = await connectClient(newUser('zoe'));
+  client.emit('source:created', { vaultId: shared.id, source: PAPER });
+  const { code, details } = await client.nextEvent('error');
   assert.equal(code, 'ACCESS_DENIED');
   assert.deepEqual(details, { event: 'source:created', vaultId: shared.id });
 });
 
-story('Viewer cannot emit mutation events', async (world) => {
-  const { shared, people, listeners } = await joinedRoom(world);
-  const viewer = listeners[2];
-  const { source, seq } = await byHttp(people[0]).create(shared, PAPER);
+testEachTransport('Viewer cannot emit mutation events', async (context) => {
+  const { shared, users, clients } = await joinMembers(context);
+  const viewer = clients[2];
+  const { source, seq } = await httpApi(users[0]).create(shared, PAPER);
   for (const [event, payload] of [
     ['source:created', { vaultId: shared.id, source: PAPER }],
     ['source:updated', { source: { id: source.id, title: 'No' } }],
     ['source:deleted', { sourceId: source.id }],
   ]) {
-    await viewer.isRefused(event, payload, 'INSUFFICIENT_PERMISSIONS', 'Insufficient permissions');
+    await viewer.expectError(event, payload, 'INSUFFICIENT_PERMISSIONS', 'Insufficient permissions');
   }
-  assert.equal((await people[0].get(`/api/vaults/${shared.id}`)).body.seq, seq);
+  assert.equal((await users[0].get(`/api/vaults/${shared.id}`)).body.seq, seq);
 });
 
-story('Owner/contributor can emit mutation events', async (world) => {
-  const { shared, listeners } = await joinedRoom(world);
-  for (const listener of listeners.slice(0, 2)) {
-    const { source } = await bySocket(listener).create(shared, PAPER);
-    await bySocket(listener).update(source, { title: 'Mine' });
-    await bySocket(listener).remove(source);
+testEachTransport('Owner/contributor can emit mutation events', async (context) => {
+  const { shared, clients } = await joinMembers(context);
+  for (const client of clients.slice(0, 2)) {
+    const { source } = await socketApi(client).create(shared, PAPER);
+    await socketApi(client).update(source, { title: 'Mine' });
+    await socketApi(client).remove(source);
   }
-  for (const listener of listeners) {
-    await listener.reaches(shared, shared.seq + 6);
-    const seqs = listener.eventsOf(shared).map((event) => event.seq);
+  for (const client of clients) {
+    await client.waitForSeq(shared, shared.seq + 6);
+    const seqs = client.eventsOf(shared).map((event) => event.seq);
     assert.deepEqual(seqs, range(shared.seq + 1, shared.seq + 6));
   }
 });

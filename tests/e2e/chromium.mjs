@@ -1,4 +1,4 @@
-// A real browser, and sites for it: what a page finds out it reports to the site that it came from.
+// A real browser, and sites for it. A page runs a function of the test and reports the result to its own site.
 
 import assert from 'node:assert/strict';
 import { accessSync, constants } from 'node:fs';
@@ -8,14 +8,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { Program } from './program.mjs';
-import { Watched } from './waiting.mjs';
+import { ManagedProcess } from './managed-process.mjs';
+import { Observable } from './observable.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const CLIENT = fileURLToPath(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url));
 
-/** `CHROMIUM_BIN`, or the first that is installed. */
-function binary() {
+/** Returns `CHROMIUM_BIN` or the first installed Chromium. */
+function findBinary() {
   const installed = (process.env.PATH ?? '').split(':').flatMap((directory) => NAMES.map((name) => path.join(directory, name)));
   const found = [process.env.CHROMIUM_BIN, ...installed].find((file) => {
     try {
@@ -25,21 +25,21 @@ function binary() {
       return false;
     }
   });
-  assert(found, 'there is no Chromium: install it (Debian: apt install chromium), or set CHROMIUM_BIN');
+  assert(found, 'Chromium is not installed: install it (Debian: apt install chromium), or set CHROMIUM_BIN');
   return found;
 }
 
-/** Shows one page, and whatever that leads to, to a browser that remembers nothing from before. */
-export async function withChromium(url, tell) {
+/** Opens a page in a browser with an empty profile, and closes the browser when `run` is done. */
+export async function withChromium(url, run) {
   const profile = await mkdtemp(path.join(tmpdir(), 'vaultcast-chromium-'));
-  const quiet = ['--headless=new', '--no-first-run', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
-  // Its sandbox does not work for root.
+  const options = ['--headless=new', '--no-first-run', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
+  // The sandbox does not support root.
   const sandbox = process.getuid() === 0 ? ['--no-sandbox'] : [];
-  const browser = new Program(binary(), [...quiet, ...sandbox, `--user-data-dir=${profile}`, url]);
+  const browser = new ManagedProcess(findBinary(), [...options, ...sandbox, `--user-data-dir=${profile}`, url]);
   try {
-    return await tell();
+    return await run();
   } catch (error) {
-    console.error(`--- what the browser said\n${browser.output}---`);
+    console.error(`--- output of the browser\n${browser.output}---`);
     throw error;
   } finally {
     await browser.stop();
@@ -47,41 +47,41 @@ export async function withChromium(url, tell) {
   }
 }
 
-/** A site whose pages run functions of the test; to be used by a server of one's own, or by {@link Site.start}. */
-export class Site extends Watched {
+/** A site whose pages run functions of the test. Its handler `serve` can be mounted on another server, or {@link TestSite.start} starts one. */
+export class TestSite extends Observable {
   #pages = new Map();
   #reports = new Map();
 
-  /** A page that runs `script` in the browser with these arguments, and reports what it returns under its path. */
-  page(at, script, ...args) {
-    const given = args.map((arg) => JSON.stringify(arg)).join(', ');
+  /** Adds a page that runs `script` in the browser with these arguments and reports its result under the page's path. */
+  addPage(path, script, ...args) {
+    const argList = args.map((arg) => JSON.stringify(arg)).join(', ');
     this.#pages.set(
-      at,
-      `<!doctype html><title>${at}</title><iframe name="aside"></iframe><script src="/socket.io.js"></script><script type="module">
-      const report = (found) => fetch('/report?of=${at}', { method: 'POST', body: JSON.stringify(found) });
-      const then = await (${script})(${given}).catch((error) => ({ failed: String(error.stack ?? error) }));
-      await report(then);
-      if (then.next) location = then.next;
+      path,
+      `<!doctype html><title>${path}</title><iframe name="aside"></iframe><script src="/socket.io.js"></script><script type="module">
+      const report = (result) => fetch('/report?of=${path}', { method: 'POST', body: JSON.stringify(result) });
+      const result = await (${script})(${argList}).catch((error) => ({ failed: String(error.stack ?? error) }));
+      await report(result);
+      if (result.next) location = result.next;
       </script>`,
     );
   }
 
-  /** What the page at this path has found. */
-  found(at) {
-    return this.until(() => this.#reports.get(at), () => `no report of ${at}`, 30_000);
+  /** Waits for the report of the page at this path. */
+  waitForReport(path) {
+    return this.waitFor(() => this.#reports.get(path), () => `no report of ${path}`, 30_000);
   }
 
   serve = async (request, response, url) => {
     if (url.pathname === '/report') {
       this.#reports.set(url.searchParams.get('of'), await json(request));
-      this.changed();
+      this.notify();
       return response.end();
     }
     if (url.pathname === '/socket.io.js') return response.setHeader('content-type', 'text/javascript').end(await readFile(CLIENT));
     response.setHeader('content-type', 'text/html').end(this.#pages.get(url.pathname) ?? '<!doctype html>');
   };
 
-  /** A server for nothing but these pages. */
+  /** Starts a server that serves only this site. */
   async start() {
     this.server = createServer((request, response) => this.serve(request, response, new URL(request.url, 'http://site')));
     await new Promise((resolve) => this.server.listen(0, '127.0.0.1', resolve));

@@ -1,21 +1,21 @@
-// Where a service keeps its vaults: a SQLite file in its directory, or, where `TEST_POSTGRES_URL` names a server, a new
-// database there, so that every story is told on both. A backup can be made of it and put back while nobody uses it.
+// The database of a service: a SQLite file in its directory or, where `TEST_POSTGRES_URL` names a server, a new PostgreSQL
+// database. Every test runs unchanged on both. While no service uses it, a database can be backed up and restored.
 
 import assert from 'node:assert/strict';
 import { cp, rm } from 'node:fs/promises';
-import { Program } from './program.mjs';
+import { ManagedProcess } from './managed-process.mjs';
 
-const SERVER = process.env.TEST_POSTGRES_URL;
+const POSTGRES_URL = process.env.TEST_POSTGRES_URL;
 
-export const onPostgres = Boolean(SERVER);
+export const onPostgres = Boolean(POSTGRES_URL);
 
-/** A database that does not exist yet. The first of a service makes it. */
+/** Returns a database that does not exist yet. The service creates the tables. */
 export function newDatabase(directory) {
-  return onPostgres ? new PostgresDatabase() : new SqliteFile(directory);
+  return onPostgres ? new PostgresDatabase() : new SqliteDatabase(directory);
 }
 
-class SqliteFile {
-  /** What PostgreSQL's own programs need to find the server. */
+class SqliteDatabase {
+  /** The environment variables with which the PostgreSQL tools find the server. */
   environment = {};
 
   constructor(directory) {
@@ -23,10 +23,10 @@ class SqliteFile {
     this.url = `sqlite://${this.file}`;
   }
 
-  async make() {}
+  async create() {}
 
-  /** A script in which the database of the documentation is this one. */
-  named(script) {
+  /** Replaces the database name that the documentation uses in a script by this database's name. */
+  withDatabaseName(script) {
     return script;
   }
 
@@ -34,8 +34,8 @@ class SqliteFile {
     await cp(this.file, `${this.file}.backup`);
   }
 
-  async putBack() {
-    await Promise.all(['-wal', '-shm'].map((rest) => rm(this.file + rest, { force: true })));
+  async restore() {
+    await Promise.all(['-wal', '-shm'].map((suffix) => rm(this.file + suffix, { force: true })));
     await cp(`${this.file}.backup`, this.file);
   }
 
@@ -47,19 +47,19 @@ let databases = 0;
 class PostgresDatabase {
   constructor() {
     this.name = `e2e_${process.pid}_${++databases}`;
-    const url = Object.assign(new URL(SERVER), { pathname: this.name });
+    const url = Object.assign(new URL(POSTGRES_URL), { pathname: this.name });
     Object.assign(this, { url: url.href, port: Number(url.port) });
     const { hostname: PGHOST, port: PGPORT, username: PGUSER } = url;
     this.environment = { PGHOST, PGPORT, PGUSER, PGPASSWORD: decodeURIComponent(url.password), PGDATABASE: 'postgres' };
   }
 
-  named(script) {
+  withDatabaseName(script) {
     return script
       .replace('ALTER DATABASE vaultcast RENAME TO vaultcast_before', `ALTER DATABASE ${this.name} RENAME TO ${this.name}_backup`)
       .replace('--owner=vaultcast vaultcast', `--owner=${this.environment.PGUSER} ${this.name}`);
   }
 
-  make() {
+  create() {
     return psql(`CREATE DATABASE ${this.name}`);
   }
 
@@ -68,7 +68,7 @@ class PostgresDatabase {
     await psql(`CREATE DATABASE ${this.name}_backup TEMPLATE ${this.name}`);
   }
 
-  async putBack() {
+  async restore() {
     await psql(`DROP DATABASE ${this.name}`);
     await psql(`CREATE DATABASE ${this.name} TEMPLATE ${this.name}_backup`);
   }
@@ -78,12 +78,12 @@ class PostgresDatabase {
   }
 }
 
-/** One statement on a PostgreSQL; what it answers. */
-export async function psql(sql, server = SERVER) {
+/** Runs one statement on a PostgreSQL server and returns its output. */
+export async function psql(sql, url = POSTGRES_URL) {
   const { PATH, HOME } = process.env;
-  const args = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--dbname', server, '--command', sql];
-  const client = new Program('psql', args, { env: { PATH, HOME } });
-  const { code } = await client.ended();
+  const args = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--dbname', url, '--command', sql];
+  const client = new ManagedProcess('psql', args, { env: { PATH, HOME } });
+  const { code } = await client.waitForExit();
   assert.equal(code, 0, `${sql}: ${client.output}`);
   return client.output.trim();
 }

@@ -1,64 +1,64 @@
-// A backup is put back. Numbers that clients know may stand for other events from here on, so `vaultcast epoch renew` says
-// that it is another history: they list anew, and nobody keeps what never was.
+// A restored backup. The sequence numbers that clients know may now belong to other events, so `vaultcast epoch renew` marks a new
+// history. Clients with the old epoch list again and keep no event of the abandoned history.
 
 import assert from 'node:assert/strict';
-import { byHttp } from './doors.mjs';
-import { PAPER, range, story } from './harness.mjs';
+import { httpApi } from './source-api.mjs';
+import { PAPER, range, testEachTransport } from './test-context.mjs';
 
-const titled = (title) => ({ ...PAPER, title });
+const withTitle = (title) => ({ ...PAPER, title });
 
-/** What a client knows that follows the interface: it lists, joins from there, and lists anew when it is told to. */
-async function inStep(person, listener, vault, known) {
+/** Joins and lists as the interface prescribes: a client lists first, joins with `since`, and lists again on `resync`. */
+async function sync(user, client, vault, known) {
   const { seq, epoch } = known;
-  const joined = await listener.join(vault, seq === undefined ? undefined : { since: seq, epoch });
+  const joined = await client.join(vault, seq === undefined ? undefined : { since: seq, epoch });
   if (seq !== undefined && !joined.resync) return known;
-  const { body } = (await person.get(`/api/vaults/${vault.id}/sources`)).is(200);
+  const { body } = (await user.get(`/api/vaults/${vault.id}/sources`)).expectStatus(200);
   return { seq: body.seq, epoch: body.epoch, titles: body.sources.map(({ title }) => title) };
 }
 
-story('after a backup was put back and the epoch renewed, who knew later events lists anew', async ({ service, user, vault, socket }) => {
-  const [ana, cem] = [user('ana'), user('cem')];
-  const shared = await vault(ana, { viewer: [cem] });
-  const reader = await socket(cem);
-  for (const title of ['one', 'two']) await byHttp(ana).create(shared, titled(title));
-  let known = await inStep(cem, reader, shared, {});
+testEachTransport('after a restored backup and a renewed epoch, a client with later events is asked to resync', async ({ service, newUser, newVault, connectClient }) => {
+  const [ana, cem] = [newUser('ana'), newUser('cem')];
+  const shared = await newVault(ana, { viewer: [cem] });
+  const reader = await connectClient(cem);
+  for (const title of ['one', 'two']) await httpApi(ana).create(shared, withTitle(title));
+  let known = await sync(cem, reader, shared, {});
   assert.deepEqual(known.titles, ['two', 'one']);
 
   await service.stop();
   await service.database.backUp();
-  await service.resume();
-  await reader.hears('connect');
+  await service.restart();
+  await reader.nextEvent('connect');
   const before = known.seq;
-  assert.equal(await inStep(cem, reader, shared, known), known);
-  for (const title of ['phantom', 'phantom', 'phantom']) await byHttp(ana).create(shared, titled(title));
-  await reader.reaches(shared, before + 3);
+  assert.equal(await sync(cem, reader, shared, known), known);
+  for (const title of ['phantom', 'phantom', 'phantom']) await httpApi(ana).create(shared, withTitle(title));
+  await reader.waitForSeq(shared, before + 3);
   const old = { seq: before + 3, epoch: known.epoch, titles: [] };
 
   await service.stop();
-  await service.database.putBack();
-  const told = (await service.run('epoch', 'renew')).trim();
-  assert.notEqual(told, old.epoch);
-  await service.resume();
-  // In the new history the same numbers soon stand for something else, and there are more of them.
-  for (const number of range(1, 5)) await byHttp(ana).create(shared, titled(`new ${number}`));
+  await service.database.restore();
+  const newEpoch = (await service.run('epoch', 'renew')).trim();
+  assert.notEqual(newEpoch, old.epoch);
+  await service.restart();
+  // The new history reuses the same numbers for other events and continues past them.
+  for (const number of range(1, 5)) await httpApi(ana).create(shared, withTitle(`new ${number}`));
 
-  await reader.hears('connect');
-  const heard = reader.eventsOf(shared).length;
-  known = await inStep(cem, reader, shared, old);
-  assert.deepEqual([known.epoch, known.seq], [told, before + 5]);
+  await reader.nextEvent('connect');
+  const received = reader.eventsOf(shared).length;
+  known = await sync(cem, reader, shared, old);
+  assert.deepEqual([known.epoch, known.seq], [newEpoch, before + 5]);
   assert.deepEqual(known.titles, ['new 5', 'new 4', 'new 3', 'new 2', 'new 1', 'two', 'one']);
-  assert.equal(reader.eventsOf(shared).length, heard, 'nothing is replayed to who has to list anew');
+  assert.equal(reader.eventsOf(shared).length, received, 'a resync must not replay events');
 
-  // Everything that carries an epoch says the new one, and who names it is told what follows.
+  // Every listing carries the new epoch, and a join with the new epoch is replayed.
   for (const listing of ['sources', 'members', 'events']) {
-    assert.equal((await cem.get(`/api/vaults/${shared.id}/${listing}`)).is(200).body.epoch, told, listing);
+    assert.equal((await cem.get(`/api/vaults/${shared.id}/${listing}`)).expectStatus(200).body.epoch, newEpoch, listing);
   }
   const beyond = await reader.join(shared, { since: before + 6 });
-  assert.deepEqual([beyond.resync, beyond.epoch], [true, told]);
-  const replayed = await reader.join(shared, { since: before + 3, epoch: told });
+  assert.deepEqual([beyond.resync, beyond.epoch], [true, newEpoch]);
+  const replayed = await reader.join(shared, { since: before + 3, epoch: newEpoch });
   assert.deepEqual([replayed.resync, replayed.replayed], [undefined, 2]);
-  await byHttp(ana).create(shared, titled('last'));
-  await reader.reaches(shared, before + 6);
-  const after = reader.eventsOf(shared).slice(heard);
+  await httpApi(ana).create(shared, withTitle('last'));
+  await reader.waitForSeq(shared, before + 6);
+  const after = reader.eventsOf(shared).slice(received);
   assert.deepEqual(after.map(({ payload }) => payload.source.title), ['new 4', 'new 5', 'last']);
 });

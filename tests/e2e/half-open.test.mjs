@@ -1,83 +1,83 @@
-// A client may be back before the service knows that it was gone: its old connection is half open, and everything said
-// into it is lost. Of two connections with one pid the later counts.
+// A client that reconnects before the service has noticed the loss of its old connection. The old connection is half-open, and what
+// the service sends on it is lost. Of two connections with one pid the later one is kept.
 
 import assert from 'node:assert/strict';
-import { byHttp } from './doors.mjs';
-import { PAPER, range, story, storiesOn } from './harness.mjs';
+import { httpApi } from './source-api.mjs';
+import { PAPER, range, testEachTransport, testEachTransportWith } from './test-context.mjs';
 
-const seqs = (listener, vault) => listener.eventsOf(vault).map(({ seq }) => seq);
+const seqs = (client, vault) => client.eventsOf(vault).map(({ seq }) => seq);
 
-const post = async (person, vault, many) => {
-  for (const _ of range(1, many)) await byHttp(person).create(vault, PAPER);
+const createSources = async (user, vault, count) => {
+  for (const _ of range(1, count)) await httpApi(user).create(vault, PAPER);
 };
 
-story('who comes back while the old connection is still open for the service is recovered, and the old one is closed', async ({ user, vault, proxy, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const network = await proxy();
-  const listener = await socket(ana, { via: network });
-  const { id, pid } = listener.self;
-  await listener.join(shared);
-  await post(ana, shared, 2);
-  await listener.reaches(shared, 2);
+testEachTransport('a client that reconnects while its old connection is half-open is recovered, and the old connection is closed', async ({ newUser, newVault, startProxy, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const proxy = await startProxy();
+  const client = await connectClient(ana, { via: proxy });
+  const { id, pid } = client.identity;
+  await client.join(shared);
+  await createSources(ana, shared, 2);
+  await client.waitForSeq(shared, 2);
 
   for (const round of range(1, 3)) {
-    // What the service says from here on it says to nobody.
-    await network.heard();
-    await network.strand();
-    await post(ana, shared, 3);
-    network.mend();
-    await listener.hears('disconnect');
-    assert.deepEqual(await listener.hears('connect'), { id, pid, recovered: true }, `round ${round}`);
-    await network.abandoned();
-    await post(ana, shared, 1);
-    await listener.reaches(shared, 2 + 4 * round);
-    assert.deepEqual(seqs(listener, shared), range(1, 2 + 4 * round));
+    // From here on the client does not receive what the service sends.
+    await proxy.waitForReceiver();
+    await proxy.makeHalfOpen();
+    await createSources(ana, shared, 3);
+    proxy.restore();
+    await client.nextEvent('disconnect');
+    assert.deepEqual(await client.nextEvent('connect'), { id, pid, recovered: true }, `round ${round}`);
+    await proxy.waitForHalfOpenClosed();
+    await createSources(ana, shared, 1);
+    await client.waitForSeq(shared, 2 + 4 * round);
+    assert.deepEqual(seqs(client, shared), range(1, 2 + 4 * round));
   }
 });
 
-story('of two connections with one pid the later has everything, and the earlier loses its transport', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const earlier = await socket(ana, { reconnection: false });
-  const { id, pid } = earlier.self;
+testEachTransport('of two connections with one pid the later receives all events and the earlier is closed', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const earlier = await connectClient(ana, { reconnection: false });
+  const { id, pid } = earlier.identity;
   await earlier.join(shared);
-  await post(ana, shared, 3);
-  await earlier.reaches(shared, 3);
-  const [, offset] = earlier.log.find(({ payload }) => payload?.seq === 1 && payload.source).said;
+  await createSources(ana, shared, 3);
+  await earlier.waitForSeq(shared, 3);
+  const [, offset] = earlier.log.find(({ payload }) => payload?.seq === 1 && payload.source).args;
 
-  const later = await socket(ana, { auth: { token: ana.token(), pid, offset } });
-  assert.deepEqual([later.self.id, later.self.pid], [id, pid]);
-  assert.match(await earlier.hears('disconnect'), /^transport (close|error)$/);
-  await post(ana, shared, 2);
-  await later.reaches(shared, 5);
+  const later = await connectClient(ana, { auth: { token: ana.token(), pid, offset } });
+  assert.deepEqual([later.identity.id, later.identity.pid], [id, pid]);
+  assert.match(await earlier.nextEvent('disconnect'), /^transport (close|error)$/);
+  await createSources(ana, shared, 2);
+  await later.waitForSeq(shared, 5);
   assert.deepEqual(seqs(later, shared), range(2, 5));
   assert.deepEqual(seqs(earlier, shared), range(1, 3));
 
-  // It is subscribed as one that joined: it hears no more after it has left.
-  await later.does('vault:leave', shared.id);
-  await post(ana, shared, 1);
+  // The recovered subscription ends with a leave like any other.
+  await later.emitOk('vault:leave', shared.id);
+  await createSources(ana, shared, 1);
   await later.join(shared);
   assert.deepEqual(seqs(later, shared), range(2, 5));
 });
 
-const lonely = storiesOn({ VAULTCAST__LIMITS__SOCKETS_PER_USER: '1' });
+const testOneSocketPerUser = testEachTransportWith({ VAULTCAST__LIMITS__SOCKETS_PER_USER: '1' });
 
-lonely('who may have one socket alone is not kept out by the half of it that is left', async ({ user, vault, proxy, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const network = await proxy();
-  const listener = await socket(ana, { via: network });
-  const { id, pid } = listener.self;
-  await listener.join(shared);
+testOneSocketPerUser('a half-open connection does not count against a limit of one socket per user when its client reconnects', async ({ newUser, newVault, startProxy, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const proxy = await startProxy();
+  const client = await connectClient(ana, { via: proxy });
+  const { id, pid } = client.identity;
+  await client.join(shared);
 
   for (const round of range(1, 2)) {
-    await network.heard();
-    await network.strand();
-    network.mend();
-    await listener.hears('disconnect');
-    assert.deepEqual(await listener.hears('connect'), { id, pid, recovered: true });
-    await post(ana, shared, 1);
-    await listener.reaches(shared, round);
+    await proxy.waitForReceiver();
+    await proxy.makeHalfOpen();
+    proxy.restore();
+    await client.nextEvent('disconnect');
+    assert.deepEqual(await client.nextEvent('connect'), { id, pid, recovered: true });
+    await createSources(ana, shared, 1);
+    await client.waitForSeq(shared, round);
   }
 });

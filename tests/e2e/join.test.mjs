@@ -1,20 +1,20 @@
-// Rooms: who may enter a vault's room, what entering says, and that leaving is the end of it.
+// Subscriptions: which users may join a vault, what a join answers, and that a leave ends the subscription.
 
 import assert from 'node:assert/strict';
-import { PAPER, hasExactly, range, story } from './harness.mjs';
-import { byHttp } from './doors.mjs';
+import { PAPER, assertKeys, range, testEachTransport } from './test-context.mjs';
+import { httpApi } from './source-api.mjs';
 
 const UNKNOWN_VAULT = { id: 'cnosuchvault000000000000000' };
 
-story('everyone in a vault may join it, and is told the role, the place in the order and the epoch', async ({ user, vault, socket }) => {
-  const people = { owner: user('ana'), contributor: user('ben'), viewer: user('cem') };
-  const shared = await vault(people.owner, { contributor: [people.contributor], viewer: [people.viewer] });
+testEachTransport('every member may join a vault and receives the role, the seq and the epoch', async ({ newUser, newVault, connectClient }) => {
+  const users = { owner: newUser('ana'), contributor: newUser('ben'), viewer: newUser('cem') };
+  const shared = await newVault(users.owner, { contributor: [users.contributor], viewer: [users.viewer] });
 
   const epochs = new Set();
-  for (const [role, person] of Object.entries(people)) {
-    const listener = await socket(person);
-    const joined = await listener.join(shared);
-    hasExactly(joined, ['vaultId', 'role', 'seq', 'epoch']);
+  for (const [role, user] of Object.entries(users)) {
+    const client = await connectClient(user);
+    const joined = await client.join(shared);
+    assertKeys(joined, ['vaultId', 'role', 'userId', 'seq', 'epoch']);
     assert.deepEqual([joined.vaultId, joined.role, joined.seq], [shared.id, role, shared.seq]);
     assert.equal(typeof joined.epoch, 'string');
     epochs.add(joined.epoch);
@@ -22,50 +22,51 @@ story('everyone in a vault may join it, and is told the role, the place in the o
   assert.equal(epochs.size, 1);
 });
 
-story('a vault may be named in an object, and an acknowledgement says what vault:joined says', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana);
+testEachTransport('the vault may be given in an object, and the acknowledgement carries the same fields as vault:joined', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana);
 
-  for (const said of [shared.id, { vaultId: shared.id }]) {
-    const { ok, ...answer } = await listener.ask('vault:join', said);
+  for (const payload of [shared.id, { vaultId: shared.id }]) {
+    const { ok, ...answer } = await client.emitWithAck('vault:join', payload);
     assert.equal(ok, true);
-    assert.deepEqual(answer, await listener.hears('vault:joined'));
-    hasExactly(answer, ['vaultId', 'role', 'seq', 'epoch']);
+    assert.deepEqual(answer, await client.nextEvent('vault:joined'));
+    assert.equal(answer.userId, ana.id);
+    assertKeys(answer, ['vaultId', 'role', 'userId', 'seq', 'epoch']);
   }
 });
 
-story('what is no vault id at all is refused as such', async ({ user, socket }) => {
-  const listener = await socket(user('ana'));
+testEachTransport('a malformed vault id is refused with INVALID_VAULT_ID', async ({ newUser, connectClient }) => {
+  const client = await connectClient(newUser('ana'));
   const malformed = [undefined, null, 7, '', 'nonsense', 'cUPPERCASE0000', `c${'0'.repeat(32)}`, {}, { vaultId: 7 }, { vaultId: 'c' }];
-  for (const said of malformed) {
+  for (const payload of malformed) {
     for (const event of ['vault:join', 'vault:leave']) {
-      await listener.isRefused(event, said, 'INVALID_VAULT_ID', 'Invalid vault ID');
+      await client.expectError(event, payload, 'INVALID_VAULT_ID', 'Invalid vault ID');
     }
   }
-  assert.equal(listener.socket.connected, true);
+  assert.equal(client.socket.connected, true);
 });
 
-story('a vault of others cannot be told from one that does not exist', async ({ user, vault, socket }) => {
-  const stranger = user('eve');
-  const foreign = await vault(user('ana'));
-  const listener = await socket(stranger);
+testEachTransport('a vault of other users is indistinguishable from one that does not exist', async ({ newUser, newVault, connectClient }) => {
+  const stranger = newUser('eve');
+  const foreign = await newVault(newUser('ana'));
+  const client = await connectClient(stranger);
 
   const answers = [];
   for (const { id } of [foreign, UNKNOWN_VAULT]) {
-    const error = await listener.isRefused('vault:join', id, 'ACCESS_DENIED', 'Access denied to vault');
+    const error = await client.expectError('vault:join', id, 'ACCESS_DENIED', 'Access denied to vault');
     assert.equal(error.details.vaultId, id);
-    const body = (await stranger.get(`/api/vaults/${id}`)).refuses(403, 'ACCESS_DENIED', 'Access denied to vault');
+    const body = (await stranger.get(`/api/vaults/${id}`)).expectError(403, 'ACCESS_DENIED', 'Access denied to vault');
     answers.push(JSON.stringify({ error, body }).replaceAll(id, 'ID'));
   }
   assert.equal(answers[0], answers[1]);
-  assert(!listener.names.includes('vault:joined'));
+  assert(!client.eventNames.includes('vault:joined'));
 });
 
-story('a refused join is told by the error event even where no acknowledgement was asked for', async ({ user, socket }) => {
-  const listener = await socket(user('ana'));
-  listener.tell('vault:join', UNKNOWN_VAULT.id);
-  const error = await listener.hears('error');
+testEachTransport('a refused join emits the error event even without an acknowledgement', async ({ newUser, connectClient }) => {
+  const client = await connectClient(newUser('ana'));
+  client.emit('vault:join', UNKNOWN_VAULT.id);
+  const error = await client.nextEvent('error');
   assert.deepEqual(error, {
     message: 'Access denied to vault',
     code: 'ACCESS_DENIED',
@@ -73,88 +74,88 @@ story('a refused join is told by the error event even where no acknowledgement w
   });
 });
 
-story('who joins twice is subscribed once', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana);
+testEachTransport('a client that joins twice is subscribed once', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana);
 
-  assert.equal((await listener.join(shared)).seq, 0);
-  await byHttp(ana).create(shared, PAPER);
-  assert.equal((await listener.join(shared)).seq, 1);
-  await byHttp(ana).create(shared, PAPER);
-  await byHttp(ana).create(shared, PAPER);
+  assert.equal((await client.join(shared)).seq, 0);
+  await httpApi(ana).create(shared, PAPER);
+  assert.equal((await client.join(shared)).seq, 1);
+  await httpApi(ana).create(shared, PAPER);
+  await httpApi(ana).create(shared, PAPER);
 
-  await listener.reaches(shared, 3);
-  assert.deepEqual(listener.eventsOf(shared).map(({ seq }) => seq), range(1, 3));
+  await client.waitForSeq(shared, 3);
+  assert.deepEqual(client.eventsOf(shared).map(({ seq }) => seq), range(1, 3));
 });
 
-story('leaving is silent, and nothing of the vault comes afterwards', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana);
+testEachTransport('a leave emits nothing, and no event of the vault follows', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana);
 
-  await listener.join(shared);
-  assert.deepEqual(await listener.ask('vault:leave', shared.id), { ok: true });
-  await byHttp(ana).create(shared, PAPER);
+  await client.join(shared);
+  assert.deepEqual(await client.emitWithAck('vault:leave', shared.id), { ok: true });
+  await httpApi(ana).create(shared, PAPER);
 
-  // What comes with the next join comes after whatever was owed to this socket.
-  await listener.join(shared);
-  listener.tell('vault:leave', { vaultId: shared.id });
-  assert.deepEqual(await listener.ask('vault:leave', { vaultId: shared.id }), { ok: true });
-  await byHttp(ana).create(shared, PAPER);
-  assert.equal((await listener.join(shared)).seq, 2);
+  // The next vault:joined follows everything that was queued for this socket before.
+  await client.join(shared);
+  client.emit('vault:leave', { vaultId: shared.id });
+  assert.deepEqual(await client.emitWithAck('vault:leave', { vaultId: shared.id }), { ok: true });
+  await httpApi(ana).create(shared, PAPER);
+  assert.equal((await client.join(shared)).seq, 2);
 
-  assert.deepEqual(listener.names, ['vault:joined', 'vault:joined', 'vault:joined']);
+  assert.deepEqual(client.eventNames, ['vault:joined', 'vault:joined', 'vault:joined']);
 });
 
-story('a join that is left again at once brings no event', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const [shared, fence] = [await vault(ana), await vault(ana)];
-  const listener = await socket(ana);
+testEachTransport('a join that is followed by a leave at once delivers no event', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const [shared, other] = [await newVault(ana), await newVault(ana)];
+  const client = await connectClient(ana);
 
-  listener.tell('vault:join', shared.id);
-  assert.deepEqual(await listener.ask('vault:leave', shared.id), { ok: true });
-  await byHttp(ana).create(shared, PAPER);
-  await listener.join(fence);
-  await byHttp(ana).create(fence, PAPER);
+  client.emit('vault:join', shared.id);
+  assert.deepEqual(await client.emitWithAck('vault:leave', shared.id), { ok: true });
+  await httpApi(ana).create(shared, PAPER);
+  await client.join(other);
+  await httpApi(ana).create(other, PAPER);
 
-  await listener.reaches(fence, 1);
-  assert.deepEqual(listener.eventsOf(shared), []);
+  await client.waitForSeq(other, 1);
+  assert.deepEqual(client.eventsOf(shared), []);
 });
 
-story('who joins with a number hears what came after it, once and in order', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  for (const _ of range(1, 5)) await byHttp(ana).create(shared, PAPER);
-  const listener = await socket(ana);
+testEachTransport('a join with since replays the later events once and in order', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  for (const _ of range(1, 5)) await httpApi(ana).create(shared, PAPER);
+  const client = await connectClient(ana);
 
-  const joined = await listener.join(shared, { since: 2 });
+  const joined = await client.join(shared, { since: 2 });
   assert.deepEqual([joined.seq, joined.replayed, joined.resync], [5, 3, undefined]);
-  await byHttp(ana).create(shared, PAPER);
+  await httpApi(ana).create(shared, PAPER);
 
-  await listener.reaches(shared, 6);
-  assert.deepEqual(listener.eventsOf(shared).map(({ seq }) => seq), range(3, 6));
+  await client.waitForSeq(shared, 6);
+  assert.deepEqual(client.eventsOf(shared).map(({ seq }) => seq), range(3, 6));
 });
 
-story('a number or an epoch that the vault does not know asks the client to list anew', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  await byHttp(ana).create(shared, PAPER);
-  const listener = await socket(ana);
+testEachTransport('an unknown seq or epoch is answered with resync', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  await httpApi(ana).create(shared, PAPER);
+  const client = await connectClient(ana);
 
-  for (const told of [{ since: 9 }, { since: 0, epoch: 'of another life' }]) {
-    const joined = await listener.join(shared, told);
+  for (const options of [{ since: 9 }, { since: 0, epoch: 'another epoch' }]) {
+    const joined = await client.join(shared, options);
     assert.deepEqual([joined.seq, joined.resync], [1, true]);
   }
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 2);
-  assert.deepEqual(listener.eventsOf(shared).map(({ seq }) => seq), [2]);
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 2);
+  assert.deepEqual(client.eventsOf(shared).map(({ seq }) => seq), [2]);
 });
 
-story('an event that the service does not know is refused, and the socket stays', async ({ user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana);
-  await listener.isRefused('source:exploded', { vaultId: shared.id }, 'VALIDATION_FAILED');
-  assert.equal((await listener.join(shared)).role, 'owner');
+testEachTransport('an unknown event is refused, and the socket stays connected', async ({ newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana);
+  await client.expectError('source:exploded', { vaultId: shared.id }, 'VALIDATION_FAILED');
+  assert.equal((await client.join(shared)).role, 'owner');
 });

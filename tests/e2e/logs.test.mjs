@@ -1,127 +1,176 @@
-// The log as whoever runs the service reads it: an object on each line for programs, a line for people; what belongs to
-// one request or one event is found by its fields; and an outage of an hour is not an hour of lines.
+// The log as an operator reads it: one JSON object per line for programs, one plain line for people. The lines of one request or event
+// are found by their fields, and a long outage does not flood the log.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { onPostgres } from './database.mjs';
-import { PAPER, range } from './harness.mjs';
-import { Listener } from './listener.mjs';
-import { Person } from './person.mjs';
-import { Postgres } from './postgres.mjs';
-import { freePort, Service } from './service.mjs';
+import { PAPER, range } from './test-context.mjs';
+import { TestClient } from './test-client.mjs';
+import { TestUser } from './test-user.mjs';
+import { PostgresServer } from './postgres-server.mjs';
+import { freePort, TestServer } from './test-server.mjs';
 
 const opened = [];
 after(async () => {
-  for (const one of opened.reverse()) await (one.dispose?.() ?? one.close());
+  for (const resource of opened.reverse()) await (resource.dispose?.() ?? resource.close());
 });
-const keep = (one) => (opened.push(one), one);
+const track = (resource) => (opened.push(resource), resource);
 
-/** What was logged, line by line, each as the object that it is. */
-const lines = (service) => service.output.trim().split('\n').map((line) => JSON.parse(line));
+/** Returns the JSON object of each log line. */
+const parseLines = (service) => service.output.trim().split('\n').map((line) => JSON.parse(line));
 
-const ana = (service) => new Person(service, 'ana', 'Ana', 'ana@example.com');
+const ana = (service) => new TestUser(service, 'ana', 'Ana', 'ana@example.com');
 
-test('as JSON every line is one object, and what belongs to a request or an event is found by its fields', async () => {
-  const service = keep(await Service.start('serve', { RUST_LOG: 'trace', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json' }));
-  const person = ana(service);
-  const made = (await person.post('/api/vaults', { name: 'Plans' }, { 'x-request-id': 'the-first-1' })).is(201);
-  assert.equal(made.headers.get('x-request-id'), 'the-first-1');
-  const vault = { id: made.body.id, seq: 0 };
-  const listener = keep(new Listener(service.url, { auth: { token: person.token() }, transports: ['websocket'] }));
-  await listener.hears('connect');
-  const { id } = listener.self;
-  await listener.join(vault);
-  const { seq } = await listener.socket.emitWithAck('source:created', { vaultId: vault.id, source: PAPER });
+test('in JSON every line is one object, and the lines of a request or an event are found by its fields', async () => {
+  const service = track(await TestServer.start('serve', { RUST_LOG: 'trace', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json' }));
+  const user = ana(service);
+  const response = (await user.post('/api/vaults', { name: 'Plans' }, { 'x-request-id': 'the-first-1' })).expectStatus(201);
+  assert.equal(response.headers.get('x-request-id'), 'the-first-1');
+  (await user.post('/api/vaults', { name: '\ufeff' }, { 'x-request-id': 'the-second-1' })).expectError(400, 'VALIDATION_FAILED');
+  const vault = { id: response.body.id, seq: 0 };
+  const client = track(new TestClient(service.url, { auth: { token: user.token() }, transports: ['websocket'] }));
+  await client.nextEvent('connect');
+  const { id } = client.identity;
+  await client.join(vault);
+  const { seq } = await client.socket.emitWithAck('source:created', { vaultId: vault.id, source: PAPER });
   assert.equal(seq, 1);
-  await listener.socket.emitWithAck('my own secret words', {});
-  listener.close();
+  await client.socket.emitWithAck('a secret event name', {});
+  client.close();
   await service.stop();
 
-  const all = lines(service);
+  const all = parseLines(service);
   for (const line of all) {
     assert(!Number.isNaN(Date.parse(line.timestamp)), JSON.stringify(line));
     assert.match(line.level, /^(ERROR|WARN|INFO|DEBUG|TRACE)$/);
     for (const field of ['target', 'message']) assert.equal(typeof line[field], 'string', JSON.stringify(line));
   }
-  assert(all.some(({ target }) => target.startsWith('actix')), 'lines of libraries have their own targets');
+  assert(all.some(({ target }) => target.startsWith('actix')), 'lines of libraries must carry their own targets');
   const [start] = all.filter(({ message }) => message === 'vaultcast serves');
   assert.equal(start.addr, `127.0.0.1:${service.port}`);
 
-  const ours = all.filter(({ target }) => target.startsWith('vaultcast'));
+  const ours = all.filter(({ target }) => /^(vaultcast|actix_socketio)\b/.test(target));
   const first = ours.filter((line) => line['request.id'] === 'the-first-1');
   const answered = first.find(({ message }) => message === 'answered');
   assert.deepEqual([answered.method, answered.path, answered.status, answered['user.id']], ['POST', '/api/vaults', 201, 'ana']);
+  const refused = ours.find((line) => line['request.id'] === 'the-second-1' && line.message === 'answered');
+  assert.deepEqual([refused.status, refused.code], [400, 'validation_failed']);
 
   const events = ours.filter((line) => line['event.name']);
   const created = events.find((line) => line['event.name'] === 'source:created' && line['event.seq']);
   assert.deepEqual([created['vault.id'], created['event.seq'], created['user.id'], created['socket.id']], [vault.id, 1, 'ana', id]);
-  assert(events.some((line) => line['event.name'] === 'unknown'), 'what is no event of ours is not told');
-  assert(!service.output.includes('my own secret words'));
-  // One socket is found by one word, from its CONNECT to its end.
+  assert(events.some((line) => line['event.name'] === 'unknown'), 'the name of an unknown event must not be logged');
+  assert(!service.output.includes('a secret event name'));
+  // One field identifies a socket from its CONNECT to its end.
   const sid = created['session.sid'];
   assert.match(sid, /^[0-9a-f]{8}$/);
-  const life = ours.filter((line) => line['session.sid'] === sid).map(({ message }) => message);
-  for (const message of ['a socket connected', 'answered', 'a socket left', 'session ends']) assert(life.includes(message), `${message}: ${life}`);
+  const messages = ours.filter((line) => line['session.sid'] === sid).map(({ message }) => message);
+  for (const message of ['socket connected', 'answered', 'socket disconnected', 'session closed']) assert(messages.includes(message), `${message}: ${messages}`);
 });
 
-test('for people there is a line for each event, and by default only what they want to know', async () => {
-  const service = keep(await Service.start('serve', { RUST_LOG: '' }));
-  const person = ana(service);
-  for (const _ of range(1, 3)) (await person.get('/api/me')).is(200);
-  for (const _ of range(1, 5)) (await person.request('GET', '/api/me', undefined, { origin: 'https://elsewhere.example' })).refuses(403, 'ORIGIN_NOT_ALLOWED');
+test('in the plain format each event is one line, and the default level logs only what an operator needs', async () => {
+  const service = track(await TestServer.start('serve', { RUST_LOG: '' }));
+  const user = ana(service);
+  for (const _ of range(1, 3)) (await user.get('/api/me')).expectStatus(200);
+  for (const _ of range(1, 5)) (await user.request('GET', '/api/me', undefined, { origin: 'https://elsewhere.example' })).expectError(403, 'ORIGIN_NOT_ALLOWED');
   await service.stop();
-  const said = service.output.trim().split('\n').map((line) => line.replace(/^\S+ +/, ''));
+  const lines = service.output.trim().split('\n').map((line) => line.replace(/^\S+ +/, ''));
   assert.deepEqual(
-    said.map((line) => line.match(/^\S+/)[0]),
-    said.map(() => 'INFO'),
+    lines.map((line) => line.match(/^\S+/)[0]),
+    lines.map(() => 'INFO'),
   );
-  assert.equal(said.filter((line) => line.includes('server.allowed_origins')).length, 1, service.output);
-  assert.equal(said.length, 5, service.output); // serves, how many sockets, one refusal, SIGTERM, stopped
+  assert.equal(lines.filter((line) => line.includes('server.allowed_origins')).length, 1, service.output);
+  assert.equal(lines.length, 5, service.output); // started, the socket limit, one refusal, SIGTERM, stopped
+});
+
+test('a refused request is logged with what it was compared with, once a minute and without its control characters', async () => {
+  const settings = { RUST_LOG: '', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json', VAULTCAST__LIMITS__SOCKETS_PER_ADDRESS: '1' };
+  const service = track(await TestServer.start('serve', settings));
+  const get = (path, headers) => ana(service).request('GET', path, undefined, headers);
+  const handshake = (query) => get(`/socket.io/?transport=polling&${query}`);
+  const own = `http://127.0.0.1:${service.port}`;
+  const evil = 'https://evil.example';
+  const forwarded = { 'x-forwarded-host': 'vaults.example', 'x-forwarded-proto': 'https' };
+  for (const headers of [{ origin: evil }, { origin: evil, ...forwarded }]) {
+    for (const _ of range(1, 3)) (await get('/api/me', headers)).expectError(403, 'ORIGIN_NOT_ALLOWED');
+  }
+  for (const _ of range(1, 3)) assert.deepEqual((await handshake('EIO=3')).body, { code: 5, message: 'Unsupported protocol version' });
+  assert.equal((await get('/socket.io/?EIO=4&transport=\nforged')).status, 400);
+  assert.equal((await handshake('EIO=4')).status, 200);
+  for (const _ of range(1, 3)) (await handshake('EIO=4')).expectError(429, 'LIMIT_EXCEEDED');
+  await service.stop();
+
+  const lines = parseLines(service).filter(({ message }) => /refused/.test(message));
+  const common = { suppressed: 0, client: '127.0.0.1' };
+  const fields = lines.map(({ message, origin, own, peer, ignored, reason, version, limit, client, suppressed }) => {
+    const present = Object.entries({ origin, own, peer, ignored, reason, version, limit, client, suppressed }).filter(([, value]) => value !== undefined);
+    return { message: message.split(':').slice(0, 2).join(':').slice(0, 60), ...Object.fromEntries(present) };
+  });
+  assert.deepEqual(fields, [
+    { message: 'origin refused: not in server.allowed_origins and not the ori', origin: evil, own, peer: '127.0.0.1', ...common },
+    { message: 'origin refused: forwarding headers are ignored, because the p', origin: evil, own, peer: '127.0.0.1', ignored: 'X-Forwarded-Host, X-Forwarded-Proto', ...common },
+    { message: 'handshake refused: the client uses Engine.IO protocol 3 (Soc', ...common },
+    { message: 'Engine.IO request refused', reason: 'transport_unknown', version: '4', ...common },
+    { message: 'refused by a limit', limit: 'sockets_per_address', ...common },
+  ].map((line) => ({ ...line, message: line.message.slice(0, 60) })));
+});
+
+test('text of a request forges no line and no field, and is cut', async () => {
+  const service = track(await TestServer.start('serve', { RUST_LOG: '', VAULTCAST__TELEMETRY__LOG_FORMAT: 'plain' }));
+  const origin = `https://a\t" peer=10.0.0.1 ${'x'.repeat(300)}`;
+  (await ana(service).request('GET', '/api/me', undefined, { origin })).expectError(403, 'ORIGIN_NOT_ALLOWED');
+  const version = encodeURIComponent('3\n2026 ERROR forged');
+  assert.equal((await ana(service).request('GET', `/socket.io/?transport=polling&EIO=${version}`)).status, 400);
+  await service.stop();
+  const [refused] = service.output.match(/^.*origin refused.*$/m);
+  assert.match(refused, /origin="https:\/\/a\ufffd\\" peer=10\.0\.0\.1 x+…" own=/);
+  assert(refused.length < 700, refused);
+  assert.match(service.output, /version="3\ufffd2026 ERROR forged"/);
+  assert.doesNotMatch(service.output, /^2026 ERROR/m);
 });
 
 const skip = onPostgres ? false : 'TEST_POSTGRES_URL is not set';
-test('an outage under load is told when it begins and when it is over, and no more', { timeout: 120_000, skip }, async () => {
-  const postgres = keep(await Postgres.start(await freePort()));
-  const service = keep(await Service.start('serve', { DATABASE_URL: postgres.url, RUST_LOG: '' }));
-  const person = ana(service).patiently();
+test('a database outage under load is logged when it begins and when it ends', { timeout: 120_000, skip }, async () => {
+  const postgres = track(await PostgresServer.start(await freePort()));
+  const service = track(await TestServer.start('serve', { DATABASE_URL: postgres.url, RUST_LOG: '' }));
+  const user = ana(service).withLongTimeout();
   const vaults = [];
-  for (const name of range(1, 8)) vaults.push((await person.post('/api/vaults', { name: `${name}` })).is(201).body.id);
+  for (const name of range(1, 8)) vaults.push((await user.post('/api/vaults', { name: `${name}` })).expectStatus(201).body.id);
   const before = service.output.length;
 
   const refused = { count: 0 };
-  let on = true;
-  const busy = async (ask) => {
-    while (on) {
-      const { status } = await ask();
+  let running = true;
+  const repeat = async (send) => {
+    while (running) {
+      const { status } = await send();
       if (status === 503) refused.count += 1;
       else assert([200, 201].includes(status), `${status}`);
       await pause(5);
     }
   };
-  const stranger = (number) => new Person(service, `stranger-${number}`, 'A stranger', 'stranger@example.com').patiently();
+  const newStranger = (number) => new TestUser(service, `stranger-${number}`, 'A stranger', 'stranger@example.com').withLongTimeout();
   const streams = vaults.flatMap((id) => [
-    busy(() => person.post(`/api/vaults/${id}/sources`, PAPER)),
-    busy(() => person.get(`/api/vaults/${id}/sources`)),
+    repeat(() => user.post(`/api/vaults/${id}/sources`, PAPER)),
+    repeat(() => user.get(`/api/vaults/${id}/sources`)),
   ]);
   let strangers = 0;
-  streams.push(busy(() => stranger(++strangers).get('/api/me')), busy(() => person.get('/readyz')));
+  streams.push(repeat(() => newStranger(++strangers).get('/api/me')), repeat(() => user.get('/readyz')));
   await pause(500);
   await postgres.kill();
   while (refused.count < 40) await pause(50);
-  await postgres.resume();
-  for (const id of vaults) while ((await person.post(`/api/vaults/${id}/sources`, PAPER)).status !== 201) await pause(50);
-  while ((await person.get('/readyz')).status !== 200) await pause(50);
-  on = false;
+  await postgres.restart();
+  for (const id of vaults) while ((await user.post(`/api/vaults/${id}/sources`, PAPER)).status !== 201) await pause(50);
+  while ((await user.get('/readyz')).status !== 200) await pause(50);
+  running = false;
   await Promise.all(streams);
 
-  const said = service.output.slice(before).trim().split('\n');
-  const of = (words) => said.filter((line) => line.includes(words)).length;
-  for (const use of ['written to', 'read']) {
-    assert.equal(of(`the database cannot be ${use}`), 1, said.join('\n'));
-    assert(of(`the database can be ${use} again`) >= 1, said.join('\n'));
+  const lines = service.output.slice(before).trim().split('\n');
+  const count = (text) => lines.filter((line) => line.includes(text)).length;
+  for (const use of ['writes', 'reads']) {
+    assert.equal(count(`database unavailable for ${use}`), 1, lines.join('\n'));
+    assert(count(`database available again for ${use}`) >= 1, lines.join('\n'));
   }
-  assert.equal(of('ERROR'), 0, said.join('\n'));
-  // Each writing connection that died in a commit says so once.
-  assert(said.length <= 12, `${refused.count} were refused, and ${said.length} lines say so:\n${said.join('\n')}`);
+  assert.equal(count('ERROR'), 0, lines.join('\n'));
+  // Each connection that failed during a commit is logged once.
+  assert(lines.length <= 12, `${refused.count} requests were refused, and ${lines.length} lines were logged:\n${lines.join('\n')}`);
 });

@@ -1,184 +1,208 @@
-// The service behind a real nginx with the configuration that is shipped: TLS, both transports and the way from one to
-// the other, who the client is, which page may ask, and several processes of which each keeps its clients.
+// The service behind a real nginx with the shipped configuration: TLS, both transports and the upgrade, the client address, origins,
+// and several processes with sticky clients.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { onPostgres } from './database.mjs';
-import { byHttp } from './doors.mjs';
-import { PAPER, range, storiesOn } from './harness.mjs';
-import { Listener } from './listener.mjs';
-import { Nginx } from './nginx.mjs';
-import { Person } from './person.mjs';
-import { Service } from './service.mjs';
+import { httpApi } from './source-api.mjs';
+import { PAPER, range, testEachTransportWith } from './test-context.mjs';
+import { TestClient } from './test-client.mjs';
+import { NginxProxy } from './nginx-proxy.mjs';
+import { TestUser } from './test-user.mjs';
+import { TestServer } from './test-server.mjs';
 
 const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 const SETTINGS = {
   VAULTCAST__SERVER__TRUSTED_PROXIES: '["127.0.0.1"]',
-  // A handshake that is not followed up is waited for when the service stops.
+  // At a stop the service waits this long for sessions that never connect.
   VAULTCAST__SERVER__SHUTDOWN_GRACE: '3s',
 };
 
 const open = [];
 after(async () => {
-  for (const one of open.reverse()) await (one.close ? one.close() : one.dispose());
+  for (const resource of open.reverse()) await (resource.close ? resource.close() : resource.dispose());
 });
-const opened = (one) => (open.push(one), one);
+const track = (resource) => (open.push(resource), resource);
 
-const story = storiesOn(SETTINGS);
-let front;
-/** The nginx before the one service of the stories. */
-const nginxBefore = (service) => (front ??= Nginx.inFrontOf([service]).then(opened));
+const testEachTransport = testEachTransportWith(SETTINGS);
+let starting;
+/** Starts one nginx in front of the service that the tests share. */
+const nginxFor = (service) => (starting ??= NginxProxy.start([service]).then(track));
 
-/** The client has come to the transport that it is to end with. */
-async function settled({ socket }) {
+/** Waits until the client uses its final transport. */
+async function waitForUpgrade({ socket }) {
   const { opts, engine } = socket.io;
   const last = opts.transports?.at(-1) ?? 'websocket';
   if (engine.transport.name !== last) await once(engine, 'upgrade');
   assert.equal(engine.transport.name, last);
 }
 
-story('through nginx a client joins, changes and hears as if nothing were between', async ({ service, user, vault, socket }) => {
-  const nginx = await nginxBefore(service);
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana, nginx.options());
-  await settled(listener);
-  assert.equal((await listener.join(shared)).role, 'owner');
+testEachTransport('a client joins, sends mutations and receives events through nginx', async ({ service, newUser, newVault, connectClient }) => {
+  const nginx = await nginxFor(service);
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana, nginx.clientOptions());
+  await waitForUpgrade(client);
+  assert.equal((await client.join(shared)).role, 'owner');
 
   const headers = { authorization: `Bearer ${ana.token()}`, 'content-type': 'application/json' };
-  const { status, headers: told } = await nginx.ask('POST', `/api/vaults/${shared.id}/sources`, { headers, body: JSON.stringify(PAPER) });
-  assert.deepEqual([status, told['x-vault-seq']], [201, '1']);
-  assert.equal((await listener.does('source:created', { vaultId: shared.id, source: PAPER })).seq, 2);
-  await listener.reaches(shared, 2);
-  assert.deepEqual(listener.eventsOf(shared).map(({ seq }) => seq), [1, 2]);
-  assert.equal(listener.log.some(({ event }) => event === 'disconnect'), false, String(listener));
+  const { status, headers: responseHeaders } = await nginx.request('POST', `/api/vaults/${shared.id}/sources`, { headers, body: JSON.stringify(PAPER) });
+  assert.deepEqual([status, responseHeaders['x-vault-seq']], [201, '1']);
+  assert.equal((await client.emitOk('source:created', { vaultId: shared.id, source: PAPER })).seq, 2);
+  await client.waitForSeq(shared, 2);
+  assert.deepEqual(client.eventsOf(shared).map(({ seq }) => seq), [1, 2]);
+  assert.equal(client.log.some(({ event }) => event === 'disconnect'), false, String(client));
 });
 
-story('who is connected while nginx is reloaded is recovered and misses nothing', async ({ service, user, vault, socket }) => {
-  const nginx = await nginxBefore(service);
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana, nginx.options());
-  const before = listener.self;
-  await settled(listener);
-  await listener.join(shared);
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 1);
+testEachTransport('a client is recovered after a reload of nginx and misses no event', async ({ service, newUser, newVault, connectClient }) => {
+  const nginx = await nginxFor(service);
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana, nginx.clientOptions());
+  const before = client.identity;
+  await waitForUpgrade(client);
+  await client.join(shared);
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 1);
 
   nginx.reload();
-  await listener.hears('disconnect');
-  await byHttp(ana).create(shared, PAPER);
-  assert.deepEqual(await listener.hears('connect'), { ...before, recovered: true });
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 3);
-  assert.deepEqual(listener.eventsOf(shared).map(({ seq }) => seq), range(1, 3));
+  await client.nextEvent('disconnect');
+  await httpApi(ana).create(shared, PAPER);
+  assert.deepEqual(await client.nextEvent('connect'), { ...before, recovered: true });
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 3);
+  assert.deepEqual(client.eventsOf(shared).map(({ seq }) => seq), range(1, 3));
 });
 
 let application, service, nginx;
 before(async () => {
   application = createServer((_, response) => response.end('the application')).listen(0, '127.0.0.1');
   await once(application, 'listening');
-  service = opened(await Service.start('serve', { ...SETTINGS, VAULTCAST__LIMITS__SOCKETS_PER_ADDRESS: '2' }));
-  nginx = opened(await Nginx.inFrontOf([service], application.address().port));
+  service = track(await TestServer.start('serve', { ...SETTINGS, VAULTCAST__LIMITS__SOCKETS_PER_ADDRESS: '2' }));
+  nginx = track(await NginxProxy.start([service], application.address().port));
 });
 after(() => application?.close());
 
-test('pages of the host that nginx was asked for may ask, and others may not, whatever they say of themselves', async () => {
+test('requests from pages of the public host are accepted, and others are refused whatever headers they forge', async () => {
   const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==' };
-  const doors = [
+  const endpoints = [
     ['/api/me', {}, 401],
     [HANDSHAKE, {}, 200],
     [HANDSHAKE.replace('polling', 'websocket'), upgrade, 101],
   ];
   const evil = 'https://evil.example';
-  for (const [target, headers, welcome] of doors) {
-    const [from, other] = welcome === 101 ? ['127.0.1.1', '127.0.1.2'] : ['127.0.1.3', '127.0.1.4'];
-    const ask = (more, address) => nginx.ask('GET', target, { headers: { ...headers, ...more }, from: address });
-    assert.equal((await ask({ origin: nginx.url }, from)).status, welcome, target);
-    for (const lie of [{}, { 'x-forwarded-host': 'evil.example' }, { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }]) {
-      const { status, text } = await ask({ origin: evil, ...lie }, other);
-      assert.equal(status, 403, `${target} ${JSON.stringify(lie)} ${text}`);
+  for (const [target, headers, expected] of endpoints) {
+    const [sameOrigin, otherOrigin] = expected === 101 ? ['127.0.1.1', '127.0.1.2'] : ['127.0.1.3', '127.0.1.4'];
+    const send = (extraHeaders, address) => nginx.request('GET', target, { headers: { ...headers, ...extraHeaders }, from: address });
+    assert.equal((await send({ origin: nginx.url }, sameOrigin)).status, expected, target);
+    for (const forged of [{}, { 'x-forwarded-host': 'evil.example' }, { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' }]) {
+      const { status, text } = await send({ origin: evil, ...forged }, otherOrigin);
+      assert.equal(status, 403, `${target} ${JSON.stringify(forged)} ${text}`);
       assert.match(text, /ORIGIN_NOT_ALLOWED/);
     }
-    // The scheme and the port that TLS was ended at are part of the comparison.
-    assert.equal((await ask({ origin: 'https://127.0.0.1' }, other)).status, 403, target);
+    // The comparison includes the scheme and the port at which nginx terminates TLS.
+    assert.equal((await send({ origin: 'https://127.0.0.1' }, otherOrigin)).status, 403, target);
   }
 });
 
-test('the sockets of an address are counted for the client, not for nginx, and no header moves them elsewhere', async () => {
-  const handshake = async (from, headers = {}) => (await nginx.ask('GET', HANDSHAKE, { from, headers })).status;
+test('the socket limit per address applies to the client address and ignores forged headers', async () => {
+  const handshake = async (from, headers = {}) => (await nginx.request('GET', HANDSHAKE, { from, headers })).status;
   assert.deepEqual([await handshake('127.0.2.1'), await handshake('127.0.2.1')], [200, 200]);
-  const { status, body } = await nginx.ask('GET', HANDSHAKE, { from: '127.0.2.1' });
+  const { status, body } = await nginx.request('GET', HANDSHAKE, { from: '127.0.2.1' });
   assert.deepEqual([status, body.code], [429, 'LIMIT_EXCEEDED']);
   assert.equal(await handshake('127.0.2.1', { 'x-forwarded-for': '198.51.100.7' }), 429);
   assert.equal(await handshake('127.0.2.2'), 200);
 });
 
-test('a request is found in the log of nginx by its name, and no session is', async () => {
-  const { status, headers } = await nginx.ask('GET', '/api/me?sid=secret', { from: '127.0.3.1' });
+test('the nginx log contains the request id of a request and no session id', async () => {
+  const { status, headers } = await nginx.request('GET', '/api/me?sid=secret', { from: '127.0.3.1' });
   assert.equal(status, 401);
-  const name = headers['x-request-id'];
-  const [line, ...more] = await nginx.log(/^127\.0\.3\.1 /);
+  const requestId = headers['x-request-id'];
+  const [line, ...more] = await nginx.accessLog(/^127\.0\.3\.1 /);
   assert.deepEqual(more, []);
-  assert.match(line, new RegExp(`"GET /api/me" 401 .* upstream=127.0.0.1:${service.port} request.id=${name}$`));
-  await nginx.ask('GET', HANDSHAKE, { from: '127.0.3.1' });
-  assert.deepEqual(await nginx.log(/sid|EIO|secret/), []);
+  assert.match(line, new RegExp(`"GET /api/me" 401 .* upstream=127.0.0.1:${service.port} request.id=${requestId}$`));
+  await nginx.request('GET', HANDSHAKE, { from: '127.0.3.1' });
+  assert.deepEqual(await nginx.accessLog(/sid|EIO|secret/), []);
 });
 
-test('what is too big is refused in the words of the service, and what belongs to the application goes there', async () => {
+test('an oversized body is refused by the service, and other paths are forwarded to the application', async () => {
   const body = JSON.stringify({ name: 'x'.repeat(1_500_000) });
-  const headers = { authorization: `Bearer ${new Person(service, 'ana', 'Ana', 'ana@example.com').token()}`, 'content-type': 'application/json' };
-  const { status, body: problem } = await nginx.ask('POST', '/api/vaults', { headers, body });
+  const headers = { authorization: `Bearer ${new TestUser(service, 'ana', 'Ana', 'ana@example.com').token()}`, 'content-type': 'application/json' };
+  const { status, body: problem } = await nginx.request('POST', '/api/vaults', { headers, body });
   assert.deepEqual([status, problem?.code], [413, 'PAYLOAD_TOO_LARGE']);
 
   for (const path of ['/', '/api/auth/session', '/api/meadows', '/readyz', '/metrics', '/actors']) {
-    assert.deepEqual((await nginx.ask('GET', path)).text, 'the application', path);
+    assert.deepEqual((await nginx.request('GET', path)).text, 'the application', path);
   }
-  const plain = await fetch(`http://127.0.0.1:${nginx.plain}/socket.io/?EIO=4`, { redirect: 'manual', headers: { host: 'app.example.com' } });
-  assert.equal(plain.status, 308);
-  assert.match(plain.headers.get('location'), /^https:\/\/[^/]+\/socket\.io\/\?EIO=4$/);
+  const redirect = await fetch(`http://127.0.0.1:${nginx.httpPort}/socket.io/?EIO=4`, { redirect: 'manual', headers: { host: 'app.example.com' } });
+  assert.equal(redirect.status, 308);
+  assert.match(redirect.headers.get('location'), /^https:\/\/[^/]+\/socket\.io\/\?EIO=4$/);
 });
 
-test('each of two processes keeps its clients, and when one stops the other takes them up', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
-  const first = opened(await Service.start('serve', SETTINGS));
-  const second = opened(await Service.start('serve', { ...SETTINGS, DATABASE_URL: first.database.url }));
-  const both = opened(await Nginx.inFrontOf([first, second]));
-  const ana = new Person(first, 'ana', 'Ana', 'ana@example.com');
+test('a caching nginx gives no answer of one user to another', async () => {
+  const demo = track(await TestServer.start('demo', SETTINGS));
+  // The sign-in links are paths of the application's location, so that nginx forwards them, too.
+  const nginx = track(await NginxProxy.start([demo], demo.port, { caches: true }));
+  const signIn = async (role) => {
+    const { status, headers } = await nginx.request('GET', `/demo/sign-in?as=${role}`);
+    assert.equal(status, 303);
+    return { cookie: headers['set-cookie'][0].split(';')[0], requestId: headers['x-request-id'] };
+  };
+  const sessions = { owner: await signIn('owner'), viewer: await signIn('viewer') };
+  assert.notEqual((await signIn('owner')).requestId, sessions.owner.requestId, 'nginx answered a sign-in from its cache');
+
+  const unknown = '/api/vaults/cnone00000000000000000000';
+  for (const role of ['owner', 'viewer']) {
+    const headers = { cookie: sessions[role].cookie };
+    assert.equal((await nginx.request('GET', '/api/me', { headers })).body.email, `${role}@demo.com`);
+    assert.equal((await nginx.request('GET', '/api/vaults', { headers })).body.vaults[0].role, role);
+    assert.equal((await nginx.request('GET', unknown, { headers })).status, 403);
+  }
+  for (const path of ['/api/me', '/api/vaults', unknown]) assert.equal((await nginx.request('GET', path)).status, 401, path);
+  const headers = { cookie: sessions.owner.cookie };
+  assert.equal((await nginx.request('GET', '/api/me', { headers })).body.email, 'owner@demo.com');
+});
+
+test('each of two processes keeps its clients, and when one stops the other recovers its clients', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+  const first = track(await TestServer.start('serve', SETTINGS));
+  const second = track(await TestServer.start('serve', { ...SETTINGS, DATABASE_URL: first.database.url }));
+  const nginx = track(await NginxProxy.start([first, second]));
+  const ana = new TestUser(first, 'ana', 'Ana', 'ana@example.com');
   const upstreams = async (address) => {
-    const lines = await both.log(new RegExp(`^${address.replaceAll('.', '[.]')} `));
+    const lines = await nginx.accessLog(new RegExp(`^${address.replaceAll('.', '[.]')} `));
     return [...new Set(lines.map((line) => Number(line.match(/upstream=127.0.0.1:(\d+) /)[1])))];
   };
 
-  const comes = async (number) => {
-    const { body: vault } = (await ana.post('/api/vaults', { name: `Vault ${number}` })).is(201);
+  const openClient = async (number) => {
+    const { body: vault } = (await ana.post('/api/vaults', { name: `Vault ${number}` })).expectStatus(201);
     const address = `127.0.4.${number}`;
-    const { via, ...options } = both.options(address);
+    const { via, ...options } = nginx.clientOptions(address);
     const transports = [['polling'], ['websocket'], ['polling', 'websocket']][number % 3];
-    const listener = opened(new Listener(via.url, { transports, auth: { token: ana.token() }, ...options }));
-    const self = await listener.hears('connect');
-    await settled(listener);
-    await listener.join(vault);
-    for (const seq of range(1, 3)) assert.equal((await listener.does('source:created', { vaultId: vault.id, source: PAPER })).seq, seq);
-    await listener.reaches(vault, 3);
-    // By the log of nginx, everything from this address, requests of the API too, went to one process.
-    await both.ask('GET', '/api/me', { from: address });
-    const homes = await upstreams(address);
-    assert.equal(homes.length, 1, `${address} went to ${homes}`);
-    return { vault, listener, self, isAtFirst: homes[0] === first.port };
+    const client = track(new TestClient(via.url, { transports, auth: { token: ana.token() }, ...options }));
+    const identity = await client.nextEvent('connect');
+    await waitForUpgrade(client);
+    await client.join(vault);
+    for (const seq of range(1, 3)) assert.equal((await client.emitOk('source:created', { vaultId: vault.id, source: PAPER })).seq, seq);
+    await client.waitForSeq(vault, 3);
+    // The log of nginx shows that one process received all requests of this address, API requests included.
+    await nginx.request('GET', '/api/me', { from: address });
+    const ports = await upstreams(address);
+    assert.equal(ports.length, 1, `${address} was forwarded to ${ports}`);
+    return { vault, client, identity, isOnFirst: ports[0] === first.port };
   };
-  const clients = await Promise.all(range(1, 15).map(comes));
-  const moving = clients.filter(({ isAtFirst }) => isAtFirst);
-  assert(moving.length > 0 && moving.length < clients.length, `${moving.length} of ${clients.length} are at the first`);
+  const clients = await Promise.all(range(1, 15).map(openClient));
+  const moving = clients.filter(({ isOnFirst }) => isOnFirst);
+  assert(moving.length > 0 && moving.length < clients.length, `${moving.length} of ${clients.length} clients are on the first process`);
 
   await first.stop();
-  for (const { listener, self } of moving) assert.deepEqual(await listener.hears('connect'), { ...self, recovered: true });
-  for (const { vault, listener, isAtFirst } of clients) {
-    for (const seq of range(4, 5)) assert.equal((await listener.does('source:created', { vaultId: vault.id, source: PAPER })).seq, seq);
-    await listener.reaches(vault, 5);
-    assert.deepEqual(listener.eventsOf(vault).map(({ seq }) => seq), range(1, 5));
-    const connected = listener.log.filter(({ event }) => event === 'connect').length;
-    assert.equal(connected, isAtFirst ? 2 : 1);
+  for (const { client, identity } of moving) assert.deepEqual(await client.nextEvent('connect'), { ...identity, recovered: true });
+  for (const { vault, client, isOnFirst } of clients) {
+    for (const seq of range(4, 5)) assert.equal((await client.emitOk('source:created', { vaultId: vault.id, source: PAPER })).seq, seq);
+    await client.waitForSeq(vault, 5);
+    assert.deepEqual(client.eventsOf(vault).map(({ seq }) => seq), range(1, 5));
+    const connected = client.log.filter(({ event }) => event === 'connect').length;
+    assert.equal(connected, isOnFirst ? 2 : 1);
   }
 });

@@ -1,47 +1,50 @@
-// A real browser with somebody's real cookie: pages of the application may use it, pages of others may not, whether
-// the browser sends them the cookie or not.
+// A real browser with a real session cookie. Pages of the application may use the cookie, and pages of other origins may not,
+// whether or not the browser sends it with their requests.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Application, LIBRARIES } from './application.mjs';
-import { Site, withChromium } from './chromium.mjs';
-import { Person } from './person.mjs';
-import { Service } from './service.mjs';
+import { AuthApplication, AUTH_LIBRARIES } from './auth-application.mjs';
+import { TestSite, withChromium } from './chromium.mjs';
+import { TestUser } from './test-user.mjs';
+import { TestServer } from './test-server.mjs';
 
 const SECRET = 'a secret of the tests that is long enough to sign with';
-const [, authjs] = LIBRARIES;
+const [, authjs] = AUTH_LIBRARIES;
 
-/** Runs in a page of the application: signs Ana in and does what its user does. */
-async function use(service, next) {
+/** Runs in a page of the application: signs Ana in and uses the service. */
+async function useService(service, next) {
   const { csrfToken } = await (await fetch('/api/auth/csrf')).json();
   const form = new URLSearchParams({ csrfToken, name: 'ana', callbackUrl: location.origin });
   await fetch('/api/auth/callback/credentials', { method: 'POST', body: form });
 
-  const ask = (path, more) => fetch(service + path, { credentials: 'include', ...more });
+  const send = (path, more) => fetch(service + path, { credentials: 'include', ...more });
   const post = { method: 'POST', headers: { 'content-type': 'application/json' } };
-  const me = await (await ask('/api/me')).json();
-  const vault = await (await ask('/api/vaults', { ...post, body: JSON.stringify({ name: 'Plans' }) })).json();
+  const me = await (await send('/api/me')).json();
+  const vault = await (await send('/api/vaults', { ...post, body: JSON.stringify({ name: 'Plans' }) })).json();
   const source = JSON.stringify({ title: 'A paper', fileUrl: 'https://files.example.com/paper.pdf' });
-  const added = await ask(`/api/vaults/${vault.id}/sources`, { ...post, body: source });
+  const added = await send(`/api/vaults/${vault.id}/sources`, { ...post, body: source });
   const seq = added.headers.get('x-vault-seq');
+  const custom = { 'x-my-header': '1', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
+  const withHeaders = await (await send('/api/me', { headers: custom })).json();
+  const missing = await (await send('/nowhere', { headers: custom })).json();
   const roles = {};
   for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']]) {
-    const socket = window.io(service, { transports, withCredentials: true, forceNew: true });
+    const socket = window.io(service, { transports, withCredentials: true, forceNew: true, extraHeaders: custom });
     roles[transports] = (await socket.timeout(10_000).emitWithAck('vault:join', vault.id)).role;
     socket.disconnect();
   }
-  return { me, vault: vault.id, seq, roles, next };
+  return { me, withHeaders, missing, vault: vault.id, seq, roles, next };
 }
 
-/** Runs in a page of somebody else: tries whatever a page can try. */
+/** Runs in a page of another origin: attempts every kind of request that a page can send. */
 async function attack(service, next) {
-  const ask = (path, more) => fetch(service + path, { credentials: 'include', ...more });
-  const forged = (how) => JSON.stringify({ name: `Forged by ${how}` });
+  const send = (path, more) => fetch(service + path, { credentials: 'include', ...more });
+  const forged = (method) => JSON.stringify({ name: `Forged by ${method}` });
   const socket = (transports) =>
     new Promise((resolve, reject) => {
-      const one = window.io(service, { transports, withCredentials: true, forceNew: true, reconnection: false });
-      one.on('connect', () => resolve(`connected as ${one.id}`));
-      one.on('connect_error', reject);
+      const client = window.io(service, { transports, withCredentials: true, forceNew: true, reconnection: false });
+      client.on('connect', () => resolve(`connected as ${client.id}`));
+      client.on('connect_error', reject);
     });
   const submit = () => {
     const form = document.createElement('form');
@@ -55,14 +58,14 @@ async function attack(service, next) {
     return done;
   };
   const attempts = {
-    'reads who one is': async () => (await ask('/api/me')).text(),
-    'reads the vaults': async () => (await ask('/api/vaults')).text(),
-    'reads without asking': async () => (await ask('/api/me', { mode: 'no-cors' })).text(),
-    'posts JSON': async () => (await ask('/api/vaults', { method: 'POST', headers: { 'content-type': 'application/json' }, body: forged('JSON') })).text(),
-    'posts without asking': async () => (await ask('/api/vaults', { method: 'POST', mode: 'no-cors', body: forged('text') })).text(),
+    'reads the user': async () => (await send('/api/me')).text(),
+    'reads the vaults': async () => (await send('/api/vaults')).text(),
+    'reads with no-cors': async () => (await send('/api/me', { mode: 'no-cors' })).text(),
+    'posts JSON': async () => (await send('/api/vaults', { method: 'POST', headers: { 'content-type': 'application/json' }, body: forged('JSON') })).text(),
+    'posts with no-cors': async () => (await send('/api/vaults', { method: 'POST', mode: 'no-cors', body: forged('text') })).text(),
     'sends a beacon': async () => navigator.sendBeacon(`${service}/api/vaults`, forged('a beacon')) && 'sent',
     'submits a form': submit,
-    'opens a handshake': async () => (await ask('/socket.io/?EIO=4&transport=polling')).text(),
+    'opens a handshake': async () => (await send('/socket.io/?EIO=4&transport=polling')).text(),
     'opens a websocket': () =>
       new Promise((resolve, reject) => {
         const websocket = new WebSocket(`${service.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
@@ -72,68 +75,70 @@ async function attack(service, next) {
     'connects by polling': () => socket(['polling']),
     'connects by websocket': () => socket(['websocket']),
   };
-  const found = { next };
-  for (const [what, attempt] of Object.entries(attempts)) {
-    found[what] = await attempt().then((read) => ({ read }), (error) => ({ refused: String(error) }));
+  const results = { next };
+  for (const [name, attempt] of Object.entries(attempts)) {
+    results[name] = await attempt().then((read) => ({ read }), (error) => ({ refused: String(error) }));
   }
-  return found;
+  return results;
 }
 
-const [home, strange] = [new Site(), new Site()];
-let application, service, careless;
+const [appSite, otherSite] = [new TestSite(), new TestSite()];
+let application, service, permissiveService;
 
 before(async () => {
-  application = await Application.start(authjs, { secret: SECRET, pages: home.serve });
-  await strange.start();
-  const sameSite = `http://127.0.0.1:${strange.port}`;
+  application = await AuthApplication.start(authjs, { secret: SECRET, pages: appSite.serve });
+  await otherSite.start();
+  const sameSite = `http://127.0.0.1:${otherSite.port}`;
   const allowing = (...origins) =>
-    Service.start('serve', {
+    TestServer.start('serve', {
       AUTH_SECRET: SECRET,
       VAULTCAST__SERVER__ALLOWED_ORIGINS: JSON.stringify(origins),
-      // A handshake that is not followed up is waited for when the service stops.
+      // At a stop the service waits this long for sessions that never connect.
       VAULTCAST__SERVER__SHUTDOWN_GRACE: '1s',
     });
   service = await allowing(application.url);
-  careless = await allowing(application.url, sameSite);
+  permissiveService = await allowing(application.url, sameSite);
 
-  // From page to page: signed in at home, then lured elsewhere.
-  home.page('/home', use, service.url, `${sameSite}/same-site`);
-  strange.page('/same-site', attack, service.url, `http://localhost:${strange.port}/other-site`);
-  strange.page('/other-site', attack, service.url, `${sameSite}/let-in`);
-  strange.page('/let-in', attack, careless.url);
+  // Each page leads to the next: the user signs in to the application and then visits pages of other origins.
+  appSite.addPage('/home', useService, service.url, `${sameSite}/same-site`);
+  otherSite.addPage('/same-site', attack, service.url, `http://localhost:${otherSite.port}/other-site`);
+  otherSite.addPage('/other-site', attack, service.url, `${sameSite}/allowed`);
+  otherSite.addPage('/allowed', attack, permissiveService.url);
 });
 
 after(async () => {
-  await Promise.all([application?.close(), strange.server && strange.close(), service?.dispose(), careless?.dispose()]);
+  await Promise.all([application?.close(), otherSite.server && otherSite.close(), service?.dispose(), permissiveService?.dispose()]);
 });
 
-test('pages of the application use the cookie, and pages of others can neither read nor write with it', { timeout: 120_000 }, () =>
+test('pages of the application can use the session cookie, and pages of other origins can neither read nor write with it', { timeout: 120_000 }, () =>
   withChromium(`${application.url}/home`, async () => {
-    const used = await home.found('/home');
+    const used = await appSite.waitForReport('/home');
     assert.deepEqual(used.me, { id: 'id-of-ana', name: 'ana', email: 'ana@example.com' }, JSON.stringify(used));
     assert.equal(used.seq, '1');
+    assert.deepEqual(used.withHeaders, used.me);
+    assert.equal(used.missing.code, 'NOT_FOUND');
     assert.deepEqual(used.roles, { polling: 'owner', websocket: 'owner', 'polling,websocket': 'owner' });
 
     for (const page of ['/same-site', '/other-site']) {
-      const { next, ...attempts } = await strange.found(page);
+      const { next, ...attempts } = await otherSite.waitForReport(page);
       assert.equal(Object.keys(attempts).length, 11, JSON.stringify(attempts));
-      for (const [what, { read, refused }] of Object.entries(attempts)) {
-        // What a page sends without asking it may send, but it does not hear what came of it.
-        const blind = ['reads without asking', 'posts without asking', 'sends a beacon', 'submits a form'].includes(what);
-        if (blind) assert(['', 'sent'].includes(read), `${page} ${what}: ${read}`);
-        else assert.match(refused, /Failed to fetch|not opened|xhr poll error|websocket error/, `${page} ${what}: ${read}`);
+      for (const [name, { read, refused }] of Object.entries(attempts)) {
+        // A page can send requests without a preflight, but it cannot read the answers.
+        const isUnreadable = ['reads with no-cors', 'posts with no-cors', 'sends a beacon', 'submits a form'].includes(name);
+        if (isUnreadable) assert(['', 'sent'].includes(read), `${page} ${name}: ${read}`);
+        else assert.match(refused, /Failed to fetch|not opened|xhr poll error|websocket error/, `${page} ${name}: ${read}`);
       }
     }
-    const ana = new Person(service, 'id-of-ana', 'ana', 'ana@example.com');
-    const { vaults } = (await ana.get('/api/vaults')).is(200).body;
+    const ana = new TestUser(service, 'id-of-ana', 'ana', 'ana@example.com');
+    const { vaults } = (await ana.get('/api/vaults')).expectStatus(200).body;
     assert.deepEqual(vaults.map(({ name, seq }) => [name, seq]), [['Plans', 1]]);
 
-    // The same page where its origin is allowed: it was the origin that was refused, not the cookie.
-    const { next, ...attempts } = await strange.found('/let-in');
-    assert.equal(JSON.parse(attempts['reads who one is'].read).id, 'id-of-ana');
-    for (const what of ['opens a handshake', 'opens a websocket', 'connects by polling', 'connects by websocket']) {
-      assert.match(attempts[what].read, /^0\{"sid"|^connected as /, `${what}: ${JSON.stringify(attempts[what])}`);
+    // The same page succeeds where its origin is allowed, so the refusals above concern the origin and not the cookie.
+    const { next, ...attempts } = await otherSite.waitForReport('/allowed');
+    assert.equal(JSON.parse(attempts['reads the user'].read).id, 'id-of-ana');
+    for (const name of ['opens a handshake', 'opens a websocket', 'connects by polling', 'connects by websocket']) {
+      assert.match(attempts[name].read, /^0\{"sid"|^connected as /, `${name}: ${JSON.stringify(attempts[name])}`);
     }
-    const forged = (await new Person(careless, ana.id, ana.name, ana.email).get('/api/vaults')).is(200).body.vaults;
+    const forged = (await new TestUser(permissiveService, ana.id, ana.name, ana.email).get('/api/vaults')).expectStatus(200).body.vaults;
     assert.deepEqual(forged.map(({ name }) => name), ['Forged by JSON']);
   }));

@@ -1,257 +1,258 @@
-// The service stops and starts under a crowd of clients and a stream of mutations. After a stop in order they are who they
-// were, here or at another process with the same database; after a kill they go on from what they know.
+// Restarts of the service with many clients and a stream of mutations. After a graceful shutdown the clients are recovered, by the same
+// process or by another one on the same database; after a kill they resume with `since`.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { onPostgres } from './database.mjs';
-import { byHttp } from './doors.mjs';
-import { Follower } from './follower.mjs';
-import { PAPER, range, storiesOn } from './harness.mjs';
-import { Person } from './person.mjs';
-import { Proxy } from './proxy.mjs';
-import { Service } from './service.mjs';
-import { journalsOf, Writers } from './writers.mjs';
+import { httpApi } from './source-api.mjs';
+import { ResumingClient } from './resuming-client.mjs';
+import { PAPER, range, testEachTransportWith } from './test-context.mjs';
+import { TestUser } from './test-user.mjs';
+import { CuttingProxy } from './cutting-proxy.mjs';
+import { TestServer } from './test-server.mjs';
+import { CreateLoad } from './create-load.mjs';
+import { readJournals } from './journals.mjs';
 
-/** `server.shutdown_grace`, as it is by default. */
-const GRACE = 10_000;
+/** The default of `server.shutdown_grace`, in milliseconds. */
+const SHUTDOWN_GRACE = 10_000;
 
-const WAYS = [['websocket'], ['polling'], ['polling', 'websocket']];
+const TRANSPORTS = [['websocket'], ['polling'], ['polling', 'websocket']];
 
 const open = [];
 after(async () => {
-  // The last that was opened first: a service ends when nobody is left who uses it.
-  for (const one of open.reverse()) await (one.close ? one.close() : one.dispose());
+  // In reverse order, so that clients are closed before their service.
+  for (const resource of open.reverse()) await (resource.close ? resource.close() : resource.dispose());
 });
 
-const opened = (one) => (open.push(one), one);
+const track = (resource) => (open.push(resource), resource);
 
-const ana = (service) => new Person(service, 'ana', 'Ana', 'ana@example.com');
+const newAna = (service) => new TestUser(service, 'ana', 'Ana', 'ana@example.com');
 
-async function newVaults(person, many) {
-  const made = await Promise.all(range(1, many).map((number) => person.post('/api/vaults', { name: `Vault ${number}` })));
-  return made.map((answer) => ({ id: answer.is(201).body.id }));
+async function newVaults(user, count) {
+  const answers = await Promise.all(range(1, count).map((number) => user.post('/api/vaults', { name: `Vault ${number}` })));
+  return answers.map((answer) => ({ id: answer.expectStatus(201).body.id }));
 }
 
-/** So many clients, each of some of the vaults, and each in its rooms. */
-async function crowd(many, url, person, vaults) {
-  const followers = range(1, many).map((number) => {
+/** Opens `count` clients, each of which follows some of the vaults, and waits until they have joined. */
+async function openClients(count, url, user, vaults) {
+  const clients = range(1, count).map((number) => {
     const followed = vaults.filter((_, vault) => (vault + number) % 2);
-    return opened(new Follower(url, followed, { transports: WAYS[number % WAYS.length], auth: { token: person.token() } }));
+    return track(new ResumingClient(url, followed, { transports: TRANSPORTS[number % TRANSPORTS.length], auth: { token: user.token() } }));
   });
-  for (const follower of followers) await follower.isBack(1);
-  return followers;
+  for (const client of clients) await client.waitForConnections(1);
+  return clients;
 }
 
-/** Stops the service as an operator does, which must not take longer than it may. */
-async function stopInTime(service, grace = GRACE) {
-  const from = performance.now();
+/** Stops the service and asserts that the stop takes less than its grace period. */
+async function stopInTime(service, grace = SHUTDOWN_GRACE) {
+  const start = performance.now();
   await service.stop();
-  const took = performance.now() - from;
-  assert(took < grace, `it took ${took} ms`);
+  const duration = performance.now() - start;
+  assert(duration < grace, `the stop took ${duration} ms`);
 }
 
-test('after a stop in order everybody is who he was, with nothing missed and nothing twice, also the second time', { timeout: 120_000 }, async () => {
-  const service = opened(await Service.start());
-  const person = ana(service);
-  const vaults = await newVaults(person, 5);
-  const followers = await crowd(50, service.url, person, vaults);
-  const writers = opened(new Writers([person], vaults));
+test('after a graceful shutdown all clients are recovered without a gap or a duplicate, also the second time', { timeout: 120_000 }, async () => {
+  const service = track(await TestServer.start());
+  const user = newAna(service);
+  const vaults = await newVaults(user, 5);
+  const clients = await openClients(50, service.url, user, vaults);
+  const load = track(new CreateLoad([user], vaults));
 
   for (const stops of [1, 2]) {
-    await writers.more(100);
+    await load.waitForMore(100);
     await stopInTime(service);
-    await service.resume();
-    for (const follower of followers) await follower.isBack(1 + stops);
+    await service.restart();
+    for (const client of clients) await client.waitForConnections(1 + stops);
   }
-  await writers.more(100);
-  await writers.stop();
+  await load.waitForMore(100);
+  await load.stop();
 
-  const journals = await journalsOf(person, vaults);
-  writers.agreeWith(journals);
-  for (const follower of followers) {
-    assert.equal(follower.lives.length, 3);
-    follower.wasRecovered();
-    await follower.agreesWith(journals);
+  const journals = await readJournals(user, vaults);
+  load.assertMatchesJournals(journals);
+  for (const client of clients) {
+    assert.equal(client.connections.length, 3);
+    client.assertRecovered();
+    await client.assertMatchesJournals(journals);
   }
 });
 
-test('after a kill nobody is recovered, and everybody goes on from what he knows', { timeout: 120_000 }, async () => {
-  const service = opened(await Service.start());
-  const person = ana(service);
-  const vaults = await newVaults(person, 5);
-  const followers = await crowd(30, service.url, person, vaults);
-  const writers = opened(new Writers([person], vaults));
-  await writers.more(100);
-  const before = followers.map(({ self }) => self);
+test('after a kill no client is recovered, and all resume with since', { timeout: 120_000 }, async () => {
+  const service = track(await TestServer.start());
+  const user = newAna(service);
+  const vaults = await newVaults(user, 5);
+  const clients = await openClients(30, service.url, user, vaults);
+  const load = track(new CreateLoad([user], vaults));
+  await load.waitForMore(100);
+  const before = clients.map(({ identity }) => identity);
 
   await service.kill();
-  await service.resume();
-  for (const follower of followers) await follower.isBack(2);
-  await writers.more(100);
-  await writers.stop();
+  await service.restart();
+  for (const client of clients) await client.waitForConnections(2);
+  await load.waitForMore(100);
+  await load.stop();
 
-  const journals = await journalsOf(person, vaults);
-  writers.agreeWith(journals);
-  for (const [index, follower] of followers.entries()) {
-    const { id, pid, recovered } = follower.self;
+  const journals = await readJournals(user, vaults);
+  load.assertMatchesJournals(journals);
+  for (const [index, client] of clients.entries()) {
+    const { id, pid, recovered } = client.identity;
     assert.deepEqual([recovered, id === before[index].id, pid === before[index].pid], [false, false, false]);
-    await follower.agreesWith(journals);
+    await client.assertMatchesJournals(journals);
   }
 });
 
-test('another process with the same database takes up whom the first has let go, and gives them back', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
-  const first = opened(await Service.start());
-  const second = opened(await Service.start('serve', { DATABASE_URL: first.database.url }));
-  const network = opened(await Proxy.inFrontOf(first));
-  const person = ana(first);
-  const vaults = await newVaults(person, 5);
-  const followers = await crowd(30, network.url, person, vaults);
+test('a second process on the same database recovers the clients of a stopped one, and the first recovers them after its restart', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+  const first = track(await TestServer.start());
+  const second = track(await TestServer.start('serve', { DATABASE_URL: first.database.url }));
+  const proxy = track(await CuttingProxy.start(first));
+  const user = newAna(first);
+  const vaults = await newVaults(user, 5);
+  const clients = await openClients(30, proxy.url, user, vaults);
 
-  // Some write at the one, some at the other, all the time.
-  const writers = opened(new Writers([person, ana(second)], vaults));
-  await writers.more(100);
-  network.leadTo(second);
+  // The load writes to both processes all the time.
+  const load = track(new CreateLoad([user, newAna(second)], vaults));
+  await load.waitForMore(100);
+  proxy.setTarget(second);
   await stopInTime(first);
-  for (const follower of followers) await follower.isBack(2);
+  for (const client of clients) await client.waitForConnections(2);
 
-  await writers.more(100);
-  await first.resume();
-  network.leadTo(first);
+  await load.waitForMore(100);
+  await first.restart();
+  proxy.setTarget(first);
   await stopInTime(second);
-  for (const follower of followers) await follower.isBack(3);
-  await second.resume();
-  await writers.more(100);
-  await writers.stop();
+  for (const client of clients) await client.waitForConnections(3);
+  await second.restart();
+  await load.waitForMore(100);
+  await load.stop();
 
-  // Each process knows of the other's last mutations when it next has to look.
-  for (const vault of vaults) await byHttp(person).create(vault, { ...PAPER, title: `the last of ${vault.id}` });
-  const journals = await journalsOf(person, vaults);
-  for (const follower of followers) {
-    assert.equal(follower.lives.length, 3);
-    follower.wasRecovered();
-    await follower.agreesWith(journals);
+  // A process reads the other's last mutations when it next handles a request for the vault.
+  for (const vault of vaults) await httpApi(user).create(vault, { ...PAPER, title: `the last of ${vault.id}` });
+  const journals = await readJournals(user, vaults);
+  for (const client of clients) {
+    assert.equal(client.connections.length, 3);
+    client.assertRecovered();
+    await client.assertMatchesJournals(journals);
   }
   for (const events of journals.values()) events.pop();
-  writers.agreeWith(journals);
+  load.assertMatchesJournals(journals);
 });
 
-const BRIEF = 3_000;
-const story = storiesOn({ VAULTCAST__SERVER__SHUTDOWN_GRACE: `${BRIEF}ms` });
+const SHORT_GRACE = 3_000;
+const testEachTransport = testEachTransportWith({ VAULTCAST__SERVER__SHUTDOWN_GRACE: `${SHORT_GRACE}ms` });
 
-const seqs = (listener, vault) => listener.eventsOf(vault).map(({ seq }) => seq);
+const seqs = (client, vault) => client.eventsOf(vault).map(({ seq }) => seq);
 
-story('who was away when the service stopped is recovered when both are back', async ({ service, user, vault, proxy, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const network = await proxy();
-  const listener = await socket(ana, { via: network });
-  const before = listener.self;
-  await listener.join(shared);
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 1);
+testEachTransport('a client that was disconnected during restarts of the service is recovered', async ({ service, newUser, newVault, startProxy, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const proxy = await startProxy();
+  const client = await connectClient(ana, { via: proxy });
+  const before = client.identity;
+  await client.join(shared);
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 1);
 
-  const meanwhile = async () => {
+  const restartTwice = async () => {
     for (const _ of range(1, 2)) {
-      await byHttp(ana).create(shared, PAPER);
+      await httpApi(ana).create(shared, PAPER);
       await service.stop();
-      await service.resume();
+      await service.restart();
     }
-    await byHttp(ana).create(shared, PAPER);
+    await httpApi(ana).create(shared, PAPER);
   };
-  assert.deepEqual(await network.outage(listener, meanwhile), { ...before, recovered: true });
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 5);
-  assert.deepEqual(seqs(listener, shared), range(1, 5));
+  assert.deepEqual(await proxy.interrupt(client, restartTwice), { ...before, recovered: true });
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 5);
+  assert.deepEqual(seqs(client, shared), range(1, 5));
 });
 
-story('what waited for a client when the service stopped comes once', async ({ service, user, vault, proxy, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const network = await proxy();
-  const listener = await socket(ana, { via: network });
-  const before = listener.self;
-  await listener.join(shared);
+testEachTransport('events that were queued for a client at the stop are delivered once', async ({ service, newUser, newVault, startProxy, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const proxy = await startProxy();
+  const client = await connectClient(ana, { via: proxy });
+  const before = client.identity;
+  await client.join(shared);
 
-  // A poll that is open brings the first of these; the next poll is held, and the others wait for it.
-  await network.heard();
-  network.hold();
-  for (const _ of range(1, 3)) await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 1);
+  // The pending poll returns the first event. The next poll is held, and the other events are queued for it.
+  await proxy.waitForReceiver();
+  proxy.holdConnections();
+  for (const _ of range(1, 3)) await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 1);
   const stopped = service.stop();
   while ((await fetch(`${service.url}/readyz`).catch(() => undefined))?.ok);
-  network.mend();
-  await listener.hears('disconnect');
+  proxy.restore();
+  await client.nextEvent('disconnect');
   await stopped;
 
-  await service.resume();
-  assert.deepEqual(await listener.hears('connect'), { ...before, recovered: true });
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 4);
-  assert.deepEqual(seqs(listener, shared), range(1, 4));
+  await service.restart();
+  assert.deepEqual(await client.nextEvent('connect'), { ...before, recovered: true });
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 4);
+  assert.deepEqual(seqs(client, shared), range(1, 4));
 });
 
-story('who has vanished between two polls does not hold up the stop', async ({ service, user, vault, proxy, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const network = await proxy();
-  const listener = await socket(ana, { via: network });
-  await listener.join(shared);
-  await network.heard();
-  network.hold();
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 1);
+testEachTransport('a client that vanished between two polls does not delay the stop', async ({ service, newUser, newVault, startProxy, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const proxy = await startProxy();
+  const client = await connectClient(ana, { via: proxy });
+  await client.join(shared);
+  await proxy.waitForReceiver();
+  proxy.holdConnections();
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 1);
   try {
-    await stopInTime(service, BRIEF);
+    await stopInTime(service, SHORT_GRACE);
   } finally {
-    await service.resume();
+    await service.restart();
   }
 });
 
-story('who left a room, or the service, before it stopped has left it afterwards', async ({ service, user, vault, socket }) => {
-  const ana = user('ana');
-  const [shared, left] = [await vault(ana), await vault(ana)];
-  const [listener, gone] = [await socket(ana), await socket(ana)];
-  const before = { listener: listener.self, gone: gone.self };
-  for (const one of [listener, gone]) {
-    await one.join(shared);
-    await one.join(left);
+testEachTransport('a client that left a vault or disconnected before the stop is not subscribed afterwards', async ({ service, newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const [shared, left] = [await newVault(ana), await newVault(ana)];
+  const [client, leaver] = [await connectClient(ana), await connectClient(ana)];
+  const before = { client: client.identity, leaver: leaver.identity };
+  for (const subscriber of [client, leaver]) {
+    await subscriber.join(shared);
+    await subscriber.join(left);
   }
-  // It has said goodbye when its engine has closed.
-  const { engine } = gone.socket.io;
+  // The client has sent its DISCONNECT when its engine has closed.
+  const { engine } = leaver.socket.io;
   const closed = new Promise((resolve) => engine.once('close', resolve));
-  gone.socket.disconnect();
+  leaver.socket.disconnect();
   await closed;
-  await listener.does('vault:leave', left.id);
+  await client.emitOk('vault:leave', left.id);
 
   await service.stop();
-  await service.resume();
-  gone.socket.connect();
-  assert.deepEqual(await listener.hears('connect'), { ...before.listener, recovered: true });
-  const anew = await gone.hears('connect');
-  assert.deepEqual([anew.recovered, anew.id === before.gone.id, anew.pid === before.gone.pid], [false, false, false]);
-  for (const one of [left, shared]) await byHttp(ana).create(one, PAPER);
-  await listener.reaches(shared, 1);
-  await gone.join(left);
-  await listener.join(left);
-  assert.deepEqual([seqs(listener, shared), seqs(listener, left)], [[1], []]);
-  assert.deepEqual([seqs(gone, shared), seqs(gone, left)], [[], []]);
+  await service.restart();
+  leaver.socket.connect();
+  assert.deepEqual(await client.nextEvent('connect'), { ...before.client, recovered: true });
+  const reconnected = await leaver.nextEvent('connect');
+  assert.deepEqual([reconnected.recovered, reconnected.id === before.leaver.id, reconnected.pid === before.leaver.pid], [false, false, false]);
+  for (const vault of [left, shared]) await httpApi(ana).create(vault, PAPER);
+  await client.waitForSeq(shared, 1);
+  await leaver.join(left);
+  await client.join(left);
+  assert.deepEqual([seqs(client, shared), seqs(client, left)], [[1], []]);
+  assert.deepEqual([seqs(leaver, shared), seqs(leaver, left)], [[], []]);
 });
 
-story('after the epoch was renewed nobody is recovered', async ({ service, user, vault, socket }) => {
-  const ana = user('ana');
-  const shared = await vault(ana);
-  const listener = await socket(ana);
-  const before = listener.self;
-  const { epoch } = await listener.join(shared);
+testEachTransport('after the epoch was renewed no client is recovered', async ({ service, newUser, newVault, connectClient }) => {
+  const ana = newUser('ana');
+  const shared = await newVault(ana);
+  const client = await connectClient(ana);
+  const before = client.identity;
+  const { epoch } = await client.join(shared);
 
   await service.stop();
   await service.run('epoch', 'renew');
-  await service.resume();
-  await byHttp(ana).create(shared, PAPER);
-  const { id, pid, recovered } = await listener.hears('connect');
+  await service.restart();
+  await httpApi(ana).create(shared, PAPER);
+  const { id, pid, recovered } = await client.nextEvent('connect');
   assert.deepEqual([recovered, id === before.id, pid === before.pid], [false, false, false]);
-  assert.equal((await listener.join(shared, { since: 0, epoch })).resync, true);
-  await byHttp(ana).create(shared, PAPER);
-  await listener.reaches(shared, 2);
-  assert.deepEqual(seqs(listener, shared), [2]);
+  assert.equal((await client.join(shared, { since: 0, epoch })).resync, true);
+  await httpApi(ana).create(shared, PAPER);
+  await client.waitForSeq(shared, 2);
+  assert.deepEqual(seqs(client, shared), [2]);
 });

@@ -1,56 +1,56 @@
-// What is trimmed is gone for everybody, and whoever comes back from before it is told so.
+// A trimmed journal: older events are no longer available, and a client that asks for them is asked to resync.
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { byHttp } from './doors.mjs';
-import { PAPER, range } from './harness.mjs';
-import { Listener } from './listener.mjs';
-import { Person } from './person.mjs';
-import { Service } from './service.mjs';
+import { httpApi } from './source-api.mjs';
+import { PAPER, range } from './test-context.mjs';
+import { TestClient } from './test-client.mjs';
+import { TestUser } from './test-user.mjs';
+import { TestServer } from './test-server.mjs';
 
-const KEPT = 5;
+const RETAINED = 5;
 
-let service, listener;
+let service, client;
 after(() => {
-  listener?.close();
+  client?.close();
   return service?.dispose();
 });
 
-test('who knows less than is kept lists anew, and who knows enough is told the rest', { timeout: 60_000 }, async () => {
-  service = await Service.start('serve', { VAULTCAST__JOURNAL__RETAIN_EVENTS: `${KEPT}` });
-  const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
-  const { id } = (await ana.post('/api/vaults', { name: 'Long' })).is(201).body;
+test('a join with since is replayed from the retained events and answered with resync before them', { timeout: 60_000 }, async () => {
+  service = await TestServer.start('serve', { VAULTCAST__JOURNAL__RETAIN_EVENTS: `${RETAINED}` });
+  const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
+  const { id } = (await ana.post('/api/vaults', { name: 'Long' })).expectStatus(201).body;
   const vault = { id };
-  for (const _ of range(1, 12)) await byHttp(ana).create(vault, PAPER);
-  const first = 12 - KEPT + 1;
+  for (const _ of range(1, 12)) await httpApi(ana).create(vault, PAPER);
+  const first = 12 - RETAINED + 1;
 
-  // A service trims when it starts; nothing announces that it has.
+  // The service trims the journal when it starts. No event announces the end of the trim, so the test polls for it.
   await service.stop();
-  await service.resume();
+  await service.restart();
   const events = (since) => ana.get(`/api/vaults/${id}/events?since=${since}`);
   while ((await events(0)).status === 200) await pause(20);
-  (await events(0)).refuses(410, 'JOURNAL_TRIMMED');
-  (await events(first - 2)).refuses(410, 'JOURNAL_TRIMMED');
-  const { body } = (await events(first - 1)).is(200);
+  (await events(0)).expectError(410, 'JOURNAL_TRIMMED');
+  (await events(first - 2)).expectError(410, 'JOURNAL_TRIMMED');
+  const { body } = (await events(first - 1)).expectStatus(200);
   assert.deepEqual(body.events.map(({ seq }) => seq), range(first, 12));
-  assert.deepEqual((await events(12)).is(200).body.events, []);
+  assert.deepEqual((await events(12)).expectStatus(200).body.events, []);
 
-  listener = new Listener(service.url, { auth: { token: ana.token() } });
-  await listener.hears('connect');
+  client = new TestClient(service.url, { auth: { token: ana.token() } });
+  await client.nextEvent('connect');
   const { epoch } = body;
   for (const since of [0, first - 2]) {
-    const joined = await listener.join(vault, { since, epoch });
+    const joined = await client.join(vault, { since, epoch });
     assert.deepEqual([joined.resync, joined.seq, joined.replayed], [true, 12, undefined]);
   }
-  assert.deepEqual(listener.eventsOf(vault), []);
-  const joined = await listener.join(vault, { since: first - 1, epoch });
-  assert.deepEqual([joined.resync, joined.replayed], [undefined, KEPT]);
-  await listener.reaches(vault, 12);
-  // All sources are there: it is only the past that is kept no longer.
-  const listed = (await ana.get(`/api/vaults/${id}/sources`)).is(200).body;
+  assert.deepEqual(client.eventsOf(vault), []);
+  const joined = await client.join(vault, { since: first - 1, epoch });
+  assert.deepEqual([joined.resync, joined.replayed], [undefined, RETAINED]);
+  await client.waitForSeq(vault, 12);
+  // The trim removes events only. All sources remain.
+  const listed = (await ana.get(`/api/vaults/${id}/sources`)).expectStatus(200).body;
   assert.deepEqual([listed.sources.length, listed.seq], [12, 12]);
-  await byHttp(ana).create(vault, PAPER);
-  await listener.reaches(vault, 13);
-  assert.deepEqual(listener.eventsOf(vault).map(({ seq }) => seq), range(first, 13));
+  await httpApi(ana).create(vault, PAPER);
+  await client.waitForSeq(vault, 13);
+  assert.deepEqual(client.eventsOf(vault).map(({ seq }) => seq), range(first, 13));
 });

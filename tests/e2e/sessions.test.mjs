@@ -1,92 +1,92 @@
-// When a session ends, and what is never told of it.
+// The end of a user session, and the secrets that must never be logged.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LIBRARIES } from './application.mjs';
-import { PAPER, range, story } from './harness.mjs';
-import { Listener } from './listener.mjs';
-import { Person } from './person.mjs';
-import { Service } from './service.mjs';
+import { AUTH_LIBRARIES } from './auth-application.mjs';
+import { PAPER, range, testEachTransport } from './test-context.mjs';
+import { TestClient } from './test-client.mjs';
+import { TestUser } from './test-user.mjs';
+import { TestServer } from './test-server.mjs';
 
-/** The end of a transport, as the client names it: closed in order, or gone under a request of its own. */
-const TRANSPORT_ENDED = /^transport (close|error)$/;
+/** The reason of a closed transport in the client: an orderly close, or an error of the client's own request. */
+const TRANSPORT_CLOSED = /^transport (close|error)$/;
 
-/** It ended so many seconds ago: within the tolerance of 15, so that a socket has three left. */
-const ALMOST_OVER = -12;
+/** A `ttl` in seconds of a session that expired within the tolerance of 15 seconds: its socket has three seconds left. */
+const ALMOST_EXPIRED = -12;
 const AN_HOUR = 3600;
 
-/** How a client brings its session, and how its application puts a newer one in that place. */
-const [, authjs] = LIBRARIES;
-const WAYS = [
+/** How a client sends its session, and how its application replaces it by a renewed one. */
+const [, authjs] = AUTH_LIBRARIES;
+const CREDENTIALS = [
   {
     name: 'cookie',
-    session: (person, ttl) => authjs.encode(person.service.secret, { sub: person.id, name: person.name }, ttl),
-    bring: (session) => ({ extraHeaders: { cookie: `${authjs.cookie}=${session}` } }),
-    renew(listener, session) {
-      listener.socket.io.opts.extraHeaders.cookie = `${authjs.cookie}=${session}`;
+    session: (user, ttl) => authjs.encode(user.service.secret, { sub: user.id, name: user.name }, ttl),
+    options: (session) => ({ extraHeaders: { cookie: `${authjs.cookie}=${session}` } }),
+    renew(client, session) {
+      client.socket.io.opts.extraHeaders.cookie = `${authjs.cookie}=${session}`;
     },
   },
   {
     name: 'token',
-    session: (person, ttl) => person.token({ ttl }),
-    bring(session) {
+    session: (user, ttl) => user.token({ ttl }),
+    options(session) {
       this.current = session;
-      return { auth: (answer) => answer({ token: this.current }) };
+      return { auth: (send) => send({ token: this.current }) };
     },
-    renew(listener, session) {
+    renew(client, session) {
       this.current = session;
     },
   },
 ];
 
-for (const way of WAYS) {
-  story(`with a renewed ${way.name} a client comes back by itself when its session has ended, as who it was, and misses nothing`, async ({ user, vault, knock }) => {
-    const [ana, ben] = [user('ana'), user('ben')];
-    const shared = await vault(ana, { viewer: [ben] });
-    const add = async () => (await ana.post(`/api/vaults/${shared.id}/sources`, PAPER)).is(201).seq;
+for (const credential of CREDENTIALS) {
+  testEachTransport(`with a renewed ${credential.name} a client reconnects by itself when its session expires, is recovered and misses no event`, async ({ newUser, newVault, openClient }) => {
+    const [ana, ben] = [newUser('ana'), newUser('ben')];
+    const shared = await newVault(ana, { viewer: [ben] });
+    const add = async () => (await ana.post(`/api/vaults/${shared.id}/sources`, PAPER)).expectStatus(201).seq;
 
-    const listener = knock(way.bring(await way.session(ben, ALMOST_OVER)));
-    const { id, pid } = await listener.hears('connect');
-    const { seq } = await listener.join(shared);
-    await listener.reaches(shared, await add());
-    way.renew(listener, await way.session(ben, AN_HOUR));
+    const client = openClient(credential.options(await credential.session(ben, ALMOST_EXPIRED)));
+    const { id, pid } = await client.nextEvent('connect');
+    const { seq } = await client.join(shared);
+    await client.waitForSeq(shared, await add());
+    credential.renew(client, await credential.session(ben, AN_HOUR));
 
-    assert.match(await listener.hears('disconnect'), TRANSPORT_ENDED);
+    assert.match(await client.nextEvent('disconnect'), TRANSPORT_CLOSED);
     await add();
-    assert.deepEqual(await listener.hears('connect'), { id, pid, recovered: true });
+    assert.deepEqual(await client.nextEvent('connect'), { id, pid, recovered: true });
     const last = await add();
-    await listener.reaches(shared, last);
-    assert.deepEqual(listener.eventsOf(shared).map((event) => event.seq), range(seq + 1, last));
-    assert(!listener.names.includes('error'), `${listener}`);
+    await client.waitForSeq(shared, last);
+    assert.deepEqual(client.eventsOf(shared).map((event) => event.seq), range(seq + 1, last));
+    assert(!client.eventNames.includes('error'), `${client}`);
   });
 
-  story(`with the old ${way.name} a client that comes back is told UNAUTHORIZED, and hears nothing more`, async ({ user, vault, knock }) => {
-    const [ana, ben] = [user('ana'), user('ben')];
-    const shared = await vault(ana, { viewer: [ben] });
-    const listener = knock(way.bring(await way.session(ben, ALMOST_OVER)));
-    await listener.hears('connect');
-    await listener.join(shared);
+  testEachTransport(`with the expired ${credential.name} a reconnect is refused with UNAUTHORIZED, and no event follows`, async ({ newUser, newVault, openClient }) => {
+    const [ana, ben] = [newUser('ana'), newUser('ben')];
+    const shared = await newVault(ana, { viewer: [ben] });
+    const client = openClient(credential.options(await credential.session(ben, ALMOST_EXPIRED)));
+    await client.nextEvent('connect');
+    await client.join(shared);
 
-    assert.match(await listener.hears('disconnect'), TRANSPORT_ENDED);
-    (await ana.post(`/api/vaults/${shared.id}/sources`, PAPER)).is(201);
-    assert.equal(await listener.hears('connect_error'), 'UNAUTHORIZED');
-    assert.deepEqual(listener.names, ['vault:joined']);
-    assert.equal(listener.socket.active, false);
+    assert.match(await client.nextEvent('disconnect'), TRANSPORT_CLOSED);
+    (await ana.post(`/api/vaults/${shared.id}/sources`, PAPER)).expectStatus(201);
+    assert.equal(await client.nextEvent('connect_error'), 'UNAUTHORIZED');
+    assert.deepEqual(client.eventNames, ['vault:joined']);
+    assert.equal(client.socket.active, false);
   });
 }
 
-test('no token, no secret and nothing that a client is known by is ever logged, however much is', async () => {
-  const service = await Service.start('serve', { RUST_LOG: 'trace', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json' });
-  const listeners = [];
+test('no token, secret, session id or pid is logged at any level', async () => {
+  const service = await TestServer.start('serve', { RUST_LOG: 'trace', VAULTCAST__TELEMETRY__LOG_FORMAT: 'json' });
+  const clients = [];
   try {
-    const ana = new Person(service, 'ana', 'Ana', 'ana@example.com');
+    const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
     const tokens = [];
-    const kinds = [
-      ...LIBRARIES.map(({ encode }) => (secret, ttl) => encode(secret, { sub: ana.id }, ttl)),
+    const encoders = [
+      ...AUTH_LIBRARIES.map(({ encode }) => (secret, ttl) => encode(secret, { sub: ana.id }, ttl)),
       (secret, ttl) => ana.token({ secret, ttl }),
     ];
-    for (const kind of kinds) {
-      tokens.push(await kind(service.secret, AN_HOUR), await kind(service.secret, -AN_HOUR), await kind('of another house', AN_HOUR));
+    for (const encode of encoders) {
+      tokens.push(await encode(service.secret, AN_HOUR), await encode(service.secret, -AN_HOUR), await encode('another secret', AN_HOUR));
     }
     const opaque = 'a-session-that-is-looked-up-elsewhere';
     const sids = [];
@@ -94,36 +94,36 @@ test('no token, no secret and nothing that a client is known by is ever logged, 
     tokens.push(opaque, `${tokens[0]}x`);
 
     for (const token of tokens) {
-      const cookie = `theme=dark; ${LIBRARIES.map((library) => `${library.cookie}=${token}`).join('; ')}`;
-      const chunks = `${LIBRARIES[0].cookie}.0=${token.slice(0, 30)}; ${LIBRARIES[0].cookie}.1=${token.slice(30)}`;
+      const cookie = `theme=dark; ${AUTH_LIBRARIES.map((library) => `${library.cookie}=${token}`).join('; ')}`;
+      const chunks = `${AUTH_LIBRARIES[0].cookie}.0=${token.slice(0, 30)}; ${AUTH_LIBRARIES[0].cookie}.1=${token.slice(30)}`;
       for (const headers of [{ authorization: `Bearer ${token}` }, { cookie, authorization: '' }, { cookie: chunks, authorization: '' }]) {
         await ana.request('GET', '/api/me', undefined, headers);
         await ana.request('POST', '/api/vaults', { name: 'Plans' }, headers);
       }
       for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']]) {
         for (const options of [{ auth: { token } }, { extraHeaders: { cookie } }, { auth: { token: [token] } }]) {
-          const listener = new Listener(service.url, { transports, reconnection: false, ...options });
-          listeners.push(listener);
-          await listener.until(() => listener.log[0], () => `no answer; ${listener}`);
-          if (listener.socket.io.engine?.id) sids.push(listener.socket.io.engine.id);
-          if (listener.self.pid) pids.push(listener.self.pid);
-          if (listener.socket.connected) await listener.isRefused('vault:join', token, 'INVALID_VAULT_ID');
+          const client = new TestClient(service.url, { transports, reconnection: false, ...options });
+          clients.push(client);
+          await client.waitFor(() => client.log[0], () => `neither connected nor refused; ${client}`);
+          if (client.socket.io.engine?.id) sids.push(client.socket.io.engine.id);
+          if (client.identity.pid) pids.push(client.identity.pid);
+          if (client.socket.connected) await client.expectError('vault:join', token, 'INVALID_VAULT_ID');
         }
       }
     }
-    for (const listener of listeners) listener.close();
+    for (const client of clients) client.close();
     await service.stop();
 
     assert.match(service.output, /TRACE/);
     assert.match(service.output, /session refused/);
-    // Any part of a token, and any half of a part, would be too much.
+    // The log must not contain any part of a token, nor the beginning or the end of a part.
     const parts = tokens.flatMap((token) => token.split('.')).flatMap((part) => [part.slice(0, 40), part.slice(-40)]);
     assert(sids.length > 0 && pids.length > 0);
     const secrets = new Set([service.secret, opaque, ...sids, ...pids, ...parts.filter((part) => part.length >= 20)]);
-    const told = service.output.split('\n').filter((line) => [...secrets].some((secret) => line.includes(secret)));
-    assert.deepEqual(told.slice(0, 3), []);
+    const leaks = service.output.split('\n').filter((line) => [...secrets].some((secret) => line.includes(secret)));
+    assert.deepEqual(leaks.slice(0, 3), []);
   } finally {
-    for (const listener of listeners) listener.close();
+    for (const client of clients) client.close();
     await service.dispose();
   }
 });

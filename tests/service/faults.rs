@@ -1,78 +1,30 @@
-//! What is nobody's wish. A fault of ours: the client learns its name and no more, whoever runs the service finds it
-//! in the log, once. A database or a queue that cannot take more: the client is told to come back.
+//! Faults of the service and overload. A fault is logged once, with its context; the client gets only its code. A full
+//! queue or a busy database is answered with `Retry-After`.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, OnceLock},
+use futures_util::{
+    StreamExt,
+    future::{join_all, select},
+    stream::FuturesUnordered,
 };
-
-use futures_util::{StreamExt, future::select, stream::FuturesUnordered};
 use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
-use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::common::app::{Answer, TestApp, source};
+use crate::{
+    common::{
+        raw_socket::RawSocket,
+        service::{TestResponse, TestService, source, token},
+    },
+    support::{
+        captured_log::CapturedLog,
+        database_access::{WriteBarrier, lock_vault_heads},
+        metrics_client::MonitoredService,
+    },
+};
 
-/// Everything that was logged by the tests of this binary.
-#[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    pub fn kept() -> &'static Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Log::default();
-            let lines = tracing_subscriber::fmt::layer()
-                .with_ansi(false)
-                .with_writer(log.clone());
-            let level = tracing_subscriber::filter::LevelFilter::INFO;
-            tracing_subscriber::registry()
-                .with(level)
-                .with(lines)
-                .init();
-            log
-        })
-    }
-
-    /// The lines that name this.
-    pub fn lines(&self, naming: &str) -> Vec<String> {
-        let log = String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned();
-        log.lines()
-            .filter(|line| line.contains(naming))
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// Does something to the database behind the service's back.
-async fn behind_its_back(app: &TestApp, sql: &str) {
-    let database = Database::connect(&app.database.url).await.unwrap();
-    database.execute_unprepared(sql).await.unwrap();
-    database.close().await.unwrap();
-}
-
+/// Asserts an internal error without details of its cause.
 #[track_caller]
-fn tells_nothing(answer: &Answer) {
-    let problem = answer.refused(500, "INTERNAL");
+fn assert_internal_error(response: &TestResponse) {
+    let problem = response.assert_refused(500, "INTERNAL");
     assert_eq!(
         problem,
         json!({ "message": "Internal error", "code": "INTERNAL" })
@@ -80,17 +32,17 @@ fn tells_nothing(answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn a_read_that_fails_is_logged_once_under_the_name_that_the_client_was_told() {
-    let log = Log::kept();
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    behind_its_back(&app, "DROP TABLE sources").await;
-    let answer = ana.get(&format!("{vault}/sources")).await;
-    tells_nothing(&answer);
-    let lines = log.lines(answer.header("x-request-id").unwrap());
+async fn failed_read_is_logged_once_with_the_request_id_of_the_response() {
+    let log = CapturedLog::global();
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    service.database.execute("DROP TABLE sources").await;
+    let response = ana.get(&format!("{vault}/sources")).await;
+    assert_internal_error(&response);
+    let lines = log.lines_with(response.header("x-request-id").unwrap());
     let [line] = lines.as_slice() else {
-        panic!("one line: {lines:?}");
+        panic!("expected one line: {lines:?}");
     };
     assert!(
         line.contains("ERROR") && line.contains("sources") && line.contains(&vault),
@@ -99,24 +51,66 @@ async fn a_read_that_fails_is_logged_once_under_the_name_that_the_client_was_tol
 }
 
 #[actix_web::test]
-async fn a_mutation_that_fails_is_logged_once_and_the_vault_goes_on() {
-    let log = Log::kept();
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    behind_its_back(&app, "DROP TABLE sources").await;
-    let answer = ana.post(&format!("{vault}/sources"), source("Lost")).await;
-    tells_nothing(&answer);
+async fn hanging_listings_leave_connections_for_joins_and_readiness() {
+    let MonitoredService { service, metrics } = MonitoredService::start().await;
+    if !service.database.is_postgres() {
+        return; // No lock makes a reader of SQLite wait. A test of `db_thread.rs` covers the division of the pool.
+    }
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    let database = Database::connect(&service.database.url).await.unwrap();
+    let lock = database.begin().await.unwrap();
+    let sql = "LOCK TABLE sources IN ACCESS EXCLUSIVE MODE";
+    lock.execute_unprepared(sql).await.unwrap();
+    let listings: Vec<_> = (0..50)
+        .map(|_| {
+            let (ana, path) = (ana.clone(), format!("{vault}/sources"));
+            actix_web::rt::spawn(async move { ana.get(&path).await })
+        })
+        .collect();
+    let max = metrics.value("vaultcast_database_connections_max{pool=\"listings\"}");
+    let max = max.await.unwrap();
+    let in_use = "vaultcast_database_connections_in_use{pool=\"listings\"}";
+    metrics.wait_for(in_use, |in_use| in_use == max).await;
+
+    let bearer = format!("Bearer {}", token("ana"));
+    let mut socket = RawSocket::connect(service.addr(), &[("authorization", &bearer)]).await;
+    assert_eq!(socket.join(&vault).await["ok"], true);
+    ana.get("/readyz").await.assert_status(200);
+    // A user who was never seen before is looked up and recorded.
+    service.user("new").create_vault().await;
+    assert_eq!(metrics.value(in_use).await, Some(max), "the listings hang");
+    lock.rollback().await.unwrap();
+    for listing in join_all(listings).await {
+        listing.unwrap().assert_status(200);
+    }
+}
+
+#[actix_web::test]
+async fn failed_mutation_is_logged_once_and_the_vault_keeps_working() {
+    let log = CapturedLog::global();
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    service.database.execute("DROP TABLE sources").await;
+    let response = ana
+        .post(&format!("{vault}/sources"), source("Not stored"))
+        .await;
+    assert_internal_error(&response);
     let id = vault.trim_start_matches("/api/vaults/");
     let errors = log
-        .lines(id)
+        .lines_with(id)
         .into_iter()
         .filter(|line| line.contains("ERROR"));
     assert_eq!(errors.count(), 1);
-    assert_eq!(log.lines(answer.header("x-request-id").unwrap()).len(), 1);
-    // Nothing was written, and what needs no source goes on.
     assert_eq!(
-        ana.patch(&vault, json!({ "name": "Still here" }))
+        log.lines_with(response.header("x-request-id").unwrap())
+            .len(),
+        1
+    );
+    // The mutation wrote nothing, and a mutation that does not use the sources table succeeds.
+    assert_eq!(
+        ana.patch(&vault, json!({ "name": "Still writable" }))
             .await
             .seq(),
         1
@@ -124,109 +118,171 @@ async fn a_mutation_that_fails_is_logged_once_and_the_vault_goes_on() {
 }
 
 #[actix_web::test]
-async fn a_batch_that_fails_is_one_line_however_many_wrote_it() {
-    const AUTHORS: usize = 20;
-    let log = Log::kept();
-    let app = TestApp::start_with(|config| config.actors.vault_mailbox = AUTHORS).await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    let database = Database::connect(&app.database.url).await.unwrap();
-    let writer = database.begin().await.unwrap();
-    let held = writer
-        .execute_unprepared("UPDATE vault_heads SET head = head")
-        .await;
-    held.unwrap();
+async fn failed_batch_is_logged_in_one_line() {
+    const REQUESTS: usize = 20;
+    let log = CapturedLog::global();
+    let service = TestService::start_with(|config| config.actors.vault_mailbox = REQUESTS).await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    let lock = lock_vault_heads(&service).await;
 
     let path = format!("{vault}/sources");
-    let post = |_| ana.post(&path, source("Lost"));
-    let mut posts: FuturesUnordered<_> = (0..=AUTHORS).map(post).collect();
-    // All the others wait when there is no place left for the last.
-    posts.next().await.unwrap().refused(503, "VAULT_BUSY");
-    writer
-        .execute_unprepared("DROP TABLE sources")
+    let post = |_| ana.post(&path, source("Not stored"));
+    let mut posts: FuturesUnordered<_> = (0..=REQUESTS).map(post).collect();
+    // One request exceeds the queue. When it is refused, all the others wait.
+    posts
+        .next()
         .await
-        .unwrap();
-    writer.commit().await.unwrap();
-    while let Some(answer) = posts.next().await {
-        tells_nothing(&answer);
+        .unwrap()
+        .assert_refused(503, "VAULT_BUSY");
+    lock.execute_unprepared("DROP TABLE sources").await.unwrap();
+    lock.commit().await.unwrap();
+    while let Some(response) = posts.next().await {
+        assert_internal_error(&response);
     }
 
     let id = vault.trim_start_matches("/api/vaults/");
-    let lines = log.lines(id).into_iter();
+    let lines = log.lines_with(id).into_iter();
     let errors: Vec<_> = lines.filter(|line| line.contains("ERROR")).collect();
-    // One who came first, and those who came meanwhile.
+    // The first mutation is a batch of its own; the mutations that arrived later are another batch.
     assert!(errors.len() <= 2, "{errors:#?}");
-    let failed = |line: &String| -> usize {
+    let failed_mutations = |line: &String| -> usize {
         let (_, rest) = line.split_once("failed=").unwrap();
         rest.split(' ').next().unwrap().parse().unwrap()
     };
-    assert_eq!(errors.iter().map(failed).sum::<usize>(), AUTHORS);
+    assert_eq!(errors.iter().map(failed_mutations).sum::<usize>(), REQUESTS);
 }
 
 #[actix_web::test]
-async fn a_vault_that_cannot_be_made_is_a_fault_that_is_logged() {
-    let log = Log::kept();
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    ana.get("/api/me").await.is(200);
-    behind_its_back(&app, "DROP TABLE vault_heads").await;
-    let answer = ana.post("/api/vaults", json!({ "name": "Lost" })).await;
-    tells_nothing(&answer);
-    let lines = log.lines("vault_heads");
+async fn failed_creation_of_a_vault_is_logged() {
+    let log = CapturedLog::global();
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    ana.get("/api/me").await.assert_status(200);
+    service.database.execute("DROP TABLE vault_heads").await;
+    let response = ana
+        .post("/api/vaults", json!({ "name": "Not stored" }))
+        .await;
+    assert_internal_error(&response);
+    let lines = log.lines_with("vault_heads");
     assert!(lines.iter().any(|line| line.contains("ERROR")), "{lines:?}");
 }
 
 #[actix_web::test]
-async fn a_session_that_cannot_be_checked_is_not_called_bad() {
-    let app = TestApp::start().await;
-    behind_its_back(&app, "DROP TABLE users").await;
-    let answer = app.user("ana").get("/api/me").await;
-    let problem = answer.refused(503, "AUTHENTICATION_FAILED");
+async fn session_that_cannot_be_checked_is_not_reported_as_invalid() {
+    let service = TestService::start().await;
+    service.database.execute("DROP TABLE users").await;
+    let response = service.user("ana").get("/api/me").await;
+    let problem = response.assert_refused(503, "AUTHENTICATION_FAILED");
     assert_eq!(problem["message"], "AUTHENTICATION_FAILED");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    app.nobody()
+    assert_eq!(response.header("retry-after"), Some("1"));
+    service
+        .anonymous()
         .get("/api/me")
         .await
-        .refused(401, "UNAUTHORIZED");
+        .assert_refused(401, "UNAUTHORIZED");
 }
 
 #[actix_web::test]
-async fn events_that_are_no_longer_kept_are_gone_and_the_others_are_told() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
+async fn trimmed_events_answer_410_and_the_rest_are_listed() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
     for n in 1..=5 {
-        ana.adds_source(&vault, &n.to_string()).await;
+        ana.create_source(&vault, &n.to_string()).await;
     }
-    behind_its_back(&app, "DELETE FROM vault_events WHERE seq <= 3").await;
+    service
+        .database
+        .execute("DELETE FROM vault_events WHERE seq <= 3")
+        .await;
     for since in 0..3 {
-        let answer = ana.get(&format!("{vault}/events?since={since}")).await;
-        answer.refused(410, "JOURNAL_TRIMMED");
+        let response = ana.get(&format!("{vault}/events?since={since}")).await;
+        let problem = response.assert_refused(410, "JOURNAL_TRIMMED");
+        assert_eq!(problem["details"], json!({ "since": 3 }));
     }
-    for (since, left) in [(3, 2), (4, 1), (5, 0)] {
-        let answer = ana.get(&format!("{vault}/events?since={since}")).await;
-        assert_eq!(answer.is(200)["events"].as_array().unwrap().len(), left);
+    for (since, remaining) in [(3, 2), (4, 1), (5, 0)] {
+        let response = ana.get(&format!("{vault}/events?since={since}")).await;
+        assert_eq!(
+            response.assert_status(200)["events"]
+                .as_array()
+                .unwrap()
+                .len(),
+            remaining
+        );
     }
+
+    service.database.execute("DELETE FROM vault_events").await;
+    let response = ana.get(&format!("{vault}/events?since=4")).await;
+    let problem = response.assert_refused(410, "JOURNAL_TRIMMED");
+    assert_eq!(problem["details"], json!({ "since": 5 }));
 }
 
 #[actix_web::test]
-async fn a_vault_whose_queue_is_full_says_so_at_once_and_keeps_what_it_took() {
-    let app = TestApp::start_with(|config| config.actors.vault_mailbox = 1).await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    let database = Database::connect(&app.database.url).await.unwrap();
-    let writer = database.begin().await.unwrap();
-    let held = writer
-        .execute_unprepared("UPDATE vault_heads SET head = head")
-        .await;
-    held.unwrap();
+async fn full_vault_queue_refuses_at_once_and_keeps_accepted_mutations() {
+    let service = TestService::start_with(|config| config.actors.vault_mailbox = 1).await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    let lock = lock_vault_heads(&service).await;
 
     let body = || json!({ "name": "New" });
     let one = Box::pin(ana.patch(&vault, body()));
     let other = Box::pin(ana.patch(&vault, body()));
-    let (first, waiting) = select(one, other).await.factor_first();
-    first.refused(503, "VAULT_BUSY");
-    assert_eq!(first.header("retry-after"), Some("1"));
-    writer.rollback().await.unwrap();
+    let (refused, waiting) = select(one, other).await.factor_first();
+    refused.assert_refused(503, "VAULT_BUSY");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    lock.rollback().await.unwrap();
     assert_eq!(waiting.await.seq(), 1);
+}
+
+#[actix_web::test]
+async fn moved_sqlite_file_is_unavailable_not_ready_and_logged_once() {
+    let log = CapturedLog::global();
+    let service = TestService::start().await;
+    let Some(file) = service.database.url.strip_prefix("sqlite://") else {
+        return;
+    };
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    let away = format!("{file}.away");
+    std::fs::rename(file, &away).unwrap();
+    for _ in 0..3 {
+        ana.post(&format!("{vault}/sources"), source("Lost"))
+            .await
+            .assert_refused(503, "UNAVAILABLE");
+        ana.post("/api/vaults", json!({ "name": "Lost" }))
+            .await
+            .assert_refused(503, "UNAVAILABLE");
+        ana.get("/readyz").await.assert_refused(503, "UNAVAILABLE");
+    }
+    for operations in ["writes", "reads"] {
+        let lines = log.lines_with(&format!("unavailable for {operations}"));
+        let lines = lines.iter().filter(|line| line.contains(file)).count();
+        assert_eq!(lines, 1, "{operations}");
+    }
+    std::fs::rename(&away, file).unwrap();
+    while ana.get("/readyz").await.status != 200 {}
+    // A mutation that arrives just after the last failure is refused with it.
+    let created = loop {
+        let created = ana.post(&format!("{vault}/sources"), source("Kept")).await;
+        if created.status != 503 {
+            break created;
+        }
+    };
+    assert_eq!(created.seq(), 1);
+}
+
+#[actix_web::test]
+async fn database_that_cannot_be_written_is_not_ready() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    ana.get("/readyz").await.assert_status(200);
+    let barrier = WriteBarrier::raise(&service).await;
+    // The last commit counts for a second.
+    while ana.get("/readyz").await.status == 200 {}
+    let problem = ana.get("/readyz").await.assert_refused(503, "UNAVAILABLE");
+    assert_eq!(problem["message"], "The database cannot be written");
+    ana.get(&vault).await.assert_status(200);
+    barrier.lift(&service).await;
+    while ana.get("/readyz").await.status != 200 {}
 }

@@ -1,26 +1,35 @@
-//! The service through its doors: in process, on a free port, on a database of its own. One file for each promise.
+//! Tests of the whole service over HTTP and Socket.IO. Each test starts the service in process, on a free port and with
+//! its own database. Each file covers one topic; `support` holds the helpers that only this test binary needs.
 
-#![allow(clippy::unwrap_used, reason = "what is missing in a test fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod support;
 
-mod agreement;
-mod bounds;
-mod conditions;
-mod damage;
+mod caching;
+mod connections;
+mod database_sessions;
 mod faults;
 mod idempotency;
 mod limits;
+mod listing_consistency;
 mod members;
+mod non_members;
 mod origins;
 mod paging;
+mod panics_and_stalls;
+mod postgres_databases;
+mod preconditions;
+mod queue_bounds;
+mod recovery;
+mod refusals;
+mod reload;
 mod requests;
-mod rows;
 mod sessions;
+mod shared_databases;
+mod shutdown;
 mod sources;
-mod starting;
-mod stopping;
-mod strangers;
-mod tuning;
+mod startup;
+mod user_profiles;
 mod vaults;

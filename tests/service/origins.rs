@@ -1,32 +1,34 @@
-//! Pages of other origins: refused at every door, unless they are allowed.
+//! Requests with an `Origin` header: every route refuses an origin that is neither the service's own nor in
+//! `server.allowed_origins`.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::app::{Answer, TestApp, User, hear};
+use crate::common::service::{TestResponse, TestService, TestUser, send};
 
-const APP: &str = "https://app.example";
+const ALLOWED: &str = "https://service.example";
 
-async fn allowing() -> TestApp {
-    TestApp::start_with(|config| config.server.allowed_origins = vec![APP.parse().unwrap()]).await
+async fn start_with_allowed_origin() -> TestService {
+    TestService::start_with(|config| config.server.allowed_origins = vec![ALLOWED.parse().unwrap()])
+        .await
 }
 
-async fn from(user: &User, origin: &str, method: Method, path: &str) -> Answer {
-    hear(user.ask(method, path).header("Origin", origin)).await
+async fn send_from(user: &TestUser, origin: &str, method: Method, path: &str) -> TestResponse {
+    send(user.request(method, path).header("Origin", origin)).await
 }
 
 #[actix_web::test]
-async fn a_page_of_another_origin_is_refused_whatever_it_asks() {
-    let app = allowing().await;
-    let ana = app.user("ana");
-    let port = app.addr().port();
+async fn request_of_a_foreign_origin_is_refused_on_every_route() {
+    let service = start_with_allowed_origin().await;
+    let ana = service.user("ana");
+    let port = service.addr().port();
     let other_port = format!("http://127.0.0.1:{}", port - 1);
     let other_host = format!("http://localhost:{port}");
     for origin in [
         "null",
         "https://evil.example",
-        "http://app.example",
-        "https://app.example.evil",
+        "http://service.example",
+        "https://service.example.evil",
         "",
         &other_port,
         &other_host,
@@ -41,56 +43,123 @@ async fn a_page_of_another_origin_is_refused_whatever_it_asks() {
             (Method::GET, "/socket.io/?EIO=4&transport=polling"),
             (Method::POST, "/socket.io/?EIO=4&transport=polling&sid=x"),
         ] {
-            let answer = from(&ana, origin, method.clone(), path).await;
-            assert_eq!(answer.status, 403, "{origin} {method} {path}");
+            let response = send_from(&ana, origin, method.clone(), path).await;
+            assert_eq!(response.status, 403, "{origin} {method} {path}");
             if method != Method::HEAD {
-                let problem = answer.refused(403, "ORIGIN_NOT_ALLOWED");
+                let problem = response.assert_refused(403, "ORIGIN_NOT_ALLOWED");
                 assert_eq!(problem["message"], "Origin not allowed");
             }
-            assert_eq!(answer.header("access-control-allow-origin"), None);
+            assert_eq!(response.header("access-control-allow-origin"), None);
         }
     }
-    let made = ana
-        .ask(Method::POST, "/api/vaults")
+    let creation = ana
+        .request(Method::POST, "/api/vaults")
         .header("Origin", "null");
-    hear(made.json(&json!({ "name": "Forged" })))
+    send(creation.json(&json!({ "name": "Forged" })))
         .await
-        .refused(403, "ORIGIN_NOT_ALLOWED");
+        .assert_refused(403, "ORIGIN_NOT_ALLOWED");
     assert_eq!(
-        ana.get("/api/vaults").await.is(200),
+        ana.get("/api/vaults").await.assert_status(200),
         json!({ "vaults": [] })
     );
 }
 
 #[actix_web::test]
-async fn a_page_of_the_services_own_origin_is_answered_and_so_is_who_is_no_page() {
-    let app = allowing().await;
-    let ana = app.user("ana");
-    let own = format!("http://{}", app.addr());
-    let answer = from(&ana, &own, Method::GET, "/api/me").await;
-    answer.is(200);
-    assert_eq!(answer.header("access-control-allow-origin"), None);
-    assert_eq!(answer.header("vary"), Some("Origin"));
-    ana.get("/api/me").await.is(200);
+async fn own_origin_and_requests_without_origin_are_allowed() {
+    let service = start_with_allowed_origin().await;
+    let ana = service.user("ana");
+    for scheme in ["http", "https", "ws", "wss"] {
+        let own = format!("{scheme}://{}", service.addr());
+        for path in ["/api/me", "/socket.io/?EIO=4&transport=polling"] {
+            let response = send_from(&ana, &own, Method::GET, path).await;
+            assert_eq!(response.status, 200, "{own} {path}");
+            assert_eq!(response.header("access-control-allow-origin"), None);
+            assert_eq!(response.header("vary"), Some("Origin"));
+        }
+    }
+    ana.get("/api/me").await.assert_status(200);
 }
 
 #[actix_web::test]
-async fn a_page_of_an_allowed_origin_reads_answers_and_refusals_alike() {
-    let app = allowing().await;
-    for (user, path, status) in [
-        (app.user("ana"), "/api/me", 200),
-        (app.nobody(), "/api/me", 401),
-        (app.user("ana"), "/api/vaults/nope", 400),
-        (app.user("ana"), "/nowhere", 404),
+async fn origins_of_native_clients_are_allowed_by_a_reload() {
+    let mut service = start_with_allowed_origin().await;
+    let ana = service.user("ana");
+    let paths = ["/api/me", "/socket.io/?EIO=4&transport=polling"];
+    let origins = ["file://", "capacitor://localhost", "wss://app.example"];
+    for origin in origins {
+        let response = send_from(&ana, origin, Method::GET, paths[0]).await;
+        response.assert_refused(403, "ORIGIN_NOT_ALLOWED");
+    }
+    let reloaded = service.reload(|config| {
+        config.server.allowed_origins = origins.map(|origin| origin.parse().unwrap()).into();
+    });
+    assert!(reloaded.is_ok());
+    for origin in origins {
+        for path in paths {
+            let response = send_from(&ana, origin, Method::GET, path).await;
+            assert_eq!(response.status, 200, "{origin} {path}");
+            assert_eq!(response.header("access-control-allow-origin"), Some(origin));
+        }
+    }
+    for origin in ["null", ALLOWED] {
+        let response = send_from(&ana, origin, Method::GET, paths[0]).await;
+        response.assert_refused(403, "ORIGIN_NOT_ALLOWED");
+    }
+}
+
+#[actix_web::test]
+async fn allowed_origin_gets_cors_headers_on_answers_and_refusals() {
+    let service = TestService::start_with(|config| {
+        config.server.allowed_origins = vec![ALLOWED.parse().unwrap()];
+        config.server.max_body = 100;
+        config.limits.reads_per_second = 1;
+        config.limits.sockets = 1;
+    })
+    .await;
+    let (ana, anonymous) = (service.user("ana"), service.anonymous());
+    let [ben, cem, dan] = ["ben", "cem", "dan"].map(|id| service.user(id));
+    while ben.get("/api/vaults").await.status != 429 {}
+    let handshake = "/socket.io/?EIO=4&transport=polling";
+    for (user, method, path, status) in [
+        (&ben, Method::GET, "/api/vaults", 429),
+        (&ana, Method::GET, "/api/me", 200),
+        (&anonymous, Method::GET, "/api/me", 401),
+        (&cem, Method::GET, "/api/vaults/nope", 400),
+        (&dan, Method::GET, "/api/vaults/clx123abc456def", 403),
+        (&ana, Method::GET, "/nowhere", 404),
+        (&ana, Method::PUT, "/api/me", 405),
+        (&ana, Method::POST, "/api/vaults", 413),
+        (&ana, Method::GET, handshake, 200),
+        (&ana, Method::GET, handshake, 429),
+        (
+            &ana,
+            Method::GET,
+            "/socket.io/?EIO=3&transport=polling",
+            400,
+        ),
+        (
+            &ana,
+            Method::GET,
+            "/socket.io/?EIO=4&transport=polling&sid=x",
+            400,
+        ),
+        (&ana, Method::OPTIONS, "/api/vaults", 405),
     ] {
-        let answer = from(&user, APP, Method::GET, path).await;
-        answer.is(status);
-        assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
+        let mut request = user.request(method.clone(), path).header("Origin", ALLOWED);
+        if method == Method::POST {
+            request = request.json(&json!({ "name": "a".repeat(100) }));
+        }
+        let response = send(request).await;
+        assert_eq!(response.status, status, "{method} {path} {}", response.text);
         assert_eq!(
-            answer.header("access-control-allow-credentials"),
+            response.header("access-control-allow-origin"),
+            Some(ALLOWED)
+        );
+        assert_eq!(
+            response.header("access-control-allow-credentials"),
             Some("true")
         );
-        let exposed = answer.header("access-control-expose-headers").unwrap();
+        let exposed = response.header("access-control-expose-headers").unwrap();
         for name in ["X-Vault-Seq", "ETag", "Retry-After", "X-Request-Id"] {
             assert!(
                 exposed.split(", ").any(|exposed| exposed == name),
@@ -101,46 +170,61 @@ async fn a_page_of_an_allowed_origin_reads_answers_and_refusals_alike() {
 }
 
 #[actix_web::test]
-async fn a_browser_that_asks_first_is_told_what_it_may_send() {
-    let app = allowing().await;
-    let nobody = app.nobody();
+async fn preflight_of_an_allowed_origin_allows_the_methods_and_whatever_headers_it_asks_for() {
+    let service = start_with_allowed_origin().await;
+    let anonymous = service.anonymous();
     for path in [
         "/api/vaults",
         "/api/sources/clx123abc456def",
         "/socket.io/?EIO=4&transport=polling",
     ] {
-        let ask = |origin: &str| {
-            let request = nobody.ask(Method::OPTIONS, path).header("Origin", origin);
+        let preflight = |origin: &str, headers: &str| {
+            let request = anonymous.request(Method::OPTIONS, path);
+            let request = request.header("Origin", origin);
             let request = request.header("Access-Control-Request-Method", "PATCH");
-            hear(request.header("Access-Control-Request-Headers", "if-match,idempotency-key"))
+            send(request.header("Access-Control-Request-Headers", headers))
         };
-        let answer = ask(APP).await;
-        answer.is(204);
-        assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
-        assert_eq!(
-            answer.header("access-control-allow-credentials"),
-            Some("true")
-        );
-        let headers = answer.header("access-control-allow-headers").unwrap();
-        assert_eq!(
-            headers,
-            "Authorization, Content-Type, Idempotency-Key, If-Match"
-        );
-        let methods = answer.header("access-control-allow-methods").unwrap();
-        assert_eq!(methods, "GET, HEAD, POST, PATCH, DELETE");
-        ask("https://evil.example")
-            .await
-            .refused(403, "ORIGIN_NOT_ALLOWED");
+        for (requested, allowed) in [
+            ("if-match,idempotency-key", "if-match, idempotency-key"),
+            ("x-my-header", "x-my-header"),
+            ("authorization, <script>, x-trace", "authorization, x-trace"),
+        ] {
+            let response = preflight(ALLOWED, requested).await;
+            response.assert_status(204);
+            for (name, value) in [
+                ("access-control-allow-origin", ALLOWED),
+                ("access-control-allow-credentials", "true"),
+                ("access-control-allow-headers", allowed),
+                (
+                    "access-control-allow-methods",
+                    "GET, HEAD, POST, PATCH, DELETE",
+                ),
+                ("access-control-max-age", "600"),
+            ] {
+                assert_eq!(response.header(name), Some(value), "{path}");
+            }
+            assert_eq!(
+                response.header("access-control-allow-private-network"),
+                None
+            );
+            let vary: Vec<_> = response.headers.get_all("vary").iter().collect();
+            let list = vary.iter().map(|line| line.to_str().unwrap());
+            let list = list.collect::<Vec<_>>().join(", ");
+            assert!(list.contains("Origin") && list.contains("Access-Control-Request-Headers"));
+        }
+        let refused = preflight("https://evil.example", "x-my-header").await;
+        refused.assert_refused(403, "ORIGIN_NOT_ALLOWED");
+        assert_eq!(refused.header("access-control-allow-headers"), None);
     }
-    // Without its question it is a request like any other.
-    let plain = from(&nobody, APP, Method::OPTIONS, "/api/vaults").await;
-    plain.refused(405, "METHOD_NOT_ALLOWED");
+    // Without `Access-Control-Request-Method` OPTIONS is an ordinary request.
+    let refused = send_from(&anonymous, ALLOWED, Method::OPTIONS, "/api/vaults").await;
+    refused.assert_refused(405, "METHOD_NOT_ALLOWED");
 }
 
 #[actix_web::test]
-async fn a_websocket_opens_for_pages_that_may_and_for_no_other() {
-    let app = allowing().await;
-    let own = format!("http://{}", app.addr());
+async fn websocket_opens_for_allowed_origins_only() {
+    let service = start_with_allowed_origin().await;
+    let own = format!("http://{}", service.addr());
     let upgrade = |origin: Option<&str>| {
         let origin = origin
             .map(|origin| format!("Origin: {origin}\r\n"))
@@ -149,48 +233,63 @@ async fn a_websocket_opens_for_pages_that_may_and_for_no_other() {
             "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {}\r\n{origin}\
              Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            app.addr()
+            service.addr()
         )
     };
-    for origin in [None, Some(APP), Some(own.as_str())] {
-        let heard = app.raw(upgrade(origin).as_bytes()).await;
-        assert!(heard.starts_with("HTTP/1.1 101 "), "{origin:?}: {heard}");
+    let own_as_websocket = format!("ws://{}", service.addr());
+    for origin in [None, Some(ALLOWED), Some(&*own), Some(&*own_as_websocket)] {
+        let response = service.raw(upgrade(origin).as_bytes()).await;
+        assert!(
+            response.starts_with("HTTP/1.1 101 "),
+            "{origin:?}: {response}"
+        );
     }
-    for origin in ["null", "https://evil.example", "http://127.0.0.1:1"] {
-        let heard = app.raw(upgrade(Some(origin)).as_bytes()).await;
-        assert!(heard.starts_with("HTTP/1.1 403 "), "{origin}: {heard}");
-        assert!(heard.contains("ORIGIN_NOT_ALLOWED"), "{heard}");
+    for origin in [
+        "null",
+        "file://",
+        "https://evil.example",
+        "ws://127.0.0.1:1",
+    ] {
+        let response = service.raw(upgrade(Some(origin)).as_bytes()).await;
+        assert!(
+            response.starts_with("HTTP/1.1 403 "),
+            "{origin}: {response}"
+        );
+        assert!(response.contains("ORIGIN_NOT_ALLOWED"), "{response}");
     }
 }
 
 #[actix_web::test]
-async fn what_a_proxy_says_counts_when_it_is_trusted() {
-    let page = "https://vaults.example";
-    let ask = async |app: &TestApp, headers: &[(&str, &str)]| {
-        let mut request = app
+async fn forwarded_headers_of_trusted_proxies_are_used() {
+    let origin = "https://vaults.example";
+    let status = async |service: &TestService, headers: &[(&str, &str)]| {
+        let mut request = service
             .user("ana")
-            .ask(Method::GET, "/api/me")
-            .header("Origin", page);
+            .request(Method::GET, "/api/me")
+            .header("Origin", origin);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        hear(request).await.status
+        send(request).await.status
     };
-    let said = [
+    let forwarded = [
         ("X-Forwarded-Host", "vaults.example"),
         ("X-Forwarded-Proto", "https"),
     ];
-    let direct = TestApp::start().await;
-    assert_eq!(ask(&direct, &said).await, 403);
-    let behind = TestApp::start_with(|config| {
+    let direct = TestService::start().await;
+    assert_eq!(status(&direct, &forwarded).await, 403);
+    let behind_proxy = TestService::start_with(|config| {
         config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
     .await;
-    assert_eq!(ask(&behind, &said).await, 200);
-    assert_eq!(ask(&behind, &said[1..]).await, 403);
+    assert_eq!(status(&behind_proxy, &forwarded).await, 200);
+    assert_eq!(status(&behind_proxy, &forwarded[1..]).await, 403);
     assert_eq!(
-        ask(&behind, &[("Host", "vaults.example"), said[1]]).await,
+        status(&behind_proxy, &[("Host", "vaults.example"), forwarded[1]]).await,
         200
     );
-    assert_eq!(ask(&behind, &[("Host", "vaults.example")]).await, 403);
+    assert_eq!(
+        status(&behind_proxy, &[("Host", "vaults.example")]).await,
+        403
+    );
 }

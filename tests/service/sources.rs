@@ -1,14 +1,14 @@
-//! Sources: added, read, changed and deleted, with every bound of their fields.
+//! Sources: creating, reading, changing and deleting them, and the bounds of each field.
 
 use serde_json::{Value, json};
 
-use crate::common::app::{TestApp, source};
+use crate::common::service::{TestService, source};
 
 #[actix_web::test]
-async fn a_source_is_answered_whole_with_its_place_and_what_it_leaves_out_is_absent() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
+async fn source_is_returned_whole_with_etag_and_without_unset_fields() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
     let sources = format!("{vault}/sources");
 
     let added = ana
@@ -17,9 +17,9 @@ async fn a_source_is_answered_whole_with_its_place_and_what_it_leaves_out_is_abs
             json!({ "title": " A ", "fileUrl": "http://a.example", "fileKey": null, "size": 3 }),
         )
         .await;
-    let plain = added.is(201);
+    let minimal = added.assert_status(201);
     assert_eq!((added.seq(), added.header("etag")), (1, Some("\"1\"")));
-    let fields: Vec<_> = plain.as_object().unwrap().keys().collect();
+    let fields: Vec<_> = minimal.as_object().unwrap().keys().collect();
     assert_eq!(
         fields,
         [
@@ -33,27 +33,27 @@ async fn a_source_is_answered_whole_with_its_place_and_what_it_leaves_out_is_abs
         ]
     );
     assert_eq!(
-        (&plain["title"], &plain["mimeType"]),
+        (&minimal["title"], &minimal["mimeType"]),
         (&json!("A"), &json!("application/pdf"))
     );
     assert_eq!(
-        format!("/api/vaults/{}", plain["vaultId"].as_str().unwrap()),
+        format!("/api/vaults/{}", minimal["vaultId"].as_str().unwrap()),
         vault
     );
 
     let full = json!({
         "title": "B", "fileUrl": "https://b.example/x?y#z", "fileKey": "k", "fileSize": 0, "mimeType": "text/plain"
     });
-    let second = ana.post(&sources, full.clone()).await.is(201);
+    let second = ana.post(&sources, full.clone()).await.assert_status(201);
     for (field, value) in full.as_object().unwrap() {
         assert_eq!(&second[field], value);
     }
     let path = format!("/api/sources/{}", second["id"].as_str().unwrap());
     let read = ana.get(&path).await;
-    assert_eq!(read.is(200), second);
+    assert_eq!(read.assert_status(200), second);
     assert_eq!(read.header("etag"), Some("\"2\""));
-    let listed = ana.get(&sources).await.is(200);
-    assert_eq!(listed["sources"], json!([second, plain]));
+    let listed = ana.get(&sources).await.assert_status(200);
+    assert_eq!(listed["sources"], json!([second, minimal]));
     assert_eq!(
         (&listed["seq"], listed.get("nextCursor")),
         (&json!(2), None)
@@ -61,14 +61,17 @@ async fn a_source_is_answered_whole_with_its_place_and_what_it_leaves_out_is_abs
 }
 
 #[actix_web::test]
-async fn a_patch_changes_what_it_names_and_null_clears_what_may_be_absent() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
+async fn patch_changes_named_fields_and_null_clears_optional_ones() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
     let body = json!({
         "title": "A", "fileUrl": "https://a.example", "fileKey": "k", "fileSize": 5, "mimeType": "text/plain"
     });
-    let first = ana.post(&format!("{vault}/sources"), body).await.is(201);
+    let first = ana
+        .post(&format!("{vault}/sources"), body)
+        .await
+        .assert_status(201);
     let path = format!("/api/sources/{}", first["id"].as_str().unwrap());
 
     let renamed = ana
@@ -78,7 +81,7 @@ async fn a_patch_changes_what_it_names_and_null_clears_what_may_be_absent() {
         )
         .await;
     assert_eq!((renamed.seq(), renamed.header("etag")), (2, Some("\"2\"")));
-    let renamed = renamed.is(200);
+    let renamed = renamed.assert_status(200);
     for (field, value) in first.as_object().unwrap() {
         match field.as_str() {
             "title" => assert_eq!(renamed[field], "New"),
@@ -89,38 +92,51 @@ async fn a_patch_changes_what_it_names_and_null_clears_what_may_be_absent() {
     let cleared = ana
         .patch(&path, json!({ "fileKey": null, "fileSize": null }))
         .await
-        .is(200);
+        .assert_status(200);
     assert_eq!(
         (cleared.get("fileKey"), cleared.get("fileSize")),
         (None, None)
     );
-    assert_eq!(ana.get(&path).await.is(200), cleared);
+    assert_eq!(ana.get(&path).await.assert_status(200), cleared);
+    for (value, stored) in [
+        (
+            json!(" Text/HTML; Charset=utf-8;\u{feff}"),
+            "Text/HTML; Charset=utf-8;",
+        ),
+        (json!(null), "application/pdf"),
+        (json!("image/png"), "image/png"),
+        (json!(""), "application/pdf"),
+    ] {
+        let changed = ana.patch(&path, json!({ "mimeType": value })).await;
+        assert_eq!(changed.assert_status(200)["mimeType"], stored);
+    }
 
-    for (wrong, field) in [
+    for (invalid, field) in [
         (json!({}), "source"),
         (json!({ "unknown": 1 }), "source"),
         (json!({ "title": null }), "title"),
         (json!({ "fileUrl": null }), "fileUrl"),
-        (json!({ "mimeType": null }), "mimeType"),
+        (json!({ "mimeType": "x" }), "mimeType"),
+        (json!({ "title": "\u{feff}" }), "title"),
     ] {
         assert_eq!(
-            ana.patch(&path, wrong.clone()).await.wrong_fields(),
+            ana.patch(&path, invalid.clone()).await.invalid_fields(),
             [field],
-            "{wrong}"
+            "{invalid}"
         );
     }
-    assert_eq!(ana.get(&vault).await.is(200)["seq"], 3);
+    assert_eq!(ana.get(&vault).await.assert_status(200)["seq"], 7);
 }
 
 #[actix_web::test]
-async fn every_field_has_its_bounds_and_each_that_is_wrong_is_named() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
+async fn every_field_is_validated_and_each_invalid_one_is_named() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
     let sources = format!("{vault}/sources");
-    let path = ana.adds_source(&vault, "To be changed").await;
-    let url = |n: usize| json!(format!("https://e.org/{}", "a".repeat(n - 14)));
-    let most: u64 = (1 << 53) - 1;
+    let path = ana.create_source(&vault, "To be changed").await;
+    let url_of_length = |length: usize| json!(format!("https://e.org/{}", "a".repeat(length - 14)));
+    let max_size: u64 = (1 << 53) - 1;
     let bounds: [(&str, Vec<Value>, Vec<Value>); 5] = [
         (
             "title",
@@ -141,12 +157,12 @@ async fn every_field_has_its_bounds_and_each_that_is_wrong_is_named() {
         (
             "fileUrl",
             vec![
-                url(2048),
+                url_of_length(2048),
                 json!("http://localhost:3000"),
                 json!("HTTPS://example.com/ü"),
             ],
             vec![
-                url(2049),
+                url_of_length(2049),
                 json!(""),
                 json!("/a.pdf"),
                 json!("ftp://a.example/b"),
@@ -163,10 +179,10 @@ async fn every_field_has_its_bounds_and_each_that_is_wrong_is_named() {
         ),
         (
             "fileSize",
-            vec![json!(0), json!(most), json!(1e3)],
+            vec![json!(0), json!(max_size), json!(1e3)],
             vec![
                 json!(-1),
-                json!(most + 1),
+                json!(max_size + 1),
                 json!(1.5),
                 json!("1"),
                 json!(true),
@@ -178,9 +194,11 @@ async fn every_field_has_its_bounds_and_each_that_is_wrong_is_named() {
             vec![
                 json!("image/svg+xml"),
                 json!(format!("a/{}", "b".repeat(127))),
+                json!("application/pdf; charset=binary"),
+                json!(""),
             ],
             vec![
-                json!(""),
+                json!("text/plain; charset"),
                 json!("text"),
                 json!("text/"),
                 json!("/plain"),
@@ -191,71 +209,76 @@ async fn every_field_has_its_bounds_and_each_that_is_wrong_is_named() {
             ],
         ),
     ];
-    for (field, good, bad) in bounds {
-        for value in good {
+    for (field, valid, invalid) in bounds {
+        for value in valid {
             let mut body = source("T");
             body[field] = value.clone();
-            ana.post(&sources, body).await.is(201);
-            ana.patch(&path, json!({ field: value })).await.is(200);
+            ana.post(&sources, body).await.assert_status(201);
+            ana.patch(&path, json!({ field: value }))
+                .await
+                .assert_status(200);
         }
-        for value in bad {
+        for value in invalid {
             let mut body = source("T");
             body[field] = value.clone();
             let added = ana.post(&sources, body).await;
-            assert_eq!(added.wrong_fields(), [field], "{value}");
+            assert_eq!(added.invalid_fields(), [field], "{value}");
             let changed = ana.patch(&path, json!({ field: value })).await;
-            assert_eq!(changed.wrong_fields(), [field], "{value}");
+            assert_eq!(changed.invalid_fields(), [field], "{value}");
         }
     }
-    let all = json!({ "fileKey": 1, "fileSize": -1, "mimeType": "x", "title": " " });
-    let wrong = ana.post(&sources, all).await.wrong_fields();
+    let all_invalid = json!({ "fileKey": 1, "fileSize": -1, "mimeType": "x", "title": " " });
+    let invalid_fields = ana.post(&sources, all_invalid).await.invalid_fields();
     assert_eq!(
-        wrong,
+        invalid_fields,
         ["title", "fileUrl", "fileKey", "fileSize", "mimeType"]
     );
 }
 
 #[actix_web::test]
-async fn a_viewer_reads_and_changes_nothing() {
-    let app = TestApp::start().await;
-    let (ana, eva) = (app.user("ana"), app.user("eva"));
-    let vault = ana.makes_vault().await;
-    ana.admits(&vault, &eva, "viewer").await;
-    let path = ana.adds_source(&vault, "Read me").await;
-    assert_eq!(eva.get(&path).await.is(200)["title"], "Read me");
+async fn viewer_reads_but_cannot_mutate() {
+    let service = TestService::start().await;
+    let (ana, eva) = (service.user("ana"), service.user("eva"));
+    let vault = ana.create_vault().await;
+    ana.add_member(&vault, &eva, "viewer").await;
+    let path = ana.create_source(&vault, "Read me").await;
+    assert_eq!(eva.get(&path).await.assert_status(200)["title"], "Read me");
     for refused in [
         eva.post(&format!("{vault}/sources"), source("Mine")).await,
         eva.patch(&path, json!({ "title": "Mine" })).await,
         eva.delete(&path).await,
     ] {
-        let problem = refused.refused(403, "INSUFFICIENT_PERMISSIONS");
+        let problem = refused.assert_refused(403, "INSUFFICIENT_PERMISSIONS");
         assert_eq!(problem["message"], "Insufficient permissions");
     }
-    assert_eq!(eva.get(&vault).await.is(200)["seq"], 2);
+    assert_eq!(eva.get(&vault).await.assert_status(200)["seq"], 2);
 }
 
 #[actix_web::test]
-async fn a_deleted_source_is_gone_and_its_deletion_is_an_event() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    let path = ana.adds_source(&vault, "Short-lived").await;
+async fn deleted_source_is_not_found_and_its_deletion_is_an_event() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    let path = ana.create_source(&vault, "Short-lived").await;
     let deleted = ana.delete(&path).await;
-    deleted.is(204);
+    deleted.assert_status(204);
     assert_eq!((deleted.seq(), deleted.text.as_str()), (2, ""));
-    for again in [
+    for response in [
         ana.get(&path).await,
         ana.delete(&path).await,
         ana.patch(&path, json!({ "title": "x" })).await,
     ] {
-        again.refused(404, "NOT_FOUND");
+        response.assert_refused(404, "NOT_FOUND");
     }
     let (events, seq) = ana.events(&vault).await;
-    let told: Vec<_> = events
+    let event_names: Vec<_> = events
         .iter()
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!((told, seq), (vec!["source:created", "source:deleted"], 2));
+    assert_eq!(
+        (event_names, seq),
+        (vec!["source:created", "source:deleted"], 2)
+    );
     assert_eq!(events[1]["payload"]["seq"], 2);
     assert!(path.ends_with(events[1]["payload"]["sourceId"].as_str().unwrap()));
 }

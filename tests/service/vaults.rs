@@ -1,23 +1,23 @@
-//! Vaults: made, listed, renamed and deleted, by whom it is permitted.
+//! Vaults: creating, listing, renaming and deleting them, and the roles that may do so.
 
 use serde_json::{Value, json};
 
-use crate::common::app::TestApp;
+use crate::common::service::TestService;
 
 #[actix_web::test]
-async fn who_makes_a_vault_owns_it_and_it_stands_at_zero() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let made = ana
+async fn creator_owns_the_new_vault_whose_seq_is_zero() {
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let created = ana
         .post("/api/vaults", json!({ "name": "  Plans \n" }))
         .await;
-    let vault = made.is(201);
-    assert_eq!(made.seq(), 0);
+    let vault = created.assert_status(201);
+    assert_eq!(created.seq(), 0);
     assert_eq!(vault["name"], "Plans");
     assert_eq!(vault["role"], "owner");
     assert_eq!(vault["seq"], 0);
     assert_eq!(vault["createdAt"], vault["updatedAt"]);
-    is_a_time(&vault["createdAt"]);
+    assert_timestamp(&vault["createdAt"]);
     let fields: Vec<_> = vault.as_object().unwrap().keys().collect();
     assert_eq!(
         fields,
@@ -25,14 +25,15 @@ async fn who_makes_a_vault_owns_it_and_it_stands_at_zero() {
     );
 
     let path = format!("/api/vaults/{}", vault["id"].as_str().unwrap());
-    assert_eq!(ana.get(&path).await.is(200), vault);
+    assert_eq!(ana.get(&path).await.assert_status(200), vault);
     assert_eq!(
-        ana.get("/api/vaults").await.is(200),
+        ana.get("/api/vaults").await.assert_status(200),
         json!({ "vaults": [vault] })
     );
 }
 
-fn is_a_time(time: &Value) {
+/// Asserts an RFC 3339 timestamp in UTC with milliseconds.
+fn assert_timestamp(time: &Value) {
     let text = time.as_str().unwrap();
     let shape: String = text
         .chars()
@@ -43,103 +44,119 @@ fn is_a_time(time: &Value) {
 
 #[actix_web::test]
 async fn a_vaults_name_has_1_to_200_characters_after_trimming() {
-    let app = TestApp::start().await;
-    let ana = app.user("ana");
-    let vault = ana.makes_vault().await;
-    for good in [
+    let service = TestService::start().await;
+    let ana = service.user("ana");
+    let vault = ana.create_vault().await;
+    for valid in [
         "x".to_owned(),
         "ü".repeat(200),
         format!(" {} ", "🚀".repeat(200)),
     ] {
-        let body = json!({ "name": good });
-        ana.post("/api/vaults", body.clone()).await.is(201);
-        assert_eq!(ana.patch(&vault, body).await.is(200)["name"], good.trim());
+        let body = json!({ "name": valid });
+        ana.post("/api/vaults", body.clone())
+            .await
+            .assert_status(201);
+        assert_eq!(
+            ana.patch(&vault, body).await.assert_status(200)["name"],
+            valid.trim()
+        );
     }
-    let nul = "a\u{0}b".to_owned();
-    for bad in [
+    let with_nul = "a\u{0}b".to_owned();
+    for invalid in [
         json!(""),
         json!(" \t "),
         json!("ü".repeat(201)),
-        json!(nul),
+        json!(with_nul),
         json!(7),
         json!(null),
     ] {
-        let body = json!({ "name": bad });
+        let body = json!({ "name": invalid });
         assert_eq!(
-            ana.post("/api/vaults", body.clone()).await.wrong_fields(),
+            ana.post("/api/vaults", body.clone()).await.invalid_fields(),
             ["name"]
         );
-        assert_eq!(ana.patch(&vault, body).await.wrong_fields(), ["name"]);
+        assert_eq!(ana.patch(&vault, body).await.invalid_fields(), ["name"]);
     }
     assert_eq!(
         ana.patch(&vault, json!({ "title": "x" }))
             .await
-            .wrong_fields(),
+            .invalid_fields(),
         ["name"]
     );
 }
 
 #[actix_web::test]
-async fn only_an_owner_renames_or_deletes_a_vault() {
-    let app = TestApp::start().await;
-    let (ana, ben, eva) = (app.user("ana"), app.user("ben"), app.user("eva"));
-    let vault = ana.makes_vault().await;
-    ana.admits(&vault, &ben, "contributor").await;
-    ana.admits(&vault, &eva, "viewer").await;
+async fn only_an_owner_may_rename_or_delete_a_vault() {
+    let service = TestService::start().await;
+    let (ana, ben, eva) = (
+        service.user("ana"),
+        service.user("ben"),
+        service.user("eva"),
+    );
+    let vault = ana.create_vault().await;
+    ana.add_member(&vault, &ben, "contributor").await;
+    ana.add_member(&vault, &eva, "viewer").await;
     for member in [&ben, &eva] {
         let renamed = member.patch(&vault, json!({ "name": "Mine" })).await;
-        let problem = renamed.refused(403, "INSUFFICIENT_PERMISSIONS");
+        let problem = renamed.assert_refused(403, "INSUFFICIENT_PERMISSIONS");
         assert_eq!(problem["message"], "Insufficient permissions");
         let deleted = member.delete(&vault).await;
-        deleted.refused(403, "INSUFFICIENT_PERMISSIONS");
+        deleted.assert_refused(403, "INSUFFICIENT_PERMISSIONS");
     }
     let renamed = ana.patch(&vault, json!({ "name": "Ours" })).await;
     assert_eq!(
-        (renamed.seq(), renamed.is(200)["seq"].as_u64()),
+        (renamed.seq(), renamed.assert_status(200)["seq"].as_u64()),
         (3, Some(3))
     );
-    let seen = ben.get(&vault).await.is(200);
+    let vault = ben.get(&vault).await.assert_status(200);
     assert_eq!(
-        (&seen["name"], &seen["role"]),
+        (&vault["name"], &vault["role"]),
         (&json!("Ours"), &json!("contributor"))
     );
 }
 
 #[actix_web::test]
-async fn a_deleted_vault_answers_as_one_that_never_was() {
-    let app = TestApp::start().await;
-    let (ana, ben) = (app.user("ana"), app.user("ben"));
-    let vault = ana.makes_vault().await;
-    ana.admits(&vault, &ben, "contributor").await;
-    let source = ben.adds_source(&vault, "Soon gone").await;
+async fn deleted_vault_answers_like_an_unknown_one() {
+    let service = TestService::start().await;
+    let (ana, ben) = (service.user("ana"), service.user("ben"));
+    let vault = ana.create_vault().await;
+    ana.add_member(&vault, &ben, "contributor").await;
+    let source = ben.create_source(&vault, "Deleted with the vault").await;
 
     let deleted = ana.delete(&vault).await;
-    deleted.is(204);
+    deleted.assert_status(204);
     assert_eq!((deleted.seq(), deleted.text.as_str()), (3, ""));
 
-    let never = "/api/vaults/cneverwas0000000000000000";
+    let never_created = "/api/vaults/cneverwas0000000000000000";
     for user in [&ana, &ben] {
         assert_eq!(
-            user.get("/api/vaults").await.is(200),
+            user.get("/api/vaults").await.assert_status(200),
             json!({ "vaults": [] })
         );
-        for below in ["", "/members", "/sources", "/events?since=0"] {
-            let gone = user.get(&format!("{vault}{below}")).await;
-            let known = user.get(&format!("{never}{below}")).await;
+        for subpath in ["", "/members", "/sources", "/events?since=0"] {
+            let for_deleted = user.get(&format!("{vault}{subpath}")).await;
+            let for_unknown = user.get(&format!("{never_created}{subpath}")).await;
             assert_eq!(
-                gone.refused(403, "ACCESS_DENIED")["message"],
+                for_deleted.assert_refused(403, "ACCESS_DENIED")["message"],
                 "Access denied to vault"
             );
-            assert_eq!(gone.told(), known.told());
+            assert_eq!(
+                for_deleted.observable_parts(),
+                for_unknown.observable_parts()
+            );
         }
-        let (again, unknown) = (user.delete(&vault).await, user.delete(never).await);
-        assert_eq!(again.told(), unknown.told());
-        user.get(&source).await.refused(404, "NOT_FOUND");
-        user.delete(&source).await.refused(404, "NOT_FOUND");
-        let back = json!({ "userId": user.id, "role": "owner" });
+        let (for_deleted, for_unknown) =
+            (user.delete(&vault).await, user.delete(never_created).await);
+        assert_eq!(
+            for_deleted.observable_parts(),
+            for_unknown.observable_parts()
+        );
+        user.get(&source).await.assert_refused(404, "NOT_FOUND");
+        user.delete(&source).await.assert_refused(404, "NOT_FOUND");
+        let new_member = json!({ "userId": user.id, "role": "owner" });
         let members = format!("{vault}/members");
-        user.post(&members, back)
+        user.post(&members, new_member)
             .await
-            .refused(403, "ACCESS_DENIED");
+            .assert_refused(403, "ACCESS_DENIED");
     }
 }

@@ -1,4 +1,4 @@
-//! A mutation is on disk when it is answered: the service is killed right after the answer, again and again.
+//! An answered mutation is on disk: the service is killed right after an answer, several times.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,37 +12,38 @@ use crate::common::database::TestDatabase;
 const SECRET: &str = "a secret of the tests alone";
 const KILLS: usize = 20;
 
-/// The real binary, serving.
-struct Service {
+/// A running service that the test kills.
+struct KilledService {
     process: Child,
     base: String,
 }
 
-impl Service {
+impl KilledService {
     fn start(database: &TestDatabase) -> Self {
-        #[allow(clippy::zombie_processes, reason = "waited for in kill")]
+        #[allow(clippy::zombie_processes, reason = "kill waits for it")]
         let mut process = program(database)
             .arg("serve")
             .env("VAULTCAST__SERVER__BIND", "127.0.0.1:0")
             .env("VAULTCAST__ADMIN__BIND", "")
             .env("VAULTCAST__LIMITS__MUTATIONS_PER_SECOND", "0")
+            .env("VAULTCAST__LIMITS__READS_PER_SECOND", "0")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         for line in log.lines().map_while(Result::ok) {
             if line.contains("vaultcast serves") {
                 let addr = line.split("addr=").nth(1).unwrap();
                 let base = format!("http://{}", addr.split_whitespace().next().unwrap());
                 return Self { process, base };
             }
-            said.push(line);
+            lines.push(line);
         }
-        panic!("it does not serve: {said:#?}");
+        panic!("the service did not start: {lines:#?}");
     }
 
-    /// `kill -9`.
+    /// Kills the service with SIGKILL.
     fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -58,15 +59,15 @@ fn program(database: &TestDatabase) -> Command {
     program
 }
 
-async fn ask(request: reqwest::RequestBuilder, token: &str) -> Value {
+async fn send(request: reqwest::RequestBuilder, token: &str) -> Value {
     let answer = request.bearer_auth(token).send().await.unwrap();
     assert!(answer.status().is_success(), "{answer:?}");
     answer.json().await.unwrap()
 }
 
 #[actix_web::test]
-async fn whatever_was_answered_survives_a_kill() {
-    let database = TestDatabase::fresh().await;
+async fn answered_mutation_survives_a_kill() {
+    let database = TestDatabase::create().await;
     let token = program(&database)
         .args(["token", "--user", "ana"])
         .output()
@@ -75,17 +76,17 @@ async fn whatever_was_answered_survives_a_kill() {
     let token = token.trim();
     let client = reqwest::Client::new();
 
-    let service = Service::start(&database);
+    let service = KilledService::start(&database);
     let vaults = format!("{}/api/vaults", service.base);
-    let vault = ask(client.post(vaults).json(&json!({"name": "Physics"})), token).await;
+    let vault = send(client.post(vaults).json(&json!({"name": "Physics"})), token).await;
     let id = vault["id"].as_str().unwrap().to_owned();
     service.kill();
 
-    let mut acknowledged = Vec::new();
+    let mut answered_ids = Vec::new();
     for round in 0..KILLS {
-        let service = Service::start(&database);
+        let service = KilledService::start(&database);
         let sources = format!("{}/api/vaults/{id}/sources", service.base);
-        // A few at once, so that some are in flight when it dies.
+        // Several at once, so that some are in flight when the service is killed.
         let posts = (0..4).map(|n| {
             let body =
                 json!({"title": format!("{round}.{n}"), "fileUrl": "https://files.example/a.pdf"});
@@ -103,13 +104,13 @@ async fn whatever_was_answered_survives_a_kill() {
             .into_iter()
             .flatten()
             .map(|source| source["id"].clone());
-        acknowledged.extend(ids);
+        answered_ids.extend(ids);
     }
-    assert!(acknowledged.len() >= KILLS);
+    assert!(answered_ids.len() >= KILLS);
 
-    let service = Service::start(&database);
+    let service = KilledService::start(&database);
     let events = format!("{}/api/vaults/{id}/events?since=0&limit=500", service.base);
-    let journal = ask(client.get(events), token).await;
+    let journal = send(client.get(events), token).await;
     let events = journal["events"].as_array().unwrap();
     let seqs: Vec<_> = events
         .iter()
@@ -121,16 +122,19 @@ async fn whatever_was_answered_survives_a_kill() {
         .iter()
         .map(|event| &event["payload"]["source"]["id"])
         .collect();
-    for id in &acknowledged {
-        assert!(known.contains(&id), "{id} was acknowledged and is lost");
+    for id in &answered_ids {
+        assert!(known.contains(&id), "{id} was answered and is lost");
     }
     let sources = format!("{}/api/vaults/{id}/sources?limit=500", service.base);
-    let sources = ask(client.get(sources), token).await;
+    let sources = send(client.get(sources), token).await;
     assert_eq!(sources["sources"].as_array().unwrap().len(), seqs.len());
     service.kill();
 
     let proven = program(&database).arg("verify").output().unwrap();
     assert!(proven.status.success(), "{proven:?}");
     let proven = String::from_utf8(proven.stdout).unwrap();
-    assert!(proven.contains(": proven whole\n"), "{proven}");
+    assert!(
+        proven.contains(": verified from the first event\n"),
+        "{proven}"
+    );
 }

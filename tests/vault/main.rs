@@ -1,21 +1,27 @@
-//! The vault actor and the journal against a real database: on SQLite, or on PostgreSQL where `TEST_POSTGRES_URL`
-//! names a server.
+//! Tests of the vault actor and the journal with a real database: SQLite, or PostgreSQL if `TEST_POSTGRES_URL` names a
+//! server.
 
-#![allow(clippy::unwrap_used, reason = "what fails here fails its test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod commit_proxy;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
-mod ear;
+mod database_file;
+mod delivery;
 mod epoch;
 mod faults;
-mod hearing;
-mod kept;
-mod life;
-mod many;
+mod idempotency;
+mod large_listings;
+mod lifecycle;
+mod lost_connections;
 mod order;
-mod processes;
 mod queue;
 mod retention;
+mod several_nodes;
+mod stalled_connections;
+mod stored_sockets;
+mod test_node;
+mod test_sink;
 mod verify;
-mod world;
+mod verify_damage;

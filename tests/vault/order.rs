@@ -1,28 +1,30 @@
-//! One order: places without gaps, told to everybody as they were given, and answered truly.
+//! The order of a vault: seqs without gaps, delivered to every subscriber in the same order, and answers that name them.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use vaultcast::{
-    domain::{Refusal, Resource, Role},
-    journal::Kind,
+    domain::{EventKind, Refusal, Resource, Role},
     vault::VaultError,
 };
 
 use crate::{
-    ear::Ear,
-    world::{Asked, World, add, asks, change, new_vault, places, post, user},
+    test_node::{
+        SubmitExt, TestNode, add_member, change_role, create_source, create_vault, mutation_by,
+        seq_range, user_id,
+    },
+    test_sink::TestSink,
 };
 
 const WRITERS: usize = 64;
 
 #[actix_web::test]
-async fn sixty_four_writers_of_one_vault_make_one_order_for_all() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    let mut ears = [Ear::new(), Ear::new()];
-    for ear in &mut ears {
-        ear.join(&vault, "ana").await;
+async fn sixty_four_writers_of_one_vault_produce_one_order_for_all_subscribers() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    let mut sinks = [TestSink::new(), TestSink::new()];
+    for sink in &mut sinks {
+        sink.join(&vault, "ana").await;
     }
 
     let writers = (0..WRITERS).map(|writer| {
@@ -30,7 +32,11 @@ async fn sixty_four_writers_of_one_vault_make_one_order_for_all() {
         actix_web::rt::spawn(async move {
             let mut answers = Vec::new();
             for n in 0..10 {
-                answers.push(vault.done("ana", post(&format!("{writer}.{n}"))).await);
+                answers.push(
+                    vault
+                        .submit_ok("ana", create_source(&format!("{writer}.{n}")))
+                        .await,
+                );
             }
             answers
         })
@@ -42,12 +48,12 @@ async fn sixty_four_writers_of_one_vault_make_one_order_for_all() {
         .collect();
 
     let all = WRITERS * 10;
-    for ear in &mut ears {
-        assert_eq!(ear.events(all).await, places(1, all as u64));
+    for sink in &mut sinks {
+        assert_eq!(sink.next_seqs(all).await, seq_range(1, all as u64));
     }
-    let records = world.records(vault.id()).await;
+    let records = node.verified_records(vault.id()).await;
     assert_eq!(records.len(), all);
-    // Who was answered with a place finds his own source in the event there.
+    // The event with the seq of an answer contains the source of that answer.
     let mut by_seq = BTreeMap::new();
     for answer in &answers {
         let Resource::Source(source) = &answer.resource else {
@@ -64,44 +70,46 @@ async fn sixty_four_writers_of_one_vault_make_one_order_for_all() {
 }
 
 #[actix_web::test]
-async fn sixty_four_vaults_each_keep_an_order_of_their_own() {
-    let world = World::new().await;
-    let mut ear = Ear::new();
+async fn sixty_four_vaults_keep_independent_orders() {
+    let node = TestNode::new().await;
+    let mut sink = TestSink::new();
     let mut vaults = Vec::new();
     for _ in 0..WRITERS {
-        let vault = world.vaults.open(&new_vault(&world.vaults).await);
-        ear.join(&vault, "ana").await;
+        let vault = node.vaults.open(&create_vault(&node.vaults).await);
+        sink.join(&vault, "ana").await;
         vaults.push(vault);
     }
 
     let writers = vaults
         .iter()
         .cloned()
-        .map(|vault| actix_web::rt::spawn(async move { vault.posts(10).await }));
+        .map(|vault| actix_web::rt::spawn(async move { vault.create_sources(10).await }));
     for written in join_all(writers).await {
         written.unwrap();
     }
 
-    let heard = ear.events_by_vault(WRITERS * 10).await;
+    let seqs = sink.seqs_by_vault(WRITERS * 10).await;
     for vault in &vaults {
-        assert_eq!(heard[vault.id()], places(1, 10));
-        assert_eq!(world.records(vault.id()).await.len(), 10);
+        assert_eq!(seqs[vault.id()], seq_range(1, 10));
+        assert_eq!(node.verified_records(vault.id()).await.len(), 10);
     }
 }
 
 #[actix_web::test]
-async fn who_is_demoted_while_he_posts_has_no_event_after_that() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    vault.done("ana", add("ben", Role::Contributor)).await;
+async fn demoted_member_has_no_event_after_the_demotion() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault
+        .submit_ok("ana", add_member("ben", Role::Contributor))
+        .await;
 
-    // All of it is submitted before anything is committed; the demotion is somewhere in between.
+    // Everything is submitted before the first commit; the demotion is in the middle.
     let before: Vec<_> = (0..20)
-        .map(|_| vault.submit(asks("ben", post("early"))))
+        .map(|_| vault.submit(mutation_by("ben", create_source("early"))))
         .collect();
-    let demotion = vault.submit(asks("ana", change("ben", Role::Viewer)));
+    let demotion = vault.submit(mutation_by("ana", change_role("ben", Role::Viewer)));
     let after: Vec<_> = (0..20)
-        .map(|_| vault.submit(asks("ben", post("late"))))
+        .map(|_| vault.submit(mutation_by("ben", create_source("late"))))
         .collect();
 
     for outcome in join_all(before).await {
@@ -115,58 +123,68 @@ async fn who_is_demoted_while_he_posts_has_no_event_after_that() {
             "{error}"
         );
     }
-    assert_eq!(world.records(vault.id()).await.len(), 22);
+    assert_eq!(node.verified_records(vault.id()).await.len(), 22);
 }
 
 #[actix_web::test]
-async fn two_owners_who_demote_each_other_at_once_leave_one_owner() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    vault.done("ana", add("ben", Role::Owner)).await;
+async fn two_owners_that_demote_each_other_concurrently_leave_one_owner() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault.submit_ok("ana", add_member("ben", Role::Owner)).await;
     let (one, other) = (
-        vault.submit(asks("ana", change("ben", Role::Viewer))),
-        vault.submit(asks("ben", change("ana", Role::Viewer))),
+        vault.submit(mutation_by("ana", change_role("ben", Role::Viewer))),
+        vault.submit(mutation_by("ben", change_role("ana", Role::Viewer))),
     );
     assert!(one.await.is_ok());
     assert!(other.await.is_err());
-    let members = world
+    let members = node
         .journal()
         .load(vault.id())
         .await
         .unwrap()
         .unwrap()
         .members;
-    assert_eq!(members[&user("ana")].role, Role::Owner);
-    assert_eq!(members[&user("ben")].role, Role::Viewer);
+    assert_eq!(members[&user_id("ana")].role, Role::Owner);
+    assert_eq!(members[&user_id("ben")].role, Role::Viewer);
 }
 
 #[actix_web::test]
-async fn a_day_of_joining_survives_a_change_of_role() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    vault.done("ana", add("ben", Role::Viewer)).await;
+async fn role_change_keeps_the_creation_time_of_a_membership() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault
+        .submit_ok("ana", add_member("ben", Role::Viewer))
+        .await;
     let joined = || async {
-        let members = world
+        let members = node
             .journal()
             .load(vault.id())
             .await
             .unwrap()
             .unwrap()
             .members;
-        members[&user("ben")].created_at
+        members[&user_id("ben")].created_at
     };
     let before = joined().await;
-    vault.done("ana", change("ben", Role::Owner)).await;
-    vault.done("ana", change("ben", Role::Viewer)).await;
+    vault
+        .submit_ok("ana", change_role("ben", Role::Owner))
+        .await;
+    vault
+        .submit_ok("ana", change_role("ben", Role::Viewer))
+        .await;
     assert_eq!(joined().await, before);
-    let kinds: Vec<_> = world
-        .records(vault.id())
+    let kinds: Vec<_> = node
+        .verified_records(vault.id())
         .await
         .iter()
         .map(|r| r.kind)
         .collect();
     assert_eq!(
         kinds,
-        [Kind::MemberAdded, Kind::MemberUpdated, Kind::MemberUpdated]
+        [
+            EventKind::MemberAdded,
+            EventKind::MemberUpdated,
+            EventKind::MemberUpdated
+        ]
     );
 }

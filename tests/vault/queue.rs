@@ -1,33 +1,35 @@
-//! The queue of a vault: places travel with the mutations, and a commit does not depend on who asked.
+//! The queue of a vault: slots travel with the mutations, and a commit does not depend on its caller.
 
 use futures_util::future::join_all;
 use vaultcast::vault::{VaultError, VaultOptions};
 
 use crate::{
-    ear::Ear,
-    world::{Asked, OPTIONS, World, asks, places, post, until},
+    test_node::{OPTIONS, SubmitExt, TestNode, create_source, mutation_by, seq_range, wait_until},
+    test_sink::TestSink,
 };
 
 #[actix_web::test]
-async fn a_full_queue_is_busy_and_who_goes_away_frees_no_place() {
-    let world = World::with(VaultOptions {
+async fn full_queue_is_busy_and_a_dropped_request_frees_no_slot() {
+    let node = TestNode::with_options(VaultOptions {
         mailbox: 4,
         ..OPTIONS
     })
     .await;
-    let vault = world.vault().await;
-    let lock = world.lock().await;
+    let vault = node.create_vault().await;
+    let lock = node.lock_commits().await;
 
     let mut waiting: Vec<_> = (0..4)
-        .map(|_| vault.submit(asks("ana", post("waits"))))
+        .map(|_| vault.submit(mutation_by("ana", create_source("waits"))))
         .collect();
     assert!(matches!(
-        vault.refused("ana", post("too many")).await,
+        vault.submit_err("ana", create_source("too many")).await,
         VaultError::Busy
     ));
     drop(waiting.pop());
     assert!(matches!(
-        vault.refused("ana", post("still too many")).await,
+        vault
+            .submit_err("ana", create_source("still too many"))
+            .await,
         VaultError::Busy
     ));
 
@@ -35,23 +37,23 @@ async fn a_full_queue_is_busy_and_who_goes_away_frees_no_place() {
     for outcome in join_all(waiting).await {
         outcome.unwrap();
     }
-    // What was asked by the one who went away is done as well.
-    assert_eq!(world.records(vault.id()).await.len(), 4);
-    vault.posts(1).await;
+    // The mutation of the dropped request is committed, too.
+    assert_eq!(node.verified_records(vault.id()).await.len(), 4);
+    vault.create_sources(1).await;
 }
 
 #[actix_web::test]
-async fn what_comes_while_a_transaction_is_in_flight_goes_together() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    let lock = world.lock().await;
-    let first = vault.submit(asks("ana", post("alone")));
-    until("the first is in flight", async || {
-        world.journal().ping().await.is_ok()
+async fn mutations_that_arrive_during_a_transaction_are_committed_together() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    let lock = node.lock_commits().await;
+    let first = vault.submit(mutation_by("ana", create_source("alone")));
+    wait_until("the first is in flight", async || {
+        node.journal().ping().await.is_ok()
     })
     .await;
     let rest: Vec<_> = (0..20)
-        .map(|_| vault.submit(asks("ana", post("together"))))
+        .map(|_| vault.submit(mutation_by("ana", create_source("together"))))
         .collect();
     lock.rollback().await.unwrap();
 
@@ -59,100 +61,100 @@ async fn what_comes_while_a_transaction_is_in_flight_goes_together() {
     for outcome in join_all(rest).await {
         outcome.unwrap();
     }
-    // One transaction has one clock: what went together was decided at the same moment.
+    // All events of one transaction have the same time.
     let sql = "SELECT COUNT(DISTINCT created_at) FROM vault_events";
-    assert!(world.number(sql).await <= 2);
+    assert!(node.query_number(sql).await <= 2);
 }
 
 #[actix_web::test]
-async fn nobody_hears_of_what_is_not_on_disk() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    let mut ear = Ear::new();
-    ear.join(&vault, "ana").await;
-    let lock = world.lock().await;
-    let posted: Vec<_> = (0..3)
-        .map(|_| vault.submit(asks("ana", post("waits"))))
+async fn events_are_not_delivered_before_the_commit() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    let mut sink = TestSink::new();
+    sink.join(&vault, "ana").await;
+    let lock = node.lock_commits().await;
+    let results: Vec<_> = (0..3)
+        .map(|_| vault.submit(mutation_by("ana", create_source("waits"))))
         .collect();
-    // Joins are handled while a transaction is in flight, and see what is true so far.
-    ear.join(&vault, "ana").await;
-    assert!(ear.is_silent());
+    // A join is answered while a transaction is in flight, with the head before it.
+    sink.join(&vault, "ana").await;
+    assert!(sink.is_empty());
     lock.rollback().await.unwrap();
-    for outcome in join_all(posted).await {
+    for outcome in join_all(results).await {
         outcome.unwrap();
     }
-    assert_eq!(ear.events(3).await, places(1, 3));
+    assert_eq!(sink.next_seqs(3).await, seq_range(1, 3));
 }
 
 #[actix_web::test]
-async fn a_vault_that_settles_answers_what_it_took_and_takes_no_more() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    let posted: Vec<_> = (0..50)
-        .map(|_| vault.submit(asks("ana", post("taken"))))
+async fn draining_vault_answers_queued_mutations_and_refuses_new_ones() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    let results: Vec<_> = (0..50)
+        .map(|_| vault.submit(mutation_by("ana", create_source("queued"))))
         .collect();
-    world.vaults.settle().await;
-    assert_eq!(world.records(vault.id()).await.len(), 50);
-    for outcome in join_all(posted).await {
+    node.vaults.drain().await;
+    assert_eq!(node.verified_records(vault.id()).await.len(), 50);
+    for outcome in join_all(results).await {
         outcome.unwrap();
     }
     assert!(matches!(
-        vault.refused("ana", post("late")).await,
+        vault.submit_err("ana", create_source("late")).await,
         VaultError::Unavailable
     ));
 }
 
 #[actix_web::test]
-async fn whoever_has_his_answer_has_left_his_place() {
+async fn slot_is_free_when_the_answer_arrives() {
     let mailbox = 1;
-    let world = World::with(VaultOptions { mailbox, ..OPTIONS }).await;
-    let vault = world.vault().await;
-    // One at a time, each as soon as the one before is answered: nobody finds the only place taken.
-    vault.posts(1000).await;
-    assert_eq!(world.records(vault.id()).await.len(), 1000);
+    let node = TestNode::with_options(VaultOptions { mailbox, ..OPTIONS }).await;
+    let vault = node.create_vault().await;
+    // Each mutation is submitted as soon as the previous one is answered, and finds the only slot free.
+    vault.create_sources(1000).await;
+    assert_eq!(node.verified_records(vault.id()).await.len(), 1000);
 }
 
 #[actix_web::test]
-async fn a_queue_is_made_longer_and_shorter_while_others_wait_in_it() {
+async fn queue_capacity_changes_while_mutations_wait() {
     let options = |mailbox| VaultOptions { mailbox, ..OPTIONS };
-    let world = World::with(options(2)).await;
-    let vault = world.vault().await;
-    let lock = world.lock().await;
+    let node = TestNode::with_options(options(2)).await;
+    let vault = node.create_vault().await;
+    let lock = node.lock_commits().await;
     let mut waiting: Vec<_> = (0..2)
-        .map(|_| vault.submit(asks("ana", post("waits"))))
+        .map(|_| vault.submit(mutation_by("ana", create_source("waits"))))
         .collect();
-    let is_full = async || {
-        let refused = vault.refused("ana", post("too many")).await;
+    let assert_full = async || {
+        let refused = vault.submit_err("ana", create_source("too many")).await;
         assert!(matches!(refused, VaultError::Busy));
     };
-    is_full().await;
+    assert_full().await;
 
-    world.vaults.retune(options(3));
-    assert_eq!(world.vaults.capacity(), 3);
-    waiting.push(vault.submit(asks("ana", post("waits, too"))));
-    is_full().await;
+    node.vaults.reconfigure(options(3));
+    assert_eq!(node.vaults.queue_capacity(), 3);
+    waiting.push(vault.submit(mutation_by("ana", create_source("waits, too"))));
+    assert_full().await;
 
-    // Nobody who waits is sent away.
-    world.vaults.retune(options(1));
-    is_full().await;
+    // Waiting mutations keep their slots.
+    node.vaults.reconfigure(options(1));
+    assert_full().await;
     lock.rollback().await.unwrap();
     for outcome in join_all(waiting).await {
         outcome.unwrap();
     }
-    vault.posts(1).await;
-    assert_eq!(world.records(vault.id()).await.len(), 4);
+    vault.create_sources(1).await;
+    assert_eq!(node.verified_records(vault.id()).await.len(), 4);
 }
 
 #[actix_web::test]
-async fn what_waits_already_goes_in_batches_of_the_size_that_holds_now() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    vault.posts(1).await;
-    let lock = world.lock().await;
+async fn new_batch_size_applies_to_waiting_mutations() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault.create_sources(1).await;
+    let lock = node.lock_commits().await;
     let waiting: Vec<_> = (0..20)
-        .map(|_| vault.submit(asks("ana", post("alone"))))
+        .map(|_| vault.submit(mutation_by("ana", create_source("alone"))))
         .collect();
-    world.vaults.retune(VaultOptions {
+    node.vaults.reconfigure(VaultOptions {
         commit_batch: 1,
         ..OPTIONS
     });
@@ -160,7 +162,8 @@ async fn what_waits_already_goes_in_batches_of_the_size_that_holds_now() {
     for outcome in join_all(waiting).await {
         outcome.unwrap();
     }
-    // One transaction has one clock: together they would have two of them, and the first post another.
+    // All events of one transaction have the same time. In one batch the twenty would have at most two times, and the
+    // first source has another.
     let sql = "SELECT COUNT(DISTINCT created_at) FROM vault_events";
-    assert!(world.number(sql).await > 3);
+    assert!(node.query_number(sql).await > 3);
 }

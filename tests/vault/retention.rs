@@ -1,264 +1,274 @@
-//! What a vault keeps of its past, what is trimmed, and what those are told who come back from before that.
+//! Retention: which events are trimmed, and what subscribers receive whose missed events were trimmed.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use vaultcast::{
     domain::{Command, Refusal, Seq, Timestamp, VaultId},
-    journal::{Retention, Swept},
+    journal::{Retention, SweepStats},
     vault::{Attach, VaultError, VaultHandle, Vaults},
 };
 
 use crate::{
-    ear::{Ear, Heard, Told},
-    world::{Asked, OPTIONS, World, asks, keeping, places, post, until},
+    test_node::{
+        OPTIONS, SubmitExt, TestNode, create_source, mutation_by, open_vaults_retaining, seq_range,
+        wait_until,
+    },
+    test_sink::{NoticePart, SinkCall, TestSink},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Another process on the world's database, which keeps so many events of a vault, for a day.
-async fn keeps(world: &World, events: u64) -> Vaults {
+/// Opens another node on the same database, which retains `events` events of each vault for a day.
+async fn node_retaining(node: &TestNode, events: u64) -> Vaults {
     let retention = Retention { events, age: DAY };
-    keeping(&world.database.url, retention, OPTIONS).await
+    open_vaults_retaining(&node.database.url, retention, OPTIONS).await
 }
 
-fn after(days: u32) -> Timestamp {
-    let later = i64::try_from((DAY * days).as_millis()).unwrap();
-    Timestamp(Timestamp::now().0 + later + 1000)
+/// Returns the time one second after a number of days from now.
+fn days_from_now(days: u32) -> Timestamp {
+    let millis = i64::try_from((DAY * days).as_millis()).unwrap();
+    Timestamp(Timestamp::now().0 + millis + 1000)
 }
 
-/// Changes a vault so many times, many at once.
-async fn fill(vault: &VaultHandle, many: usize) {
-    for batch in places(1, many as u64).chunks(500) {
-        let posted = batch
+/// Creates `count` sources, 500 at a time.
+async fn fill(vault: &VaultHandle, count: usize) {
+    for batch in seq_range(1, count as u64).chunks(500) {
+        let submitted = batch
             .iter()
-            .map(|_| vault.submit(asks("ana", post("many"))));
-        for outcome in join_all(posted.collect::<Vec<_>>()).await {
+            .map(|_| vault.submit(mutation_by("ana", create_source("many"))));
+        for outcome in join_all(submitted.collect::<Vec<_>>()).await {
             outcome.unwrap();
         }
     }
 }
 
-/// The places of the events that the journal keeps.
-async fn kept(world: &World, vault: &VaultId) -> Vec<u64> {
-    let records = world.journal().after(vault, Seq::ZERO, 1_000_000).await;
-    let place = |record: &vaultcast::journal::Record| record.seq.0;
-    records.unwrap().iter().map(place).collect()
+/// Returns the seqs of the events in the journal.
+async fn journal_seqs(node: &TestNode, vault: &VaultId) -> Vec<u64> {
+    let records = node
+        .journal()
+        .records_after(vault, Seq::ZERO, 1_000_000)
+        .await;
+    let records = records.unwrap();
+    records.iter().map(|record| record.seq.0).collect()
 }
 
-fn since(seq: u64) -> Attach {
+fn join_since(seq: u64) -> Attach {
     let (seq, epoch) = (Seq(seq), None);
     Attach::JoinSince { seq, epoch }
 }
 
 #[actix_web::test]
-async fn when_less_is_to_be_kept_the_rest_goes_at_once() {
-    let world = World::new().await;
-    let vault = world.vault().await;
+async fn lower_retention_limit_starts_a_sweep_at_once() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
     fill(&vault, 20).await;
     let (events, age) = (5, DAY);
-    world.journal().retain(Retention { events, age });
-    until("the rest has gone", async || {
-        kept(&world, vault.id()).await == places(16, 20)
+    node.journal().set_retention(Retention { events, age });
+    wait_until("the oldest events are trimmed", async || {
+        journal_seqs(&node, vault.id()).await == seq_range(16, 20)
     })
     .await;
 }
 
 #[actix_web::test]
-async fn events_beyond_the_number_kept_go_and_those_who_knew_less_list_anew() {
-    let world = World::new().await;
-    let keeper = keeps(&world, 100).await;
-    let (busy, quiet) = (world.vault().await, world.vault().await);
+async fn events_beyond_the_maximum_count_are_trimmed_and_older_subscribers_get_resync() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, 100).await;
+    let (busy, quiet) = (node.create_vault().await, node.create_vault().await);
     fill(&busy, 1200).await;
     fill(&quiet, 100).await;
 
-    let swept = keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    assert_eq!((swept.events, swept.vaults), (1100, 0));
-    assert_eq!(kept(&world, busy.id()).await, places(1101, 1200));
-    assert_eq!(kept(&world, quiet.id()).await, places(1, 100));
-    let again = keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    assert_eq!(again, Swept::default());
+    let stats = trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    assert_eq!((stats.events, stats.vaults), (1100, 0));
+    assert_eq!(journal_seqs(&node, busy.id()).await, seq_range(1101, 1200));
+    assert_eq!(journal_seqs(&node, quiet.id()).await, seq_range(1, 100));
+    let again = trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    assert_eq!(again, SweepStats::default());
 
-    let mut ear = Ear::new();
-    let busy = keeper.open(busy.id());
+    let mut sink = TestSink::new();
+    let busy = trimmer.open(busy.id());
     for (seq, resync, replayed) in [
         (0, true, None),
         (1099, true, None),
         (1100, false, Some(100)),
         (1200, false, Some(0)),
     ] {
-        ear.attach(&busy, "ana", since(seq));
-        let joined = ear.joined().await;
+        sink.attach(&busy, "ana", join_since(seq));
+        let joined = sink.next_joined().await;
         assert_eq!((joined.resync, joined.replayed), (resync, replayed));
         if replayed == Some(100) {
-            assert_eq!(ear.events(32).await, places(1101, 1132));
-            assert!(matches!(ear.told().await, Told::More));
+            assert_eq!(sink.next_seqs(32).await, seq_range(1101, 1132));
+            assert!(matches!(sink.next_part().await, NoticePart::More));
         }
     }
 }
 
 #[actix_web::test]
-async fn events_of_another_age_go_but_a_vaults_newest_stays() {
-    let world = World::new().await;
-    let keeper = keeps(&world, u64::MAX).await;
-    let vault = world.vault().await;
-    vault.posts(5).await;
-    let swept = keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    assert_eq!(swept.events, 0);
+async fn events_beyond_the_maximum_age_are_trimmed_but_the_newest_is_kept() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, u64::MAX).await;
+    let vault = node.create_vault().await;
+    vault.create_sources(5).await;
+    let stats = trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    assert_eq!(stats.events, 0);
 
-    // The clock was wrong for a while: what is trimmed is what comes first, without a gap.
-    world
+    // Even if a wrong clock makes a later event old, only the oldest events are trimmed, without a gap.
+    node.database
         .execute("UPDATE vault_events SET created_at = 0 WHERE seq IN (1, 2, 4)")
         .await;
-    let swept = keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    assert_eq!(swept.events, 2);
-    assert_eq!(kept(&world, vault.id()).await, places(3, 5));
+    let stats = trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    assert_eq!(stats.events, 2);
+    assert_eq!(journal_seqs(&node, vault.id()).await, seq_range(3, 5));
 
-    let swept = keeper.journal().sweep(after(1)).await.unwrap();
-    assert_eq!(swept.events, 2);
-    assert_eq!(kept(&world, vault.id()).await, [5]);
-    let joined = Ear::new().join(&keeper.open(vault.id()), "ana").await;
-    keeper.open(vault.id()).leave(joined);
-    vault.posts(1).await;
-    assert_eq!(kept(&world, vault.id()).await, [5, 6]);
+    let stats = trimmer.journal().sweep(days_from_now(1)).await.unwrap();
+    assert_eq!(stats.events, 2);
+    assert_eq!(journal_seqs(&node, vault.id()).await, [5]);
+    let joined = TestSink::new().join(&trimmer.open(vault.id()), "ana").await;
+    trimmer.open(vault.id()).leave(joined);
+    vault.create_sources(1).await;
+    assert_eq!(journal_seqs(&node, vault.id()).await, [5, 6]);
 }
 
 #[actix_web::test]
-async fn what_the_journal_keeps_no_longer_may_still_be_told_from_memory() {
-    let world = World::new().await;
-    let keeper = keeps(&world, 1).await;
-    let vault = keeper.open(world.vault().await.id());
-    vault.posts(5).await;
-    keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    let mut ear = Ear::new();
-    ear.attach(&vault, "ana", since(0));
-    let joined = ear.joined().await;
+async fn trimmed_events_may_be_replayed_from_memory() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, 1).await;
+    let vault = trimmer.open(node.create_vault().await.id());
+    vault.create_sources(5).await;
+    trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    let mut sink = TestSink::new();
+    sink.attach(&vault, "ana", join_since(0));
+    let joined = sink.next_joined().await;
     assert_eq!((joined.resync, joined.replayed), (false, Some(5)));
-    assert_eq!(ear.events(5).await, places(1, 5));
+    assert_eq!(sink.next_seqs(5).await, seq_range(1, 5));
 }
 
 #[actix_web::test]
-async fn a_page_that_is_trimmed_under_its_reader_is_lost_to_him_and_he_lists_anew() {
-    let world = World::new().await;
-    let keeper = keeps(&world, 10).await;
-    let vault = world.vault().await;
+async fn subscriber_whose_next_page_was_trimmed_is_lost_and_gets_resync() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, 10).await;
+    let vault = node.create_vault().await;
     fill(&vault, 200).await;
-    // A process with nothing in memory reads page by page.
-    let vault = keeper.open(vault.id());
-    let mut ear = Ear::new();
-    let ana = ear.attach(&vault, "ana", since(10));
-    assert_eq!(ear.joined().await.replayed, Some(190));
-    assert_eq!(ear.events(32).await, places(11, 42));
-    assert!(matches!(ear.told().await, Told::More));
+    // A node without events in memory reads the journal page by page.
+    let vault = trimmer.open(vault.id());
+    let mut sink = TestSink::new();
+    let ana = sink.attach(&vault, "ana", join_since(10));
+    assert_eq!(sink.next_joined().await.replayed, Some(190));
+    assert_eq!(sink.next_seqs(32).await, seq_range(11, 42));
+    assert!(matches!(sink.next_part().await, NoticePart::More));
 
-    keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    ear.resume(&vault, "ana", ana, 42);
-    assert!(matches!(ear.told().await, Told::Lost));
-    ear.attach(&vault, "ana", since(42));
-    assert!(ear.joined().await.resync);
-    vault.posts(1).await;
-    assert_eq!(ear.event().await, 201);
+    trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    sink.resume(&vault, "ana", ana, 42);
+    assert!(matches!(sink.next_part().await, NoticePart::Lost));
+    sink.attach(&vault, "ana", join_since(42));
+    assert!(sink.next_joined().await.resync);
+    vault.create_sources(1).await;
+    assert_eq!(sink.next_seq().await, 201);
 }
 
 #[actix_web::test]
-async fn two_processes_trim_at_the_same_time_while_both_write() {
-    let world = World::new().await;
-    let processes = [keeps(&world, 500).await, keeps(&world, 500).await];
-    let id = world.vault().await.id().clone();
-    let vaults = processes.each_ref().map(|process| process.open(&id));
+async fn two_nodes_trim_and_write_concurrently() {
+    let node = TestNode::new().await;
+    let nodes = [
+        node_retaining(&node, 500).await,
+        node_retaining(&node, 500).await,
+    ];
+    let id = node.create_vault().await.id().clone();
+    let vaults = nodes.each_ref().map(|other| other.open(&id));
     fill(&vaults[0], 3000).await;
-    let mut ear = Ear::new();
-    ear.join(&vaults[0], "ana").await;
+    let mut sink = TestSink::new();
+    sink.join(&vaults[0], "ana").await;
 
     let writers = (0..8).map(|writer| {
         let vault = vaults[writer % 2].clone();
-        actix_web::rt::spawn(async move { vault.posts(50).await })
+        actix_web::rt::spawn(async move { vault.create_sources(50).await })
     });
-    let sweepers = processes.iter().map(async |process| {
+    let sweepers = nodes.iter().map(async |other| {
         let mut events = 0;
         for _ in 0..20 {
-            let swept = process.journal().sweep(Timestamp::now()).await;
-            events += swept.unwrap().events;
+            let stats = other.journal().sweep(Timestamp::now()).await;
+            events += stats.unwrap().events;
         }
         events
     });
     let writers: Vec<_> = writers.collect();
-    let swept: u64 = join_all(sweepers).await.into_iter().sum();
+    let trimmed: u64 = join_all(sweepers).await.into_iter().sum();
     for writer in join_all(writers).await {
         writer.unwrap();
     }
-    // Whoever joins, the vault looks where it stands: the ear is told what the other process wrote last.
-    Ear::new().join(&vaults[0], "ana").await;
-    assert_eq!(ear.events(400).await, places(3001, 3400));
-    let journal = processes[1].journal();
+    // A join makes the vault read its head, so the sink also receives the last events of the other node.
+    TestSink::new().join(&vaults[0], "ana").await;
+    assert_eq!(sink.next_seqs(400).await, seq_range(3001, 3400));
+    let journal = nodes[1].journal();
     let last = journal.sweep(Timestamp::now()).await.unwrap().events;
-    assert_eq!(kept(&world, &id).await, places(2901, 3400));
-    // Each event was trimmed by one of them.
-    assert_eq!(swept + last, 2900);
+    assert_eq!(journal_seqs(&node, &id).await, seq_range(2901, 3400));
+    // Each event was trimmed by exactly one node.
+    assert_eq!(trimmed + last, 2900);
 }
 
 #[actix_web::test]
-async fn a_deleted_vault_is_kept_for_as_long_as_an_event_and_then_nothing_is_left() {
-    let world = World::new().await;
-    let keeper = keeps(&world, 10).await;
-    let (vault, other) = (world.vault().await, world.vault().await);
-    vault.posts(3).await;
-    other.posts(1).await;
-    // A process that does not hear of it.
-    let there = keeper.open(vault.id());
-    let mut ear = Ear::new();
-    let ana = ear.join(&there, "ana").await;
-    vault.done("ana", Command::Delete).await;
+async fn deleted_vault_is_purged_after_the_maximum_age() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, 10).await;
+    let (vault, other) = (node.create_vault().await, node.create_vault().await);
+    vault.create_sources(3).await;
+    other.create_sources(1).await;
+    // The other node is not notified of the deletion.
+    let remote = trimmer.open(vault.id());
+    let mut sink = TestSink::new();
+    let ana = sink.join(&remote, "ana").await;
+    vault.submit_ok("ana", Command::Delete).await;
 
-    let swept = keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    assert_eq!(swept, Swept::default());
-    assert_eq!(kept(&world, vault.id()).await, places(1, 4));
-    let swept = keeper.journal().sweep(after(1)).await.unwrap();
-    assert_eq!((swept.events, swept.vaults), (4, 1));
+    let stats = trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    assert_eq!(stats, SweepStats::default());
+    assert_eq!(journal_seqs(&node, vault.id()).await, seq_range(1, 4));
+    let stats = trimmer.journal().sweep(days_from_now(1)).await.unwrap();
+    assert_eq!((stats.events, stats.vaults), (4, 1));
     for table in ["vaults", "vault_heads"] {
         let left = format!("SELECT COUNT(*) FROM {table}");
-        assert_eq!(world.number(&left).await, 1, "{table}");
+        assert_eq!(node.query_number(&left).await, 1, "{table}");
     }
-    assert_eq!(kept(&world, other.id()).await, [1]);
+    assert_eq!(journal_seqs(&node, other.id()).await, [1]);
 
-    let refused = there.refused("ana", post("nowhere")).await;
-    let denied = |error| matches!(error, VaultError::Refused(Refusal::AccessDenied));
-    assert!(denied(refused.clone()), "{refused}");
-    ear.fell_behind().await;
-    let told = told_at_last(&mut ear, |ear| ear.resume(&there, "ana", ana, 3)).await;
-    assert!(matches!(told, Told::Closed), "{told:?}");
-    // Who joins finds it gone as well.
-    let join = |ear: &Ear| ear.attach_again(&there, "ana", ana, Attach::Join);
-    let Told::Refused(refused) = told_at_last(&mut ear, join).await else {
-        panic!("let in");
+    let refused = remote.submit_err("ana", create_source("nowhere")).await;
+    let is_denied = |error: &_| matches!(error, VaultError::Refused(Refusal::AccessDenied));
+    assert!(is_denied(&refused), "{refused}");
+    sink.wait_until_behind().await;
+    let resume = |sink: &TestSink| sink.resume(&remote, "ana", ana, 3);
+    let answer = answer_after_retries(&mut sink, resume).await;
+    assert!(matches!(answer, NoticePart::Closed), "{answer:?}");
+    let join = |sink: &TestSink| sink.attach_again(&remote, "ana", ana, Attach::Join);
+    let NoticePart::Refused(refused) = answer_after_retries(&mut sink, join).await else {
+        panic!("the join was accepted");
     };
-    assert!(denied(refused.clone()), "{refused}");
+    assert!(is_denied(&refused), "{refused}");
 }
 
-/// What is told to who asks, and asks again whenever it was asked of an actor about to end.
-async fn told_at_last(ear: &mut Ear, ask: impl Fn(&Ear)) -> Told {
-    ask(ear);
+/// Sends a request and returns the answer. Repeats the request whenever it reached an actor that was about to end.
+async fn answer_after_retries(sink: &mut TestSink, send: impl Fn(&TestSink)) -> NoticePart {
+    send(sink);
     loop {
-        match ear.next().await {
-            Heard::FellBehind(_) => ask(ear),
-            Heard::Told(_, told) => return told,
+        match sink.next_call().await {
+            SinkCall::FellBehind(_) => send(sink),
+            SinkCall::Delivered(_, answer) => return answer,
         }
     }
 }
 
 #[actix_web::test]
-async fn who_joins_a_vault_that_was_deleted_elsewhere_long_ago_is_not_let_in() {
-    let world = World::new().await;
-    let keeper = keeps(&world, 10).await;
-    let vault = world.vault().await;
-    let there = keeper.open(vault.id());
-    let mut ear = Ear::new();
-    ear.join(&there, "ana").await;
-    vault.done("ana", Command::Delete).await;
-    keeper.journal().sweep(after(1)).await.unwrap();
-    let new = ear.attach(&there, "ana", Attach::Join);
-    ear.fell_behind().await;
-    let join = |ear: &Ear| ear.attach_again(&there, "ana", new, Attach::Join);
-    let told = told_at_last(&mut ear, join).await;
-    assert!(matches!(told, Told::Refused(_)), "{told:?}");
+async fn join_of_a_vault_that_another_node_purged_is_refused() {
+    let node = TestNode::new().await;
+    let trimmer = node_retaining(&node, 10).await;
+    let vault = node.create_vault().await;
+    let remote = trimmer.open(vault.id());
+    let mut sink = TestSink::new();
+    sink.join(&remote, "ana").await;
+    vault.submit_ok("ana", Command::Delete).await;
+    trimmer.journal().sweep(days_from_now(1)).await.unwrap();
+    let new = sink.attach(&remote, "ana", Attach::Join);
+    sink.wait_until_behind().await;
+    let join = |sink: &TestSink| sink.attach_again(&remote, "ana", new, Attach::Join);
+    let answer = answer_after_retries(&mut sink, join).await;
+    assert!(matches!(answer, NoticePart::Refused(_)), "{answer:?}");
 }

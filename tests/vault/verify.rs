@@ -1,39 +1,30 @@
-//! A database is proven, or what is wrong with it is found and named: after a real history, and after each of many ways
-//! to damage it.
+//! `verify` accepts a database with a real history, also beside active writers. `verify_damage.rs` damages the database.
 
 use std::process::{Command as Program, Output};
 
 use futures_util::future::join_all;
 use vaultcast::{
     domain::{
-        Command, Resource, Role, SourceId, SourcePatch, Timestamp, VaultId,
+        Command, FieldChange, Resource, Role, SourceId, SourcePatch, Timestamp, VaultId,
         idempotency::IdempotencyKey,
     },
     journal::Retention,
     vault::VaultHandle,
-    verify::{Summary, Verdict, verify},
+    verify::{VaultSummary, VerifyReport, verify},
 };
 
 use crate::{
     common::database::TestDatabase,
-    world::{AT_LAST, Asked, OPTIONS, World, add, asks, change, keeping, post, remove},
+    test_node::{
+        OPTIONS, SubmitExt, TEST_TIMEOUT, TestNode, add_member, change_role, create_source,
+        mutation_by, open_vaults_retaining, remove_member,
+    },
 };
-
-/// The tables that damage is done to.
-const TABLES: [&str; 7] = [
-    "vaults",
-    "vault_heads",
-    "vault_users",
-    "sources",
-    "vault_events",
-    "idempotency_keys",
-    "epoch",
-];
 
 fn retitle(id: &SourceId, title: &str) -> Command {
     let patch = SourcePatch {
         title: Some(title.to_owned()),
-        file_key: Some(Some("key".to_owned())),
+        file_key: FieldChange::Set("key".to_owned()),
         ..SourcePatch::default()
     };
     Command::UpdateSource {
@@ -50,421 +41,189 @@ fn delete(id: &SourceId) -> Command {
     }
 }
 
-/// Posts a source; its id.
-async fn posts(vault: &VaultHandle, by: &str, title: &str) -> SourceId {
-    match vault.done(by, post(title)).await.resource {
+/// Creates a source and returns its id.
+async fn submit_source(vault: &VaultHandle, by: &str, title: &str) -> SourceId {
+    match vault.submit_ok(by, create_source(title)).await.resource {
         Resource::Source(source) => source.id,
         other => panic!("{other:?}"),
     }
 }
 
-/// Eleven events of every kind but the last, and an answer that is remembered; the source that event 4 changed.
-async fn life(vault: &VaultHandle) -> SourceId {
-    vault.done("ana", add("ben", Role::Contributor)).await; // 1
-    let mut first = asks("ana", post("first"));
+/// Writes eleven events of all kinds except `vault:deleted`, and a remembered answer. Returns the source that event 4
+/// updated.
+pub async fn write_history(vault: &VaultHandle) -> SourceId {
+    vault
+        .submit_ok("ana", add_member("ben", Role::Contributor))
+        .await; // 1
+    let mut first = mutation_by("ana", create_source("first"));
     first.key = Some(IdempotencyKey {
         path: format!("/api/vaults/{}/sources", vault.id()),
         key: "k".to_owned(),
         fingerprint: "f".to_owned(),
     });
     let Resource::Source(source) = vault.submit(first).await.unwrap().resource else {
-        panic!("a source was posted");
+        panic!("the answer is not a source");
     }; // 2
-    let other = posts(vault, "ben", "other").await; // 3
-    vault.done("ben", retitle(&source.id, "second")).await; // 4
-    vault.done("ana", delete(&other)).await; // 5
-    vault.done("ana", change("ben", Role::Viewer)).await; // 6
+    let other = submit_source(vault, "ben", "other").await; // 3
+    vault.submit_ok("ben", retitle(&source.id, "second")).await; // 4
+    vault.submit_ok("ana", delete(&other)).await; // 5
+    vault
+        .submit_ok("ana", change_role("ben", Role::Viewer))
+        .await; // 6
     let name = "Chemistry".to_owned();
-    vault.done("ana", Command::Rename { name }).await; // 7
-    posts(vault, "ana", "third").await; // 8
-    vault.done("ana", add("cy", Role::Owner)).await; // 9
-    vault.done("cy", add("dan", Role::Viewer)).await; // 10
-    vault.done("dan", remove("dan")).await; // 11
+    vault.submit_ok("ana", Command::Rename { name }).await; // 7
+    submit_source(vault, "ana", "third").await; // 8
+    vault.submit_ok("ana", add_member("cy", Role::Owner)).await; // 9
+    vault.submit_ok("cy", add_member("dan", Role::Viewer)).await; // 10
+    vault.submit_ok("dan", remove_member("dan")).await; // 11
     source.id
 }
 
-async fn looked_at(world: &World) -> (Verdict, Vec<Summary>) {
+/// Verifies the whole database of the node.
+pub async fn verify_all(node: &TestNode) -> (VerifyReport, Vec<VaultSummary>) {
     let mut summaries = Vec::new();
-    let each = |summary: &Summary| summaries.push(summary.clone());
-    let verdict = verify(&world.database.url, None, each).await.unwrap();
-    (verdict, summaries)
+    let on_vault = |summary: &VaultSummary| summaries.push(summary.clone());
+    let report = verify(&node.database.url, None, None, on_vault)
+        .await
+        .unwrap();
+    (report, summaries)
 }
 
+/// Asserts that the line about this vault has this rest.
 #[track_caller]
-fn has_line(lines: &[String], vault: &VaultId, rest: &str) {
+pub fn assert_line(lines: &[String], vault: &VaultId, rest: &str) {
     let start = format!("vault {vault} ");
     let line = lines.iter().find(|line| line.starts_with(&start));
     assert_eq!(line, Some(&format!("{start}{rest}")));
 }
 
 #[actix_web::test]
-async fn a_real_history_is_proven_as_far_as_it_is_kept() {
-    let world = World::new().await;
-    let (whole, new) = (world.vault().await, world.vault().await);
-    let (trimmed, gone) = (world.vault().await, world.vault().await);
-    life(&whole).await;
-    life(&gone).await;
-    gone.done("cy", Command::Delete).await;
+async fn real_history_is_verified_as_far_as_it_is_kept() {
+    let node = TestNode::new().await;
+    let (whole, new) = (node.create_vault().await, node.create_vault().await);
+    let (trimmed, deleted) = (node.create_vault().await, node.create_vault().await);
+    write_history(&whole).await;
+    write_history(&deleted).await;
+    deleted.submit_ok("cy", Command::Delete).await;
 
-    life(&trimmed).await;
-    let old = posts(&trimmed, "ana", "old").await;
-    let older = posts(&trimmed, "ana", "older").await;
-    trimmed.posts(5).await;
-    let age = AT_LAST * 60;
-    let keeper = keeping(&world.database.url, Retention { events: 3, age }, OPTIONS).await;
-    keeper.journal().sweep(Timestamp::now()).await.unwrap();
-    // What is known of these from before is their rows alone.
-    trimmed.done("ana", retitle(&old, "changed")).await;
-    trimmed.done("ana", delete(&older)).await;
-    trimmed.done("cy", change("ben", Role::Owner)).await;
-    trimmed.done("ben", remove("ana")).await;
+    write_history(&trimmed).await;
+    let updated = submit_source(&trimmed, "ana", "old").await;
+    let removed = submit_source(&trimmed, "ana", "older").await;
+    trimmed.create_sources(5).await;
+    let age = TEST_TIMEOUT * 60;
+    let trimmer =
+        open_vaults_retaining(&node.database.url, Retention { events: 3, age }, OPTIONS).await;
+    trimmer.journal().sweep(Timestamp::now()).await.unwrap();
+    // The events that created these were trimmed; only their rows are left.
+    trimmed.submit_ok("ana", retitle(&updated, "changed")).await;
+    trimmed.submit_ok("ana", delete(&removed)).await;
+    trimmed
+        .submit_ok("cy", change_role("ben", Role::Owner))
+        .await;
+    trimmed.submit_ok("ben", remove_member("ana")).await;
 
-    let (verdict, summaries) = looked_at(&world).await;
-    assert_eq!(verdict.findings.first(), []);
-    assert_eq!(verdict.totals.vaults, 4);
-    let lines: Vec<_> = summaries.iter().map(Summary::to_string).collect();
-    has_line(
+    let (report, summaries) = verify_all(&node).await;
+    assert_eq!(report.findings.first(), []);
+    assert_eq!(report.totals.vaults, 4);
+    let lines: Vec<_> = summaries.iter().map(VaultSummary::to_string).collect();
+    assert_line(
         &lines,
         new.id(),
-        "\"Physics\": no events, head 0, 1 member, 0 sources: proven whole",
+        "\"Physics\": no events, head 0, 1 member, 0 sources: verified from the first event",
     );
     for (vault, name) in [
-        (&gone, "\"Chemistry\", deleted"),
+        (&deleted, "\"Chemistry\", deleted"),
         (&trimmed, "\"Chemistry\""),
     ] {
-        let (from, to, rest) = match vault.id() == gone.id() {
+        let (from, to, rest) = match vault.id() == deleted.id() {
             true => (10, 12, "0 members, 0 sources"),
             false => (16, 22, "2 members, 8 sources"),
         };
         let rest = format!(
-            "{name}: events {from} to {to}, head {to}, {rest}: proven from seq {from} (trimmed)"
+            "{name}: events {from} to {to}, head {to}, {rest}: verified from seq {from} (trimmed)"
         );
-        has_line(&lines, vault.id(), &rest);
+        assert_line(&lines, vault.id(), &rest);
     }
-    has_line(
+    assert_line(
         &lines,
         whole.id(),
-        "\"Chemistry\": events 9 to 11, head 11, 3 members, 2 sources: proven from seq 9 (trimmed)",
+        "\"Chemistry\": events 9 to 11, head 11, 3 members, 2 sources: verified from seq 9 (trimmed)",
     );
 }
 
 #[actix_web::test]
-async fn a_deleted_vault_of_which_the_events_have_gone_first_is_no_contradiction() {
-    let world = World::new().await;
-    let vault = world.vault().await;
-    vault.done("ana", Command::Delete).await;
-    // As far as a sweep comes that is killed between two of its steps.
-    world.execute("DELETE FROM vault_events").await;
-    let (verdict, summaries) = looked_at(&world).await;
-    assert_eq!(verdict.findings.first(), []);
+async fn deleted_vault_without_events_is_no_contradiction() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault.submit_ok("ana", Command::Delete).await;
+    // The state after a sweep that was killed between two of its steps.
+    node.database.execute("DELETE FROM vault_events").await;
+    let (report, summaries) = verify_all(&node).await;
+    assert_eq!(report.findings.first(), []);
     assert!(
         summaries[0]
             .to_string()
-            .ends_with(": nothing left to prove")
+            .ends_with(": purged, nothing to verify")
     );
 }
 
 #[actix_web::test]
-async fn each_damage_is_found_and_named() {
-    let world = World::new().await;
-    let (vault, bystander) = (world.vault().await, world.vault().await);
-    life(&bystander).await;
-    let source = life(&vault).await;
-    let (verdict, summaries) = looked_at(&world).await;
-    assert_eq!(verdict.findings.first(), []);
-    let line = "\"Chemistry\": events 1 to 11, head 11, 3 members, 2 sources: proven whole";
-    let lines: Vec<_> = summaries.iter().map(Summary::to_string).collect();
-    has_line(&lines, vault.id(), line);
-    for table in TABLES {
-        let keep = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
-        world.execute(&keep).await;
-    }
-
-    let damages: &[(&str, &[&str])] = &[
-        // The journal.
-        (
-            "DELETE FROM vault_events WHERE {of} AND seq = 4",
-            &["event 4 is missing: 5 comes next"],
-        ),
-        (
-            "DELETE FROM vault_events WHERE {of} AND seq = 11",
-            &["the head says 11, but the journal ends at 10"],
-        ),
-        (
-            "DELETE FROM vault_events WHERE {of}",
-            &["the head says 11, but no event is there: the newest is never trimmed"],
-        ),
-        (
-            "UPDATE vault_events SET seq = 12 WHERE {of} AND seq = 11",
-            &[
-                "event 11 is missing: 12 comes next",
-                "event 12 says seq 11, expected 12",
-            ],
-        ),
-        (
-            "UPDATE vault_events SET seq = 0 WHERE {of} AND seq = 1",
-            &["an event has the number 0, but the first is 1"],
-        ),
-        (
-            "INSERT INTO vault_events SELECT vault_id, 12, kind, payload, created_at FROM vault_events WHERE {of} AND seq = 8",
-            &[
-                "event 12 says seq 8, expected 12",
-                "event 12 (source:created) adds source",
-                "the head says 11, but the journal goes on to 12",
-            ],
-        ),
-        (
-            "UPDATE vault_heads SET head = 12 WHERE {of}",
-            &["the head says 12, but the journal ends at 11"],
-        ),
-        (
-            "UPDATE vault_heads SET head = 10 WHERE {of}",
-            &["the head says 10, but the journal goes on to 11"],
-        ),
-        (
-            "DELETE FROM vault_heads WHERE {of}",
-            &["there is no row in vault_heads"],
-        ),
-        // What events say.
-        (
-            "UPDATE vault_events SET payload = '{' WHERE {of} AND seq = 8",
-            &["event 8 is no source:created: EOF"],
-        ),
-        (
-            "UPDATE vault_events SET kind = 'source:moved' WHERE {of} AND seq = 8",
-            &["event 8 is of the unknown kind \"source:moved\""],
-        ),
-        (
-            "UPDATE vault_events SET kind = 'source:updated' WHERE {of} AND seq = 8",
-            &["event 8 is no source:updated: it has no source.updatedAt"],
-        ),
-        (
-            "UPDATE vault_events SET created_at = 0 WHERE {of} AND seq = 7",
-            &[
-                "event 7 says timestamp 20",
-                "expected 1970-01-01T00:00:00.000Z",
-                "event 7 says vault.updatedAt 20",
-            ],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, '\"first\"', '\"forged\"') WHERE {of} AND seq = 2",
-            &[
-                "the answer to /api/vaults/{v}/sources, kept for user ana, says title first, expected forged",
-            ],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, '\"second\"', '\"forged\"') WHERE {of} AND seq = 4",
-            &["source {s} has title second, expected forged"],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, '{v}', 'cother00001') WHERE {of} AND seq = 5",
-            &["event 5 says vaultId cother00001, expected {v}"],
-        ),
-        // What follows what.
-        (
-            "UPDATE vault_events SET payload = replace(payload, '\"ben\"', '\"eve\"') WHERE {of} AND seq = 3",
-            &["event 3 is by user eve, who is no member at that place"],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, 'contributor', 'owner') WHERE {of} AND seq = 4",
-            &["event 4 says that user ben is owner, but he is contributor at that place"],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(replace(payload, '\"owner\"', '\"viewer\"'), '\"ana\"', '\"ben\"') WHERE {of} AND seq = 8",
-            &["event 8 (source:created) is by user ben, whose role of viewer does not permit it"],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, '{s}', 'cother00001') WHERE {of} AND seq = 4",
-            &[
-                "event 4 (source:updated) is about source cother00001, which is not there at that place",
-            ],
-        ),
-        (
-            "UPDATE vault_events SET payload = replace(payload, '\"cy\"', '\"ben\"') WHERE {of} AND seq = 9",
-            &["event 9 (member:added) adds member ben, which is there already at that place"],
-        ),
-        // Rows.
-        (
-            "UPDATE sources SET title = 'forged' WHERE id = '{s}'",
-            &["source {s} has title forged, expected second"],
-        ),
-        (
-            "UPDATE sources SET file_key = NULL WHERE id = '{s}'",
-            &["source {s} has file_key none, expected key"],
-        ),
-        (
-            "UPDATE sources SET file_size = -1 WHERE id = '{s}'",
-            &["source {s} has file_size -1, expected none"],
-        ),
-        (
-            "UPDATE sources SET seq = 2 WHERE id = '{s}'",
-            &["source {s} has seq 2, expected 4"],
-        ),
-        (
-            "UPDATE sources SET created_seq = 3 WHERE id = '{s}'",
-            &["source {s} has created_seq 3, expected 2"],
-        ),
-        (
-            "UPDATE sources SET created_at = 0 WHERE id = '{s}'",
-            &["source {s} has created_at 1970-01-01T00:00:00.000Z, expected 20"],
-        ),
-        (
-            "UPDATE sources SET vault_id = 'cother00001' WHERE id = '{s}'",
-            &[
-                "source {s} has no row, but the journal has it there since event 4",
-                "vault cother00001: sources has rows of it, but vaults has none",
-            ],
-        ),
-        (
-            "DELETE FROM sources WHERE id = '{s}'",
-            &["source {s} has no row, but the journal has it there since event 4"],
-        ),
-        (
-            "INSERT INTO sources SELECT 'cother00001', vault_id, title, file_url, file_key, file_size, mime_type, seq, 5, created_at, updated_at \
-          FROM sources WHERE id = '{s}'",
-            &["source cother00001 has a row, but the journal does not have it there"],
-        ),
-        (
-            "UPDATE vault_users SET role = 'owner' WHERE {of} AND user_id = 'ben'",
-            &["member ben has role owner, expected viewer"],
-        ),
-        (
-            "UPDATE vault_users SET created_at = 0 WHERE {of} AND user_id = 'ana'",
-            &["member ana has created_at 1970"],
-        ),
-        (
-            "DELETE FROM vault_users WHERE {of} AND user_id = 'ana'",
-            &["member ana has no row, but the journal has it there since event 0"],
-        ),
-        (
-            "INSERT INTO vault_users SELECT vault_id, 'eve', 'cother00001', role, created_at, updated_at FROM vault_users WHERE {of} AND user_id = 'ben'",
-            &["member eve has a row, but the journal does not have it there"],
-        ),
-        (
-            "UPDATE vault_users SET role = 'viewer' WHERE {of}",
-            &["no member is an owner"],
-        ),
-        (
-            "UPDATE vaults SET name = 'forged' WHERE id = '{v}'",
-            &["the vault has name forged, expected Chemistry"],
-        ),
-        (
-            "UPDATE vaults SET updated_at = 0 WHERE id = '{v}'",
-            &["the vault has updated_at 1970-01-01T00:00:00.000Z, expected 20"],
-        ),
-        (
-            "UPDATE vaults SET deleted_at = 0 WHERE id = '{v}'",
-            &["the vault has deleted_at 1970-01-01T00:00:00.000Z, expected none"],
-        ),
-        (
-            "DELETE FROM vaults WHERE id = '{v}'",
-            &[
-                "vault {v}: vault_heads has rows of it, but vaults has none",
-                "vault {v}: vault_events has rows",
-            ],
-        ),
-        // What belongs to no vault.
-        ("DELETE FROM epoch", &["epoch has 0 rows, expected one"]),
-        (
-            "UPDATE idempotency_keys SET seq = 99 WHERE path LIKE '%{v}%'",
-            &["says seq 99, expected at most the head, 11"],
-        ),
-        (
-            "UPDATE idempotency_keys SET seq = 1 WHERE path LIKE '%{v}%'",
-            &["says event member:added, expected source:created"],
-        ),
-        (
-            "UPDATE idempotency_keys SET answer = '{}' WHERE path LIKE '%{v}%'",
-            &["kept for user ana, cannot be read"],
-        ),
-    ];
-    let of = format!("vault_id = '{}'", vault.id());
-    let (vault, source) = (vault.id().as_str(), source.as_str());
-    let name = |text: &str| {
-        let named = text.replace("{of}", &of).replace("{v}", vault);
-        named.replace("{s}", source)
-    };
-    for (damage, expected) in damages {
-        world.execute(&name(damage)).await;
-        let (verdict, _) = looked_at(&world).await;
-        let told = verdict.findings.to_string();
-        for words in *expected {
-            assert!(
-                told.contains(&name(words)),
-                "{damage}\n{told}\nlacks: {words}"
-            );
-        }
-        let elsewhere = format!("vault {}", bystander.id());
-        assert!(!told.contains(&elsewhere), "{damage}\n{told}");
-        for table in TABLES {
-            let restore =
-                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}");
-            world.execute(&restore).await;
-        }
-        let (verdict, _) = looked_at(&world).await;
-        assert_eq!(
-            verdict.findings.first(),
-            [],
-            "it is whole again after {damage}"
-        );
-    }
-}
-
-#[actix_web::test]
-async fn beside_those_who_write_nothing_looks_wrong() {
-    let world = World::new().await;
+async fn verification_beside_active_writers_finds_no_contradiction() {
+    let node = TestNode::new().await;
     let (busy, other) = (
-        world.vault().await,
-        world.another().await.open(world.vault().await.id()),
+        node.create_vault().await,
+        node.another_node()
+            .await
+            .open(node.create_vault().await.id()),
     );
     let retention = Retention {
         events: 20,
-        age: AT_LAST * 60,
+        age: TEST_TIMEOUT * 60,
     };
-    let keeper = keeping(&world.database.url, retention, OPTIONS).await;
+    let trimmer = open_vaults_retaining(&node.database.url, retention, OPTIONS).await;
     let writes = async {
         for round in 0..30 {
-            let (doomed, name) = (world.vault().await, format!("round {round}"));
-            let source = posts(&busy, "ana", "kept").await;
-            join_all((0..8).map(|_| busy.submit(asks("ana", post("many"))))).await;
-            busy.done("ana", Command::Rename { name }).await;
-            other.done("ana", add("ben", Role::Owner)).await;
-            busy.done("ana", retitle(&source, "again")).await;
-            other.done("ben", remove("ben")).await;
-            doomed.done("ana", Command::Delete).await;
-            keeper.journal().sweep(Timestamp::now()).await.unwrap();
+            let (doomed, name) = (node.create_vault().await, format!("round {round}"));
+            let source = submit_source(&busy, "ana", "updated").await;
+            join_all((0..8).map(|_| busy.submit(mutation_by("ana", create_source("many"))))).await;
+            busy.submit_ok("ana", Command::Rename { name }).await;
+            other.submit_ok("ana", add_member("ben", Role::Owner)).await;
+            busy.submit_ok("ana", retitle(&source, "again")).await;
+            other.submit_ok("ben", remove_member("ben")).await;
+            doomed.submit_ok("ana", Command::Delete).await;
+            trimmer.journal().sweep(Timestamp::now()).await.unwrap();
         }
     };
     let mut writes = std::pin::pin!(writes);
-    let mut proofs = 0;
+    let mut verifications = 0;
     loop {
-        let proof = looked_at(&world);
-        let mut proof = std::pin::pin!(proof);
-        // The writers go on while the proof is under way.
-        let (verdict, _) = tokio::select! {
+        let verification = verify_all(&node);
+        let mut verification = std::pin::pin!(verification);
+        // The writers continue during the verification.
+        let (report, _) = tokio::select! {
             () = &mut writes => break,
-            proven = &mut proof => proven,
+            verified = &mut verification => verified,
         };
-        assert_eq!(verdict.findings.first(), []);
-        proofs += 1;
+        assert_eq!(report.findings.first(), []);
+        verifications += 1;
     }
-    assert!(proofs > 0);
-    let (verdict, _) = looked_at(&world).await;
-    assert_eq!(verdict.findings.first(), []);
-    assert_eq!(verdict.totals.vaults, 32);
+    assert!(verifications > 0);
+    let (report, _) = verify_all(&node).await;
+    assert_eq!(report.findings.first(), []);
+    assert_eq!(report.totals.vaults, 32);
 }
 
-fn program(database: &TestDatabase, url: &str, more: &[&str]) -> Output {
+fn run_verify(database: &TestDatabase, url: &str, args: &[&str]) -> Output {
     Program::new(env!("CARGO_BIN_EXE_vaultcast"))
         .arg("verify")
-        .args(more)
+        .args(args)
         .current_dir(database.directory.path())
         .env("DATABASE_URL", url)
         .output()
         .unwrap()
 }
 
-fn told(output: &Output) -> (Option<i32>, String, String) {
+fn exit_code_and_output(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (
         output.status.code(),
@@ -474,30 +233,33 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[actix_web::test]
-async fn the_command_says_what_it_proved_or_names_what_is_wrong() {
-    let world = World::new().await;
-    let (vault, other) = (world.vault().await, world.vault().await);
-    life(&vault).await;
-    let url = &world.database.url;
-    let (code, out, err) = told(&program(&world.database, url, &[]));
+async fn command_prints_a_summary_or_the_contradictions() {
+    let node = TestNode::new().await;
+    let (vault, other) = (node.create_vault().await, node.create_vault().await);
+    write_history(&vault).await;
+    let url = &node.database.url;
+    let (code, out, err) = exit_code_and_output(&run_verify(&node.database, url, &[]));
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let lines: Vec<_> = out.lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 3, "{out}");
-    has_line(
+    assert_line(
         &lines,
         vault.id(),
-        "\"Chemistry\": events 1 to 11, head 11, 3 members, 2 sources: proven whole",
+        "\"Chemistry\": events 1 to 11, head 11, 3 members, 2 sources: verified from the first event",
     );
-    assert_eq!(lines[2], "proven: 2 vaults, 11 events, 1 remembered answer");
+    assert_eq!(
+        lines[2],
+        "verified: 2 vaults, 11 events, 1 remembered answer"
+    );
 
-    world
+    node.database
         .execute("UPDATE vault_heads SET head = head + 1")
         .await;
-    world.execute("DELETE FROM sources").await;
-    world
+    node.database.execute("DELETE FROM sources").await;
+    node.database
         .execute("UPDATE vault_events SET created_at = 0")
         .await;
-    let (code, out, err) = told(&program(&world.database, url, &[]));
+    let (code, out, err) = exit_code_and_output(&run_verify(&node.database, url, &[]));
     assert_eq!(code, Some(1));
     assert_eq!(out.lines().count(), 2, "{out}");
     assert!(out.contains("contradictions\n"), "{out}");
@@ -512,30 +274,31 @@ async fn the_command_says_what_it_proved_or_names_what_is_wrong() {
         "{err}"
     );
 
-    let (code, _, err) = told(&program(
-        &world.database,
+    let (code, _, err) = exit_code_and_output(&run_verify(
+        &node.database,
         url,
         &["--vault", other.id().as_str()],
     ));
     let expected = format!(
-        "vaultcast: 1 contradiction:\n  vault {}: the head says 1, but no event is there: the newest is never trimmed\n",
+        "vaultcast: 1 contradiction:\n  vault {}: the head is 1, but there are no events; the newest event is never trimmed\n",
         other.id()
     );
     assert_eq!((code, err), (Some(1), expected));
-    let (code, _, err) = told(&program(&world.database, url, &["--vault", "cnowhere01"]));
+    let (code, _, err) =
+        exit_code_and_output(&run_verify(&node.database, url, &["--vault", "cnowhere01"]));
     assert!(
-        code == Some(1) && err.contains("there is no vault cnowhere01"),
+        code == Some(1) && err.contains("vault cnowhere01 does not exist"),
         "{err}"
     );
 }
 
 #[actix_web::test]
-async fn a_database_that_is_not_there_or_of_another_making_is_left_alone() {
-    let database = TestDatabase::fresh().await;
-    let (code, out, err) = told(&program(&database, "sqlite://nowhere.db", &[]));
+async fn missing_or_foreign_database_is_refused_and_left_unchanged() {
+    let database = TestDatabase::create().await;
+    let (code, out, err) = exit_code_and_output(&run_verify(&database, "sqlite://nowhere.db", &[]));
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(
-        err.contains("there is no file sqlite://nowhere.db"),
+        err.contains("the file sqlite://nowhere.db does not exist"),
         "{err}"
     );
     assert_eq!(
@@ -548,26 +311,32 @@ async fn a_database_that_is_not_there_or_of_another_making_is_left_alone() {
     if !database.is_postgres() {
         std::fs::write(database.directory.path().join("vaultcast.db"), "").unwrap();
     }
-    let (code, _, err) = told(&program(&database, &database.url, &[]));
+    let (code, _, err) = exit_code_and_output(&run_verify(&database, &database.url, &[]));
     assert!(
-        code == Some(1) && err.contains("no database of vaultcast"),
+        code == Some(1) && err.contains("not a vaultcast database"),
         "{err}"
     );
 
-    let world = World::new().await;
-    let (pending, newer) = ("m20261123_000002_kept_sockets", "m20991231_000001_far_away");
+    let node = TestNode::new().await;
+    let (pending, newer) = (
+        "m20261127_000003_listing_indexes",
+        "m20991231_000001_far_away",
+    );
     for (sql, expected) in [
         (
-            format!("UPDATE seaql_migrations SET version = '{newer}' WHERE version = '{pending}'"),
+            format!(
+                "UPDATE vaultcast_migrations SET version = '{newer}' WHERE version = '{pending}'"
+            ),
             format!("does not know migration {newer}"),
         ),
         (
-            format!("DELETE FROM seaql_migrations WHERE version = '{newer}'"),
-            format!("migration {pending} is pending: run `vaultcast migrate up` first"),
+            format!("DELETE FROM vaultcast_migrations WHERE version = '{newer}'"),
+            format!("migration {pending} is pending; run `vaultcast migrate up` first"),
         ),
     ] {
-        world.execute(&sql).await;
-        let (code, _, err) = told(&program(&world.database, &world.database.url, &[]));
+        node.database.execute(&sql).await;
+        let (code, _, err) =
+            exit_code_and_output(&run_verify(&node.database, &node.database.url, &[]));
         assert!(code == Some(1) && err.contains(&expected), "{err}");
     }
 }

@@ -1,104 +1,115 @@
-// `node crash/main.mjs [--kills N] [--seed S]`: kills the service at random moments of a stream of mutations, so often,
-// and exits with 1 when anything contradicts what was told. Many kills are several runs, each on a database of its own
-// and with a seed of its own. `tests/crash` makes everything ready for it.
+// `node crash/main.mjs [--kills N] [--seed S]`: kills the service N times at random points of a stream of mutations, and exits with
+// status 1 if anything contradicts its answers or its events. A large number of kills is split into several runs, each with its own
+// database and seed. `tests/crash` prepares the machine and calls this program.
 
 import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { onPostgres } from '../database.mjs';
-import { Run } from './run.mjs';
+import { CrashRun } from './crash-run.mjs';
 
-/** So many kills on one database; then another one is begun. */
-const A_RUN = 50;
+/** The number of kills on one database. */
+const KILLS_PER_RUN = 50;
 
-/** So many kills from one line to the next. */
-const A_LINE = 10;
+/** The number of kills between two progress lines. */
+const KILLS_PER_LINE = 10;
 
-/** So many contradictions are told of each run. */
-const TOLD = 10;
+/** The number of contradictions that are printed per run. */
+const PRINTED_CONTRADICTIONS = 10;
 
-/** So many lines of what the service said last, where anything contradicts. */
-const LAST = 40;
+/** The number of repeated events that are printed per run. */
+const PRINTED_REPETITIONS = 5;
 
-const { values: options } = parseArgs({ options: { kills: { type: 'string', default: String(A_RUN) }, seed: { type: 'string' } } });
-const kills = whole('kills', options.kills);
-const seed = options.seed === undefined ? 1 + Math.floor(Math.random() * 1e9) : whole('seed', options.seed);
+/** The number of lines of the service's output that are printed after a contradiction. */
+const PRINTED_OUTPUT_LINES = 40;
 
-function whole(name, text) {
+const { values: options } = parseArgs({ options: { kills: { type: 'string', default: String(KILLS_PER_RUN) }, seed: { type: 'string' } } });
+const kills = parsePositive('kills', options.kills);
+const firstSeed = options.seed === undefined ? 1 + Math.floor(Math.random() * 1e9) : parsePositive('seed', options.seed);
+
+function parsePositive(name, text) {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  console.error(`--${name} must be a whole number from 1 on: ${text}`);
+  console.error(`--${name} must be a positive integer: ${text}`);
   process.exit(2);
 }
 
-let run;
+let currentRun;
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     interrupted = true;
-    await run?.dispose().catch(() => {});
+    await currentRun?.dispose().catch(() => {});
     process.exit(130);
   });
 }
 
-/** One run, from its seed to its judgement; how much contradicts. */
-async function tell(seed, kills) {
-  console.log(`\nseed ${seed}: ${kills} kills on ${onPostgres ? 'PostgreSQL' : 'SQLite'} (again: --seed ${seed} --kills ${kills})`);
-  run = await Run.start(seed);
+/** Executes one run and returns the number of contradictions. */
+async function executeRun(seed, kills) {
+  console.log(`\nseed ${seed}: ${kills} kills on ${onPostgres ? 'PostgreSQL' : 'SQLite'} (repeat with --seed ${seed} --kills ${kills})`);
+  const run = (currentRun = await CrashRun.start(seed));
   try {
-    await live(run, kills).catch((error) => run.odd.push(`the run could not go on: ${error.stack}`));
-    // What comes of a run that is cleared away under its feet says nothing.
+    await killRepeatedly(run, kills).catch((error) => run.contradictions.push(`the run failed: ${error.stack}`));
+    // The errors of a run that is being disposed are meaningless.
     if (interrupted) await new Promise(() => {});
-    const odd = [...new Set(run.odd)];
-    for (const what of odd.slice(0, TOLD)) console.log(`  CONTRADICTION ${what}`);
-    if (odd.length > TOLD) console.log(`  and ${odd.length - TOLD} more`);
-    if (odd.length > 0) await keep(run, seed);
-    return odd.length;
+    const contradictions = [...new Set(run.contradictions)];
+    for (const contradiction of contradictions.slice(0, PRINTED_CONTRADICTIONS)) console.log(`  CONTRADICTION ${contradiction}`);
+    if (contradictions.length > PRINTED_CONTRADICTIONS) console.log(`  and ${contradictions.length - PRINTED_CONTRADICTIONS} more`);
+    printRepeatedEvents(run);
+    if (contradictions.length > 0) await keepEvidence(run, seed);
+    return contradictions.length;
   } finally {
-    add(run);
+    addToTotals(run);
     await run.dispose();
-    run = undefined;
+    currentRun = undefined;
   }
 }
 
-async function live(run, kills) {
-  const from = performance.now();
-  for (let line = A_LINE; run.kills < kills && run.odd.length === 0; ) {
-    await run.kill(kills);
-    if (run.kills < line) continue;
-    const seconds = Math.round((performance.now() - from) / 1000);
-    console.log(`  ${run.kills} of ${kills} kills in ${seconds} s, ${run.authors.acknowledged} mutations acknowledged, ${run.figures['events shown']} events shown`);
-    line += A_LINE;
+async function killRepeatedly(run, kills) {
+  const start = performance.now();
+  for (let nextLine = KILLS_PER_LINE; run.kills < kills && run.contradictions.length === 0; ) {
+    await run.killAndCheck(kills);
+    if (run.kills < nextLine) continue;
+    const seconds = Math.round((performance.now() - start) / 1000);
+    console.log(`  ${run.kills} of ${kills} kills in ${seconds} s, ${run.workload.acknowledged} mutations acknowledged, ${run.statistics['events received']} events received`);
+    nextLine += KILLS_PER_LINE;
   }
-  await run.end();
+  await run.finish();
 }
 
-/** What is worth a look afterwards. */
-async function keep({ service }, seed) {
-  console.log(`  the last that the service said:\n${service.output.split('\n').slice(-LAST).join('\n')}`);
+/** Prints which requests made the service send events again that the official client emitted twice. */
+function printRepeatedEvents({ subscribers }) {
+  const descriptions = subscribers.flatMap((subscriber) => subscriber.describeRepeatedEvents());
+  for (const description of descriptions.slice(0, PRINTED_REPETITIONS)) console.log(`  ${description}`);
+  if (descriptions.length > PRINTED_REPETITIONS) console.log(`  and ${descriptions.length - PRINTED_REPETITIONS} more`);
+}
+
+/** Prints the end of the service's output and copies its SQLite database. */
+async function keepEvidence({ service }, seed) {
+  console.log(`  the end of the service's output:\n${service.output.split('\n').slice(-PRINTED_OUTPUT_LINES).join('\n')}`);
   if (onPostgres) return;
-  const kept = path.join(tmpdir(), `vaultcast-crash-${seed}`);
-  await cp(service.directory, kept, { recursive: true });
-  console.log(`  its database is kept in ${kept}`);
+  const copy = path.join(tmpdir(), `vaultcast-crash-${seed}`);
+  await cp(service.directory, copy, { recursive: true });
+  console.log(`  its database is kept in ${copy}`);
 }
 
-const figures = {};
-const moments = {};
+const totals = {};
+const killCounts = {};
 
-function add(run) {
-  for (const [name, count] of Object.entries(run.figures)) figures[name] = (figures[name] ?? 0) + count;
-  for (const [name, count] of run.moments) moments[name] = (moments[name] ?? 0) + count;
+function addToTotals(run) {
+  for (const [name, count] of Object.entries(run.statistics)) totals[name] = (totals[name] ?? 0) + count;
+  for (const [name, count] of run.killCounts) killCounts[name] = (killCounts[name] ?? 0) + count;
 }
 
 let contradictions = 0;
-for (let done = 0, number = 0; done < kills && contradictions === 0; done += A_RUN, number += 1) {
-  contradictions += await tell(seed + number, Math.min(A_RUN, kills - done));
+for (let done = 0, number = 0; done < kills && contradictions === 0; done += KILLS_PER_RUN, number += 1) {
+  contradictions += await executeRun(firstSeed + number, Math.min(KILLS_PER_RUN, kills - done));
 }
 
-const table = (rows) => Object.entries(rows).forEach(([name, count]) => console.log(`  ${name.padEnd(34)}${String(count).padStart(9)}`));
-console.log('\nin all');
-table(figures);
-console.log('killed');
-table(moments);
-console.log(contradictions === 0 ? 'nothing contradicts what was told' : `contradictions: ${contradictions}`);
+const printTable = (rows) => Object.entries(rows).forEach(([name, count]) => console.log(`  ${name.padEnd(34)}${String(count).padStart(9)}`));
+console.log('\ntotal');
+printTable(totals);
+console.log('kills by point');
+printTable(killCounts);
+console.log(contradictions === 0 ? 'no contradictions' : `contradictions: ${contradictions}`);
 process.exit(contradictions === 0 ? 0 : 1);

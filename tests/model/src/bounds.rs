@@ -1,164 +1,169 @@
-//! How large a world is, what may go wrong in it and how often, and which mistake the program makes in it, if any.
+//! The bounds of a scenario: its size, the failures in it and how often they occur, and the mistake that the program
+//! makes.
 
-/// The bounds of a world that is looked through as a whole. Every one of them is data: a bigger world is another value.
+/// The bounds of a scenario. All of them are data: a larger scenario is another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// What is asked of the vault. Mutations are submitted in this order, so that the order of sending is known.
-    pub mutations: &'static [Change],
-    /// How many processes share the journal.
+pub struct ModelBounds {
+    /// The mutations of the vault. They are submitted in this order, so the order in which they are sent is known.
+    pub mutations: &'static [ModelMutation],
+    /// The number of processes that share the journal.
     pub processes: u8,
     pub clients: u8,
-    /// Clients join again after the last event that they know (`since`), not from now on.
-    pub since: bool,
-    /// Clients come back by their `pid`.
+    /// A client that joins again sends the last event that it knows as `since`. Otherwise it joins at the head.
+    pub uses_since: bool,
+    /// A client that reconnects sends the `pid` of its former connection to recover it.
     pub recovery: bool,
-    /// Clients poll first and then upgrade; else they begin with a websocket.
+    /// A client starts with polling and then upgrades. Otherwise it starts with a websocket.
     pub polling: bool,
     /// `actors.commit_batch`.
     pub commit_batch: usize,
-    /// `actors.relay_mailbox`, in places.
+    /// `actors.relay_mailbox`: the capacity of a relay's mailbox.
     pub relay_mailbox: usize,
-    /// `actors.session_outbox`, in frames, of so many sockets, the first: clients that come back after that read in time.
+    /// `actors.session_outbox`, in frames. Only the first `slow_sockets` sockets have this bound.
     pub session_outbox: usize,
+    /// The number of sockets whose outbox may become full. The clients of later sockets read in time.
     pub slow_sockets: u8,
-    /// `ENOUGH` of `room.rs`.
-    pub enough: usize,
-    /// `KEPT` of `ring.rs`.
-    pub kept: u8,
-    /// `PAGE` of `notice.rs`.
-    pub page: u8,
-    /// How often what may go wrong does so.
-    pub fates: Fates,
-    /// What the program does wrong.
-    pub mistake: Option<Mistake>,
+    /// `MAX_WAITING_FRAMES` of `src/gateway/relay/replay_permits.rs`.
+    pub max_waiting_frames: usize,
+    /// `CAPACITY` of `src/vault/ring.rs`.
+    pub ring_capacity: u8,
+    /// `REPLAY_PAGE` of `src/vault/notice.rs`.
+    pub replay_page: u8,
+    /// How often each failure may occur.
+    pub budget: FailureBudget,
+    /// The mistake that the program makes.
+    pub mistake: Option<InjectedMistake>,
 }
 
-/// What the vault is asked for.
+/// A requested change of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Something of a source, which nobody's membership depends on.
+pub enum ModelMutation {
+    /// Changes a source. No membership depends on it.
     Source,
-    /// This client's user is removed.
+    /// Removes the user of this client.
     Remove(u8),
-    /// This client's user is added.
+    /// Adds the user of this client.
     Add(u8),
 }
 
-/// What may happen that nobody asked for, and how often it still may.
+/// How often each failure, ping, leave and trim may still happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Fates {
-    /// A process is killed (`kill -9`): what is not in the journal is gone.
+pub struct FailureBudget {
+    /// A process is killed (`kill -9`). Only the journal survives.
     pub kills: u8,
-    /// A vault's actor dies alone.
+    /// A vault actor panics. Its process continues.
     pub panics: u8,
     /// A transaction is rolled back.
-    pub failures: u8,
-    /// A commit happens or not, and nobody can say.
-    pub unknowns: u8,
-    /// A client loses its connection, with everything that is under way to it.
+    pub rollbacks: u8,
+    /// The outcome of a commit is unknown: it happened or not.
+    pub unknown_commits: u8,
+    /// A client loses its connection, with all packets that are on their way to it.
     pub cuts: u8,
-    /// A socket's heart beats.
-    pub beats: u8,
+    /// A socket receives a ping.
+    pub heartbeats: u8,
     /// A client leaves the vault.
     pub leaves: u8,
-    /// The oldest event in the journal goes.
-    pub sweeps: u8,
+    /// The oldest event is trimmed from the journal.
+    pub trims: u8,
 }
 
-/// A program that is wrong in one place. Each is there to be caught.
-#[cfg_attr(not(test), allow(dead_code, reason = "tests alone make them"))]
+/// A mistake in the program. Each one violates a promise, and a test checks that the model detects it.
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests inject mistakes"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
-    /// The vault tells its subscribers what it is about to write.
+pub enum InjectedMistake {
+    /// The vault sends events to its subscribers before it commits them.
     PublishBeforeCommit,
-    /// The authors are answered before their transaction is on disk.
+    /// The callers are answered before their transaction is committed.
     AnswerBeforeCommit,
-    /// What nobody can say counts as not done.
-    UnknownIsFailure,
-    /// What came of a subscription reaches the relay as a reply, beside the queue of events.
-    ReplyAndPushApart,
-    /// A relay that was left out attaches its sockets from now on, not after their `q`.
-    AttachAgainWithoutQ,
-    /// A vault is opened again while its predecessor's transaction is out: nobody waits for the tenure.
-    SecondActorWhileATransactionIsOut,
-    /// A vault's actor dies and its relays are not told.
-    DiesInSilence,
-    /// The head is set, not compared: another process may have moved it.
-    TakesTheHeadUnseen,
-    /// What memory no longer has is taken for what nobody missed.
-    TrimsWithoutTheJournal,
-    /// Who is attached again after his removal goes on as if he had been a member all the time.
-    ForgetsTheRemoval,
-    /// Who joins at an earlier place is told through his own removal, where he has been added again since.
-    JoinsThroughHisRemoval,
-    /// The websocket on trial is fed from the probe on, while a poll's answer may be under way.
-    FeedsTheTrial,
-    /// A client that comes back is taken to have seen all that was sent.
-    TakesSentForSeen,
-    /// The seat of who has left stays until the vault has heard of it.
-    LeavesLate,
+    /// The vault treats an unknown commit as rolled back.
+    TreatUnknownAsFailure,
+    /// The answer to a subscription reaches the relay outside the mailbox that carries the events.
+    AnswerOutsideMailbox,
+    /// A relay that fell behind attaches its sockets at the head, not after `last_sent`.
+    AttachWithoutLastSent,
+    /// A vault is loaded while a transaction of the preceding actor is in flight. It does not wait for the writer
+    /// lease.
+    LoadDuringTransaction,
+    /// A vault actor panics and does not notify its relay.
+    PanicWithoutNotice,
+    /// A transaction sets the head without a comparison, although another process may have moved it.
+    MoveHeadWithoutComparison,
+    /// A replay skips events that the ring does not have, instead of reading them from the journal.
+    SkipEventsOutsideRing,
+    /// A subscription that is resumed after the removal of its user continues as if the user had never been removed.
+    ResumePastRemoval,
+    /// A join that takes effect at an earlier position replays events past the removal of its user, if the user has
+    /// been added again.
+    JoinPastRemoval,
+    /// A websocket receives frames from the probe on, while the answer to a poll may be on its way.
+    SendBeforeUpgrade,
+    /// Recovery assumes that the client has received every packet that was sent.
+    TreatSentAsReceived,
+    /// The relay acknowledges a leave and does not end the subscription.
+    LeaveKeepsSubscription,
 }
 
-impl Bounds {
-    /// Two mutations, one client on a websocket that always knows what it has seen, and nothing that goes wrong.
+impl ModelBounds {
+    /// Two mutations and one client on a websocket, which always knows what it has received. No failures.
     pub const SMALL: Self = Self {
-        mutations: &[Change::Source, Change::Source],
+        mutations: &[ModelMutation::Source, ModelMutation::Source],
         processes: 1,
         clients: 1,
-        since: false,
+        uses_since: false,
         recovery: false,
         polling: false,
         commit_batch: 2,
         relay_mailbox: 8,
         session_outbox: 8,
         slow_sockets: 0,
-        enough: 8,
-        kept: 8,
-        page: 8,
-        fates: Fates {
+        max_waiting_frames: 8,
+        ring_capacity: 8,
+        replay_page: 8,
+        budget: FailureBudget {
             kills: 0,
             panics: 0,
-            failures: 0,
-            unknowns: 0,
+            rollbacks: 0,
+            unknown_commits: 0,
             cuts: 0,
-            beats: 0,
+            heartbeats: 0,
             leaves: 0,
-            sweeps: 0,
+            trims: 0,
         },
         mistake: None,
     };
 
+    /// Returns these bounds with a mistake.
     #[cfg(test)]
-    pub fn with(self, mistake: Mistake) -> Self {
+    pub fn with(self, mistake: InjectedMistake) -> Self {
         Self {
             mistake: Some(mistake),
             ..self
         }
     }
 
-    /// Whether a relay may be full.
-    pub fn falls_behind(&self) -> bool {
+    /// Returns whether the mailbox of a relay can become full.
+    pub fn relay_may_fall_behind(&self) -> bool {
         self.relay_mailbox < 3
     }
 
-    /// Whether a client may have missed more than a page, or more than memory has.
-    pub fn pages(&self) -> bool {
-        self.mutations.len() > self.page.into()
+    /// Returns whether a client can miss more events than one page has.
+    pub fn has_replay_pages(&self) -> bool {
+        self.mutations.len() > self.replay_page.into()
     }
 
-    /// Whether an outbox may be full.
-    pub fn slow(&self) -> bool {
+    /// Returns whether an outbox can become full.
+    pub fn has_slow_sockets(&self) -> bool {
         self.slow_sockets > 0
     }
 
-    /// Whether clients come back as who they were.
-    pub fn comes_back(&self) -> bool {
-        self.recovery && self.fates.cuts > 0
+    /// Returns whether a connection can be recovered.
+    pub fn may_recover(&self) -> bool {
+        self.recovery && self.budget.cuts > 0
     }
 
     pub fn has_removals(&self) -> bool {
         self.mutations
             .iter()
-            .any(|change| matches!(change, Change::Remove(_)))
+            .any(|mutation| matches!(mutation, ModelMutation::Remove(_)))
     }
 }

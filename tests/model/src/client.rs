@@ -1,223 +1,238 @@
-//! A client: an official one as far as its transport goes, and an ear that knows what it was promised.
+//! A client: the transport of an official client, and a view that checks the promises for each received packet.
 //!
-//! What a client sends arrives at once: to be late on the way is the same as to be sent later. What it is sent is under way
-//! until it reads, and is lost when its connection is cut.
+//! A packet from a client arrives at once, because a late arrival equals a late send. A packet to a client is on its
+//! way until the client reads it, and is lost with the connection.
 
 use crate::{
-    bounds::{Bounds, Change},
-    journal::{Seq, Shared},
-    relay::Joined,
-    session::{Frame, Offset},
-    vault::{Attach, SubscriberId},
+    bounds::{ModelBounds, ModelMutation},
+    journal::{ModelSeq, ModelSharedState},
+    relay::ModelJoined,
+    session::{ModelFrame, ModelOffset},
+    vault::{ModelAttach, ModelSubscriberId},
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Client {
-    pub at: Option<At>,
-    /// What it tells when it comes back.
+pub struct ModelClient {
+    pub connection: Option<ModelConnection>,
+    /// The client sends `pid` and `offset` when it reconnects.
     pub pid: Option<u8>,
-    pub offset: Option<Offset>,
-    pub ear: Ear,
+    pub offset: Option<ModelOffset>,
+    pub view: ModelClientView,
 }
 
-/// Where a client is connected.
+/// A client's connection to a process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct At {
+pub struct ModelConnection {
     pub process: u8,
-    pub session: SubscriberId,
-    /// Its CONNECT was answered.
+    pub session: ModelSubscriberId,
+    /// The client has received the answer to its CONNECT.
     pub connected: bool,
-    pub transport: Transport,
+    pub transport: ClientTransport,
 }
 
-/// The client's side of what carries a session.
+/// The client's side of the transport of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    Polling { polls: bool, probe: Probe },
+pub enum ClientTransport {
+    Polling {
+        poll_pending: bool,
+        probe: ProbeState,
+    },
     WebSocket,
 }
 
+/// The progress of an upgrade to a websocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Probe {
+pub enum ProbeState {
     None,
-    /// `2probe` was sent.
+    /// The client has sent `2probe`.
     Sent,
-    /// `3probe` was read: it polls no more.
+    /// The client has received `3probe` and does not poll any more.
     Answered,
 }
 
-/// What a client knows of the vault.
+/// What a client knows about the vault, and the first broken promise.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Ear {
-    /// It wants to hear the vault.
-    pub wants: bool,
-    pub asked: Option<Asked>,
-    /// It is in.
+pub struct ModelClientView {
+    /// The client joins the vault after each new connection. `false` once it has left.
+    pub wants_subscription: bool,
+    pub pending_join: Option<ModelPendingJoin>,
+    /// The client has received `vault:joined` and no end of the subscription since.
     pub joined: bool,
-    /// It knows everything up to this event.
-    pub last: Option<Seq>,
-    /// This connection was recovered.
+    /// The last event that the client knows, with all events before it.
+    pub last_seq: Option<ModelSeq>,
+    /// The current connection was recovered.
     pub recovered: bool,
-    /// The first promise that was broken.
-    pub wrong: Option<Wrong>,
+    /// The first broken promise.
+    pub violation: Option<Violation>,
 }
 
-/// A join that was not answered yet.
+/// A join whose answer the client has not received yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Asked {
-    since: Option<Seq>,
-    /// How many mutations had been submitted before.
-    submitted: u8,
+pub struct ModelPendingJoin {
+    since: Option<ModelSeq>,
+    /// The number of mutations that were submitted before the join.
+    submitted_before: u8,
 }
 
-/// How a promise was broken.
+/// The way in which a promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Wrong {
-    /// An event came behind one that it should have followed.
+pub enum Violation {
+    /// An event or a join skipped an earlier event.
     Gap,
-    /// An event came that was known.
-    Again,
-    /// An event came to who is not in.
-    Outside,
-    /// It was told that it joined, and had not asked.
-    Unasked,
-    /// What follows `vault:joined` is not what follows `since`.
-    OtherPlace,
-    /// `resync`, though everything is there.
-    ResyncForNothing,
-    /// It joined behind a mutation that was sent after the join.
-    JoinedLate,
-    /// Something came behind the acknowledgement of `vault:leave`.
-    AfterLeaving,
+    /// The client knew the event already.
+    Duplicate,
+    /// An event arrived at a client that has not joined or was removed.
+    NotJoined,
+    /// `vault:joined` arrived without a pending join.
+    UnexpectedJoin,
+    /// The replay does not begin after `since`.
+    WrongReplay,
+    /// `vault:joined` has `resync`, although no event after `since` was trimmed.
+    NeedlessResync,
+    /// The join took effect after a mutation that was sent after it.
+    LateJoin,
+    /// A packet of the vault arrived after the acknowledgement of `vault:leave`.
+    AfterLeave,
 }
 
-impl Default for Ear {
+impl Default for ModelClientView {
     fn default() -> Self {
         Self {
-            wants: true,
-            asked: None,
+            wants_subscription: true,
+            pending_join: None,
             joined: false,
-            last: None,
+            last_seq: None,
             recovered: false,
-            wrong: None,
+            violation: None,
         }
     }
 }
 
-impl Client {
-    /// It has read a frame. What it sends because of that.
-    pub fn hear(
+impl ModelClient {
+    /// Handles a received frame. Returns the join that the client sends in response, if any.
+    pub fn receive(
         &mut self,
-        who: u8,
-        frame: Frame,
-        shared: &Shared,
-        bounds: &Bounds,
-    ) -> Option<Attach> {
-        let ear = &mut self.ear;
+        id: u8,
+        frame: ModelFrame,
+        shared: &ModelSharedState,
+        bounds: &ModelBounds,
+    ) -> Option<ModelAttach> {
+        let view = &mut self.view;
         match frame {
-            Frame::Connected { pid, recovered } => {
+            ModelFrame::Connected { pid, recovered } => {
                 self.pid = Some(pid);
-                if let Some(at) = &mut self.at {
-                    at.connected = true;
+                if let Some(connection) = &mut self.connection {
+                    connection.connected = true;
                 }
-                return ear.connected(recovered, shared, bounds);
+                return view.on_connected(recovered, shared, bounds);
             }
-            Frame::Joined(ticket, joined) => {
-                self.offset = Some(Offset::Join(ticket));
-                ear.joined(joined, shared, bounds);
+            ModelFrame::Joined(ticket, joined) => {
+                self.offset = Some(ModelOffset::Join(ticket));
+                view.on_joined(joined, shared, bounds);
             }
-            Frame::Event(seq) => {
-                self.offset = Some(Offset::Event(seq));
-                ear.event(who, seq, shared, bounds);
+            ModelFrame::Event(seq) => {
+                self.offset = Some(ModelOffset::Event(seq));
+                view.on_event(id, seq, shared, bounds);
             }
-            Frame::Refused => ear.asked = None,
-            Frame::Left => (ear.asked, ear.joined) = (None, false),
-            Frame::Removed | Frame::Ping => {}
+            ModelFrame::Refused => view.pending_join = None,
+            ModelFrame::Left => (view.pending_join, view.joined) = (None, false),
+            ModelFrame::Removed | ModelFrame::Ping => {}
         }
         None
     }
 }
 
-impl Ear {
-    fn connected(&mut self, recovered: bool, shared: &Shared, bounds: &Bounds) -> Option<Attach> {
+impl ModelClientView {
+    fn on_connected(
+        &mut self,
+        recovered: bool,
+        shared: &ModelSharedState,
+        bounds: &ModelBounds,
+    ) -> Option<ModelAttach> {
         self.recovered = recovered;
         if recovered {
-            self.asks_anew();
-            if !self.wants {
-                // It is out, whether it was told so or not.
-                (self.joined, self.asked) = (false, None);
+            self.restart_pending_join();
+            if !self.wants_subscription {
+                // The client has left, whether it received the acknowledgement or not.
+                (self.joined, self.pending_join) = (false, None);
             }
             return None;
         }
-        (self.joined, self.asked) = (false, None);
-        if !self.wants {
+        (self.joined, self.pending_join) = (false, None);
+        if !self.wants_subscription {
             return None;
         }
-        let since = self.last.filter(|_| bounds.since);
-        self.asked = Some(Asked {
+        let since = self.last_seq.filter(|_| bounds.uses_since);
+        self.pending_join = Some(ModelPendingJoin {
             since,
-            submitted: shared.answers.len() as u8,
+            submitted_before: shared.answers.len() as u8,
         });
-        Some(since.map_or(Attach::Join, Attach::JoinSince))
+        Some(since.map_or(ModelAttach::Join, ModelAttach::JoinSince))
     }
 
-    /// The join that is under way is asked for anew: it takes its place then, behind what was sent meanwhile.
-    pub fn asks_anew(&mut self) {
-        if let Some(asked) = &mut self.asked {
-            asked.submitted = u8::MAX;
+    /// Records that the pending join is requested again. It takes effect after the mutations that were sent meanwhile.
+    pub fn restart_pending_join(&mut self) {
+        if let Some(pending_join) = &mut self.pending_join {
+            pending_join.submitted_before = u8::MAX;
         }
     }
 
-    fn joined(&mut self, joined: Joined, shared: &Shared, bounds: &Bounds) {
-        let Joined {
+    fn on_joined(&mut self, joined: ModelJoined, shared: &ModelSharedState, bounds: &ModelBounds) {
+        let ModelJoined {
             seq,
             replayed,
             resync,
         } = joined;
-        let after = joined.after();
-        let Some(Asked { since, submitted }) = self.asked.take() else {
-            return self.complain(match self.wants {
-                true if self.joined && self.last < Some(after) => Wrong::Gap,
-                true => Wrong::Unasked,
-                false => Wrong::AfterLeaving,
+        let after = joined.last_known_seq();
+        let Some(ModelPendingJoin {
+            since,
+            submitted_before,
+        }) = self.pending_join.take()
+        else {
+            return self.record_violation(match self.wants_subscription {
+                true if self.joined && self.last_seq < Some(after) => Violation::Gap,
+                true => Violation::UnexpectedJoin,
+                false => Violation::AfterLeave,
             });
         };
         match since {
-            Some(since) if resync && since >= shared.journal.swept && since <= seq => {
-                self.complain(Wrong::ResyncForNothing);
+            Some(since) if resync && since >= shared.journal.trimmed && since <= seq => {
+                self.record_violation(Violation::NeedlessResync);
             }
             Some(since) if !resync && (after != since || replayed.is_none()) => {
-                self.complain(Wrong::OtherPlace)
+                self.record_violation(Violation::WrongReplay)
             }
-            None if resync || replayed.is_some() => self.complain(Wrong::OtherPlace),
-            // Where the journal begins only after its place, it joins later, and that is told.
-            None if bounds.processes == 1 && shared.journal.swept == 0 => {
+            None if resync || replayed.is_some() => self.record_violation(Violation::WrongReplay),
+            // If events after its position were trimmed, the join takes effect later, as its `seq` shows.
+            None if bounds.processes == 1 && shared.journal.trimmed == 0 => {
                 let before = shared.journal.events.iter().take(seq.into());
-                if before.copied().any(|mutation| mutation >= submitted) {
-                    self.complain(Wrong::JoinedLate);
+                if before.copied().any(|mutation| mutation >= submitted_before) {
+                    self.record_violation(Violation::LateJoin);
                 }
             }
             Some(_) | None => {}
         }
-        (self.joined, self.last) = (true, Some(after));
+        (self.joined, self.last_seq) = (true, Some(after));
     }
 
-    fn event(&mut self, who: u8, seq: Seq, shared: &Shared, bounds: &Bounds) {
-        let known = self.last.unwrap_or(0);
+    fn on_event(&mut self, id: u8, seq: ModelSeq, shared: &ModelSharedState, bounds: &ModelBounds) {
+        let known = self.last_seq.unwrap_or(0);
         match () {
-            () if !self.wants && !self.joined => self.complain(Wrong::AfterLeaving),
-            () if !self.joined => self.complain(Wrong::Outside),
-            () if seq <= known => self.complain(Wrong::Again),
-            () if seq > known + 1 => self.complain(Wrong::Gap),
+            () if !self.wants_subscription && !self.joined => {
+                self.record_violation(Violation::AfterLeave)
+            }
+            () if !self.joined => self.record_violation(Violation::NotJoined),
+            () if seq <= known => self.record_violation(Violation::Duplicate),
+            () if seq > known + 1 => self.record_violation(Violation::Gap),
             () => {}
         }
-        self.last = Some(seq);
-        if shared.journal.change(bounds, seq) == Change::Remove(who) {
+        self.last_seq = Some(seq);
+        if shared.journal.mutation_at(bounds, seq) == ModelMutation::Remove(id) {
             self.joined = false;
         }
     }
 
-    fn complain(&mut self, wrong: Wrong) {
-        self.wrong.get_or_insert(wrong);
+    fn record_violation(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
     }
 }

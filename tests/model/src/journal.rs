@@ -1,178 +1,196 @@
-//! The journal and its committer: what outlives everything, and how it comes to be written.
+//! The journal and its committer.
 //!
-//! As in `src/journal/`: works wait in the committer's queue and are written one after the other, each in one
-//! transaction that compares the head. Where it has moved, another process wrote; what the vault missed is read and
-//! the batch is decided anew, which is one step here, for nothing of it is seen before its commit.
+//! They model `src/journal/`: batches wait in the committer's queue. The committer writes them one after the other,
+//! each in one transaction that compares the head. If another process has moved the head, the committer reads the
+//! missed events and decides the batch again. That is one step in the model, because none of it is visible before the
+//! commit.
 
 use crate::{
-    bounds::{Bounds, Change, Fates, Mistake},
-    world::Process,
+    bounds::{FailureBudget, InjectedMistake, ModelBounds, ModelMutation},
+    state::Process,
 };
 
-/// A place in a vault's order.
-pub type Seq = u8;
+/// The sequence number of an event in the vault.
+pub type ModelSeq = u8;
 
-/// What all processes share, and what is known of what was asked of them.
+/// The state outside the processes: the journal that they share, the answers to the callers, and the failure budget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Shared {
-    pub journal: Journal,
-    /// What the authors of mutations know, one for each that was submitted.
-    pub answers: Vec<Answer>,
-    /// What may still happen.
-    pub fates: Fates,
-    /// How many sockets there have been.
+pub struct ModelSharedState {
+    pub journal: ModelJournal,
+    /// The answer to each submitted mutation, in the order of submission.
+    pub answers: Vec<ModelAnswer>,
+    /// The failures that may still occur.
+    pub budget: FailureBudget,
+    /// The number of sockets that were opened so far. It is the id of the next socket.
     pub sockets: u8,
 }
 
-/// The events of the vault: the first has the number 1.
+/// The events of the vault. The first event has seq 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Journal {
-    /// Which mutation each event came of.
+pub struct ModelJournal {
+    /// The mutation of each event, as an index into [`ModelBounds::mutations`].
     pub events: Vec<u8>,
-    /// Events up to this one are no longer kept.
-    pub swept: Seq,
+    /// Events up to this seq were trimmed.
+    pub trimmed: ModelSeq,
 }
 
-impl Journal {
-    pub fn head(&self) -> Seq {
-        self.events.len() as Seq
+impl ModelJournal {
+    pub fn head(&self) -> ModelSeq {
+        self.events.len() as ModelSeq
     }
 
-    /// What the event at this place did.
-    pub fn change(&self, bounds: &Bounds, seq: Seq) -> Change {
+    /// Returns the mutation of the event with this seq. An event that is not in the journal counts as a change of a
+    /// source.
+    pub fn mutation_at(&self, bounds: &ModelBounds, seq: ModelSeq) -> ModelMutation {
         let event = self.events.get(usize::from(seq) - 1);
-        event.map_or(Change::Source, |mutation| {
+        event.map_or(ModelMutation::Source, |mutation| {
             bounds.mutations[usize::from(*mutation)]
         })
     }
 
-    /// Whether this client's user is a member when the vault stands here.
-    pub fn admits(&self, bounds: &Bounds, client: u8, head: Seq) -> bool {
-        let mut changes = (1..=head).rev().map(|seq| self.change(bounds, seq));
-        changes.find_map(|change| match change {
-            Change::Remove(who) if who == client => Some(false),
-            Change::Add(who) if who == client => Some(true),
-            Change::Remove(_) | Change::Add(_) | Change::Source => None,
+    /// Returns whether the client's user is a member after the event with seq `head`.
+    pub fn is_member(&self, bounds: &ModelBounds, client: u8, head: ModelSeq) -> bool {
+        let mut mutations = (1..=head).rev().map(|seq| self.mutation_at(bounds, seq));
+        mutations.find_map(|mutation| match mutation {
+            ModelMutation::Remove(user) if user == client => Some(false),
+            ModelMutation::Add(user) if user == client => Some(true),
+            ModelMutation::Remove(_) | ModelMutation::Add(_) | ModelMutation::Source => None,
         }) != Some(false)
     }
 
-    /// The first event after a place that removes this client's user.
-    pub fn removal(&self, bounds: &Bounds, client: u8, after: Seq) -> Option<Seq> {
-        (after + 1..=self.head()).find(|seq| self.change(bounds, *seq) == Change::Remove(client))
+    /// Returns the seq of the first event after `after` that removes the client's user.
+    pub fn first_removal_after(
+        &self,
+        bounds: &ModelBounds,
+        client: u8,
+        after: ModelSeq,
+    ) -> Option<ModelSeq> {
+        (after + 1..=self.head())
+            .find(|seq| self.mutation_at(bounds, *seq) == ModelMutation::Remove(client))
     }
 
-    /// A page of what is kept after a place.
-    pub fn after(&self, place: Seq, limit: u8) -> Vec<Seq> {
-        let first = place.max(self.swept) + 1;
+    /// Returns at most `limit` events after `after` that were not trimmed.
+    pub fn page_after(&self, after: ModelSeq, limit: u8) -> Vec<ModelSeq> {
+        let first = after.max(self.trimmed) + 1;
         (first..=self.head()).take(limit.into()).collect()
     }
 
-    /// Whether the event at this place and all that follow are still there.
-    pub fn can_resume(&self, place: Seq) -> bool {
-        self.swept == 0 || place > self.swept
+    /// Returns whether the event with this seq and all later events are still in the journal.
+    pub fn can_resume(&self, seq: ModelSeq) -> bool {
+        self.trimmed == 0 || seq > self.trimmed
     }
 }
 
-/// What the author of a mutation knows of it.
+/// The answer that the caller of a mutation has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Answer {
-    /// He waits for this process.
-    Awaited(u8),
-    /// Done, as this event.
-    Done(Seq),
-    /// Not done.
+pub enum ModelAnswer {
+    /// None yet. The caller waits for this process.
+    Pending(u8),
+    /// Success, with the seq of the event.
+    Succeeded(ModelSeq),
+    /// An error: the mutation was not written.
     Failed,
-    /// `outcome: "unknown"`.
+    /// An error with `outcome: "unknown"`.
     Unknown,
-    /// His connection broke with the process.
-    Lost,
+    /// None. The process was killed and the caller lost its connection.
+    ConnectionLost,
 }
 
-/// A transaction: from when it was begun until its end has been told.
+/// A transaction, from its start until the vault has handled its result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transaction {
     pub mutations: Vec<u8>,
-    /// Where its vault stood.
-    pub head: Seq,
-    /// What came of it, when that is known.
-    pub written: Option<Written>,
-    /// Whoever began it died: nobody is told but the authors.
+    /// The head of the vault when the transaction started.
+    pub head: ModelSeq,
+    /// The result, once the transaction has ended.
+    pub result: Option<WriteResult>,
+    /// The vault actor that started it has panicked. Only the callers receive the result.
     pub orphaned: bool,
 }
 
+/// The result of a transaction, as the vault actor receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Written {
-    /// Its first event has this number; what is before was missed.
-    Committed(Seq),
+pub enum WriteResult {
+    /// The first event of the transaction has this seq. The vault has missed the events between its head and this one.
+    Committed(ModelSeq),
     RolledBack,
     Unknown,
 }
 
-/// What a transaction comes to.
+/// The outcome of a transaction in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum TransactionOutcome {
     Committed,
     RolledBack,
-    /// Nobody can say whether it happened; it did, or did not.
+    /// The committer cannot determine the outcome. `happened` is the true outcome.
     Unknown {
         happened: bool,
     },
 }
 
 impl Process {
-    /// The committer ends the transaction that it has in hand.
-    pub fn write(&mut self, outcome: Outcome, shared: &mut Shared, bounds: &Bounds) {
-        let Some(transaction) = self.tenures.iter_mut().find(|one| one.written.is_none()) else {
+    /// Ends the oldest transaction that has no result yet.
+    pub fn write(
+        &mut self,
+        outcome: TransactionOutcome,
+        shared: &mut ModelSharedState,
+        bounds: &ModelBounds,
+    ) {
+        let Some(transaction) = self
+            .transactions
+            .iter_mut()
+            .find(|transaction| transaction.result.is_none())
+        else {
             return;
         };
         let first = match bounds.mistake {
-            Some(Mistake::TakesTheHeadUnseen) => transaction.head + 1,
+            Some(InjectedMistake::MoveHeadWithoutComparison) => transaction.head + 1,
             Some(_) | None => shared.journal.head() + 1,
         };
         let happened = matches!(
             outcome,
-            Outcome::Committed | Outcome::Unknown { happened: true }
+            TransactionOutcome::Committed | TransactionOutcome::Unknown { happened: true }
         );
         if happened {
             shared.journal.events.extend(&transaction.mutations);
         }
-        transaction.written = Some(match outcome {
-            Outcome::Committed => Written::Committed(first),
-            Outcome::RolledBack => {
-                shared.fates.failures -= 1;
-                Written::RolledBack
+        transaction.result = Some(match outcome {
+            TransactionOutcome::Committed => WriteResult::Committed(first),
+            TransactionOutcome::RolledBack => {
+                shared.budget.rollbacks -= 1;
+                WriteResult::RolledBack
             }
-            Outcome::Unknown { .. } => {
-                shared.fates.unknowns -= 1;
-                Written::Unknown
+            TransactionOutcome::Unknown { .. } => {
+                shared.budget.unknown_commits -= 1;
+                WriteResult::Unknown
             }
         });
         if transaction.orphaned {
-            self.tell_orphans(shared);
+            self.end_orphaned_transactions(shared);
         }
     }
 
-    /// Transactions whose actor died end when they are written: their authors hear what is true, and the tenure is
-    /// free.
-    pub fn tell_orphans(&mut self, shared: &mut Shared) {
-        self.tenures.retain(|one| {
-            let Some(written) = one.written.as_ref().filter(|_| one.orphaned) else {
+    /// Removes the ended transactions of vault actors that have panicked, and answers their callers. This releases the
+    /// writer lease.
+    pub fn end_orphaned_transactions(&mut self, shared: &mut ModelSharedState) {
+        self.transactions.retain(|transaction| {
+            let Some(result) = transaction.result.as_ref().filter(|_| transaction.orphaned) else {
                 return true;
             };
-            one.answer(written, shared);
+            transaction.answer(result, shared);
             false
         });
     }
 }
 
 impl Transaction {
-    /// Answers the authors with what is true.
-    pub fn answer(&self, written: &Written, shared: &mut Shared) {
+    /// Answers the callers with the result.
+    pub fn answer(&self, result: &WriteResult, shared: &mut ModelSharedState) {
         for (n, mutation) in self.mutations.iter().enumerate() {
-            shared.answers[usize::from(*mutation)] = match written {
-                Written::Committed(first) => Answer::Done(first + n as Seq),
-                Written::RolledBack => Answer::Failed,
-                Written::Unknown => Answer::Unknown,
+            shared.answers[usize::from(*mutation)] = match result {
+                WriteResult::Committed(first) => ModelAnswer::Succeeded(first + n as ModelSeq),
+                WriteResult::RolledBack => ModelAnswer::Failed,
+                WriteResult::Unknown => ModelAnswer::Unknown,
             };
         }
     }

@@ -1,108 +1,121 @@
-//! vaultcast as a model, small enough that every state of it can be looked at: the vault's actor, the committer and its journal,
-//! relays, sockets, upgrades, crashes and reconnects. What is proven here is the design, in all orders in which its parts
-//! may take their steps; that the code is that design is for the tests beside it.
+//! An executable model of the vault protocol. The model checker visits every state that the protocol can reach within
+//! small bounds: vault actor, committer, journal, relays, sockets, upgrades, crashes and reconnects.
+//!
+//! The checker proves the design, in every possible order of steps. The unit and integration tests show that the code
+//! implements this design.
 //!
 //! # Reading guide
 //!
-//! States and actions have the names that they have in `src/`. Read `world.rs` first: [`world::World`] is everything that is,
-//! [`world::Action`] everything that can happen next. Then one file for each part, each beside what it is a model of:
-//! `journal.rs`, `vault.rs`, `relay.rs`, `session.rs`, `client.rs`. `promises.rs` is what must hold, under the numbers that the
-//! service's promises have; `bounds.rs` how large a world is and which mistake its program makes; `worlds.rs` the worlds that
-//! are looked through.
+//! States and functions are named as in `src/` where possible. Read `state.rs` first: [`state::ModelState`] is the
+//! complete state, and [`state::ModelAction`] lists every step that can change it. Each of these files models one
+//! component: `journal.rs`, `vault.rs`, `relay.rs`, `session.rs`, `client.rs`. `promises.rs` defines the properties,
+//! with the numbers of the promises in docs/ordering.md. `bounds.rs` defines the size of a state space, the failures in
+//! it, and the injected mistakes. `scenarios.rs` lists the bounds that are checked.
 //!
-//! A step is one message that an actor handles, one future of it that ends, one transaction, one thing that a client sends or
-//! reads. Between two steps anything else may happen. An action is either going on, and happens sooner or later, or may happen or
-//! not: somebody asks for something, or fate strikes. Where nothing is going on any more the world is quiet; that is when
-//! everybody must have heard everything. A run that is never quiet (two that overtake each other for ever) breaks no promise here.
+//! One step is one message that an actor handles, one completed future of an actor, one transaction, or one packet that
+//! a client sends or reads. Steps interleave in every order. A *progress action* happens sooner or later. An *optional
+//! action* may happen or not: a request of a user, or a failure. A state without a progress action is *quiescent*. In a
+//! quiescent state every client must have received everything. A run that never becomes quiescent (for example, two
+//! actors that overtake each other forever) violates no property.
 //!
 //! # What is left out, and why that is sound
 //!
-//! - Other vaults: no promise spans two of them, and what they share (a transaction, a relay's places) shows in one as a failure
-//!   or as a queue that is full.
-//! - What a mutation says, who may make it, idempotency: a batch is decided by plain functions, which `src/domain/properties.rs`
-//!   drives with random ones. `vault:deleted` ends what a removal ends, for everybody.
-//! - `VAULT_BUSY`, rate limits, a join's patience: they refuse before anything has happened. The wait for authors who were
-//!   just answered: a transaction begins at any time here.
-//! - A vault that is idle leaves the memory when nothing is on its way to it; what comes next is a start, which is here.
-//! - A panic in the middle of a handler: what it had told is in the relay's mailbox, in order, and the rest is lost, as when the
-//!   actor dies between two steps.
-//! - A client's words on their way: to be late is the same as to be sent later. What a websocket was handed and has not
-//!   arrived is still in the outbox: what a cut loses of either is lost alike.
-//! - A websocket that fails its trial: polls go on. The orderly stop: a restart is a crash here, which keeps less.
-//! - A client that joins where it is in already: `src/gateway/relay/properties.rs` drives the real relay with that. Two rooms
-//!   of one socket: `src/gateway/trace/tests.rs` tells their trace.
-//! - Time: whatever a timer does may happen at any moment.
+//! - Other vaults: no promise concerns two vaults. A resource that vaults share (a transaction, the capacity of a
+//!   relay) appears in one vault as a failed transaction or a full queue.
+//! - The content of a mutation, its authorization, and idempotency: plain functions decide a batch, and
+//!   `src/domain/properties.rs` tests them with random mutations. `vault:deleted` ends a subscription in the same way
+//!   as a removal does, for all members.
+//! - `VAULT_BUSY`, rate limits, join timeouts: they refuse a request before it has an effect. The batch window: in the
+//!   model, a transaction may start at any time.
+//! - An idle vault actor stops only if no message is on its way to it. The next message starts a new actor, and the
+//!   model contains this start.
+//! - A panic inside a handler: notices that were sent before it are in the relay's mailbox, in order, and the rest is
+//!   lost. This equals a panic between two steps.
+//! - The network delay of packets from a client: a late arrival equals a late send. Packets that a websocket has taken
+//!   and the client has not received are still in the outbox: a lost connection loses both alike.
+//! - A websocket that fails its upgrade: polling continues. The graceful shutdown: the model has only crashes, which
+//!   preserve less.
+//! - A client that joins a vault again: `src/gateway/relay/properties/mod.rs` tests the real relay with this case. Two
+//!   vaults of one socket: `src/gateway/trace/tests.rs` tests their delivery trace.
+//! - Time: a timer may expire at any moment.
 //!
-//! The bounds are small, as those of most counterexamples: two or three mutations, one or two clients. A page is of two events
-//! at least, for it begins with the last that a reader got. Nothing else is cut: each world is looked through to its end.
+//! The bounds are small, like those of most counterexamples: two or three mutations, one or two clients. A replay page
+//! has at least two events, because it begins with the last event that the client received. The search has no other
+//! limit: each scenario is checked completely.
 //!
-//! # By hand
+//! # Usage
 //!
-//! `cargo test -p model` looks through all of them. `cargo run -p model -- recovery` looks through one, and says how many
-//! states there are; for a bigger one, change its numbers in `worlds.rs`. `cargo run -p model -- explore recovery` serves it to a
-//! browser at <http://127.0.0.1:3000>, to go through it step by step.
+//! `cargo test -p model` checks all scenarios. `cargo run -p model -- recovery` checks one and prints the number of its
+//! states; for a larger one, change its bounds in `scenarios.rs`. `cargo run -p model -- explore recovery` serves an
+//! interactive explorer at <http://127.0.0.1:3000>.
 
 mod bounds;
 mod client;
 mod journal;
 mod promises;
 mod relay;
+mod scenarios;
 mod session;
+mod state;
 mod vault;
-mod world;
-mod worlds;
 
 use std::{env, process::ExitCode, time::Instant};
 
 use stateright::{Checker, Expectation, Model};
 
-use bounds::Bounds;
+use bounds::ModelBounds;
 
 fn main() -> ExitCode {
-    let words: Vec<_> = env::args().skip(1).collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let (name, explores) = match words[..] {
+    let args: Vec<_> = env::args().skip(1).collect();
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let (name, is_explored) = match args[..] {
         [name] => (name, false),
         ["explore", name] => (name, true),
         _ => ("", false),
     };
-    let Some((_, bounds)) = worlds::ALL.iter().find(|(world, _)| *world == name) else {
-        let names: Vec<_> = worlds::ALL.iter().map(|(name, _)| *name).collect();
+    let Some((_, bounds)) = scenarios::ALL
+        .iter()
+        .find(|(scenario, _)| *scenario == name)
+    else {
+        let names: Vec<_> = scenarios::ALL.iter().map(|(name, _)| *name).collect();
         eprintln!("usage: model [explore] {}", names.join(" | "));
         return ExitCode::FAILURE;
     };
-    if explores {
+    if is_explored {
         bounds.clone().checker().serve("127.0.0.1:3000");
         return ExitCode::SUCCESS;
     }
-    let (states, surprises) = look_through(name, bounds.clone());
-    surprises.iter().for_each(|surprise| println!("{surprise}"));
-    if surprises.is_empty() && states > 0 {
+    let (states, failed_properties) = check_scenario(name, bounds.clone());
+    failed_properties
+        .iter()
+        .for_each(|failed_property| println!("{failed_property}"));
+    if failed_properties.is_empty() && states > 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Looks at every state of a world: how many there are, and which promise is broken in one, or which sight is seen in none.
-fn look_through(name: &str, bounds: Bounds) -> (usize, Vec<String>) {
-    let began = Instant::now();
+/// Visits every state of a scenario. Returns the number of states, and one line for each property that is violated or
+/// whose state is never reached.
+fn check_scenario(name: &str, bounds: ModelBounds) -> (usize, Vec<String>) {
+    let started = Instant::now();
     let checker = bounds.checker().threads(2).spawn_bfs().join();
     assert!(checker.is_done());
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
     println!(
         "{name}: {states} states, {depth} steps deep, in {:.1?}",
-        began.elapsed()
+        started.elapsed()
     );
-    let surprise = |property: stateright::Property<Bounds>| match (
+    let failed_property = |property: stateright::Property<ModelBounds>| match (
         property.expectation,
         checker.discovery(property.name),
     ) {
         (Expectation::Sometimes, Some(_)) => None,
-        (Expectation::Sometimes, None) => Some(format!("never: {}", property.name)),
+        (Expectation::Sometimes, None) => Some(format!("never reached: {}", property.name)),
         (Expectation::Always | Expectation::Eventually, None) => None,
         (Expectation::Always | Expectation::Eventually, Some(path)) => Some(format!(
-            "broken: {}: {:?}",
+            "violated: {}: {:?}",
             property.name,
             path.into_actions()
         )),
@@ -110,7 +123,7 @@ fn look_through(name: &str, bounds: Bounds) -> (usize, Vec<String>) {
     let properties = checker.model().properties();
     (
         states,
-        properties.into_iter().filter_map(surprise).collect(),
+        properties.into_iter().filter_map(failed_property).collect(),
     )
 }
 

@@ -1,166 +1,191 @@
-//! The promises, as properties: what holds in every world that can come about, and what does come about in some.
+//! The properties of the model: the promises, which hold in every reachable state, and the states that must be
+//! reachable.
 //!
-//! The numbers are those of the promises that the service makes to its clients. An ear notes the first promise that is
-//! broken to it, so that a property asks for no more than that note. What is owed at last is owed when the world is quiet:
-//! when nothing is going on any more, and only what somebody may want, or fate, is left.
+//! The numbers are those of the promises in docs/ordering.md. Each client records the first broken promise, and most
+//! properties only check this record. A property of the final result (for example, that every event is received)
+//! is checked in quiescent states: only optional actions are possible there.
 
 use stateright::Property;
 
 use crate::{
-    bounds::Bounds,
-    client::{Client, Wrong},
-    journal::{Answer, Seq, Written},
-    relay::{Attached, Mail, Then},
-    session::{Carrier, Frame, Session},
-    vault::{Look, Message, VaultActor},
-    world::{Process, World},
+    bounds::ModelBounds,
+    client::{ModelClient, Violation},
+    journal::{ModelAnswer, ModelSeq, WriteResult},
+    relay::{ModelAttachOutcome, ModelAttached, ModelRelayMessage},
+    session::{ModelFrame, ModelSession, ModelTransport},
+    state::{ModelState, Process},
+    vault::{ModelHeadCheck, ModelVault, ModelVaultMessage},
 };
 
-pub const ON_DISK: &str = "1: an event is never sent before it is on disk";
-pub const NO_GAPS: &str = "1, 2: events come in order and without gaps";
-pub const ONCE: &str = "2: each event comes once";
-pub const EVERYTHING: &str = "3: who joined at S hears everything after S";
-pub const SINCE: &str = "4: what follows a join with since is what follows that event";
-pub const ANSWER: &str = "5: an answer tells the place of its event, which is on disk";
-pub const REFUSAL: &str = "5: what was answered with an error was not written";
-pub const DONE_ONCE: &str = "5: nothing is done twice";
-pub const ANSWERED: &str = "5: every author is answered";
-pub const REMOVED: &str = "6: who was removed, or is not in, hears nothing";
-pub const SENT_ORDER: &str = "7: what is sent one after the other takes effect so";
-pub const JOIN_ORDER: &str = "7: a join takes its place before what was sent after it";
-pub const LEFT: &str = "7: nothing comes behind the acknowledgement of a leave";
-pub const WHOLE: &str = "recovery is whole or not at all";
-pub const IN_STEP: &str = "a relay never sees a gap";
-pub const NO_STRAY: &str = "every join is answered, and every session has its client";
+pub const ON_DISK: &str = "1: no event is sent before it is on disk";
+pub const NO_GAPS: &str = "1, 2: events arrive in order and without gaps";
+pub const ONCE: &str = "2: each event arrives once";
+pub const ALL_RECEIVED: &str = "3: a client that joined at S receives every event after S";
+pub const REPLAY: &str = "4: a join with since is followed by the events after since";
+pub const ANSWER_SEQ: &str = "5: an answer has the seq of its event, which is on disk";
+pub const NOT_WRITTEN: &str = "5: a mutation that was answered with an error was not written";
+pub const WRITTEN_ONCE: &str = "5: no mutation is written twice";
+pub const ALL_ANSWERED: &str = "5: every mutation is answered";
+pub const REMOVED: &str = "6: a client that has not joined or was removed receives no event";
+pub const SENT_ORDER: &str = "7: mutations take effect in the order sent";
+pub const JOIN_ORDER: &str = "7: a join takes effect before the mutations sent after it";
+pub const AFTER_LEAVE: &str = "7: nothing follows the acknowledgement of a leave";
+pub const RECOVERY: &str = "a connection is recovered completely or not at all";
+pub const NO_RELAY_GAP: &str = "no relay detects a gap";
+pub const ALL_JOINED: &str = "every client is connected and every join is answered";
 
-pub fn of(bounds: &Bounds) -> Vec<Property<Bounds>> {
+/// Returns the properties to check with these bounds.
+pub fn properties(bounds: &ModelBounds) -> Vec<Property<ModelBounds>> {
     let mut all = vec![
-        Property::always(ON_DISK, |_, world: &World| {
-            let head = world.shared.journal.head();
-            told(world).all(|seq| seq <= head)
+        Property::always(ON_DISK, |_, state: &ModelState| {
+            let head = state.shared.journal.head();
+            sent_events(state).all(|seq| seq <= head)
         }),
-        Property::always(NO_GAPS, |_, world: &World| nobody(world, Wrong::Gap)),
-        Property::always(ONCE, |_, world: &World| nobody(world, Wrong::Again)),
-        Property::always(EVERYTHING, |bounds, world: &World| {
-            !is_quiet(bounds, world)
+        Property::always(NO_GAPS, |_, state: &ModelState| {
+            has_no(state, Violation::Gap)
+        }),
+        Property::always(ONCE, |_, state: &ModelState| {
+            has_no(state, Violation::Duplicate)
+        }),
+        Property::always(ALL_RECEIVED, |bounds, state: &ModelState| {
+            !is_quiescent(bounds, state)
                 || (0..)
-                    .zip(&world.clients)
-                    .all(|one| has_heard_all(one, world, bounds))
+                    .zip(&state.clients)
+                    .all(|client| has_received_all(client, state, bounds))
         }),
-        Property::always(SINCE, |_, world: &World| {
-            nobody(world, Wrong::OtherPlace) && nobody(world, Wrong::ResyncForNothing)
+        Property::always(REPLAY, |_, state: &ModelState| {
+            has_no(state, Violation::WrongReplay) && has_no(state, Violation::NeedlessResync)
         }),
-        Property::always(ANSWER, |_, world: &World| {
-            answers(world).all(|(mutation, answer)| match answer {
-                Answer::Done(seq) => {
-                    world.shared.journal.events.get(usize::from(seq) - 1) == Some(&mutation)
+        Property::always(ANSWER_SEQ, |_, state: &ModelState| {
+            answers(state).all(|(mutation, answer)| match answer {
+                ModelAnswer::Succeeded(seq) => {
+                    state.shared.journal.events.get(usize::from(seq) - 1) == Some(&mutation)
                 }
-                Answer::Awaited(_) | Answer::Failed | Answer::Unknown | Answer::Lost => true,
+                ModelAnswer::Pending(_)
+                | ModelAnswer::Failed
+                | ModelAnswer::Unknown
+                | ModelAnswer::ConnectionLost => true,
             })
         }),
-        Property::always(REFUSAL, |_, world: &World| {
-            answers(world)
-                .all(|(mutation, answer)| answer != Answer::Failed || !is_written(world, mutation))
+        Property::always(NOT_WRITTEN, |_, state: &ModelState| {
+            answers(state).all(|(mutation, answer)| {
+                answer != ModelAnswer::Failed || !is_written(state, mutation)
+            })
         }),
-        Property::always(DONE_ONCE, |_, world: &World| {
-            let events = &world.shared.journal.events;
+        Property::always(WRITTEN_ONCE, |_, state: &ModelState| {
+            let events = &state.shared.journal.events;
             (1..events.len()).all(|n| !events[n..].contains(&events[n - 1]))
         }),
-        Property::always(ANSWERED, |bounds, world: &World| {
-            let waits = |(_, answer)| matches!(answer, Answer::Awaited(_));
-            !answers(world).any(waits) || !is_quiet(bounds, world)
+        Property::always(ALL_ANSWERED, |bounds, state: &ModelState| {
+            let is_pending = |(_, answer)| matches!(answer, ModelAnswer::Pending(_));
+            !answers(state).any(is_pending) || !is_quiescent(bounds, state)
         }),
-        Property::always(REMOVED, |_, world: &World| nobody(world, Wrong::Outside)),
-        Property::always(SENT_ORDER, |bounds, world: &World| {
-            bounds.processes > 1 || world.shared.journal.events.is_sorted()
+        Property::always(REMOVED, |_, state: &ModelState| {
+            has_no(state, Violation::NotJoined)
         }),
-        Property::always(JOIN_ORDER, |_, world: &World| {
-            nobody(world, Wrong::JoinedLate)
+        Property::always(SENT_ORDER, |bounds, state: &ModelState| {
+            bounds.processes > 1 || state.shared.journal.events.is_sorted()
         }),
-        Property::always(LEFT, |_, world: &World| nobody(world, Wrong::AfterLeaving)),
-        Property::always(WHOLE, |_, world: &World| {
-            let harmed = |client: &Client| client.ear.recovered && client.ear.wrong.is_some();
-            nobody(world, Wrong::Unasked) && !world.clients.iter().any(harmed)
+        Property::always(JOIN_ORDER, |_, state: &ModelState| {
+            has_no(state, Violation::LateJoin)
         }),
-        Property::always(IN_STEP, |_, world: &World| {
-            !world.processes.iter().any(|one| one.out_of_step)
+        Property::always(AFTER_LEAVE, |_, state: &ModelState| {
+            has_no(state, Violation::AfterLeave)
         }),
-        Property::always(NO_STRAY, |bounds, world: &World| {
-            // That a join was refused is not told again to who is recovered.
-            let asks = |client: &Client| client.ear.asked.is_some() && !client.ear.recovered;
-            let waits = |client: &Client| client.at.is_none() || asks(client);
-            !world.clients.iter().any(waits) || !is_quiet(bounds, world)
+        Property::always(RECOVERY, |_, state: &ModelState| {
+            let has_violation =
+                |client: &ModelClient| client.view.recovered && client.view.violation.is_some();
+            has_no(state, Violation::UnexpectedJoin) && !state.clients.iter().any(has_violation)
+        }),
+        Property::always(NO_RELAY_GAP, |_, state: &ModelState| {
+            !state.processes.iter().any(|process| process.gap_detected)
+        }),
+        Property::always(ALL_JOINED, |bounds, state: &ModelState| {
+            // Recovery does not repeat the refusal of a join that the client has not received.
+            let awaits_answer =
+                |client: &ModelClient| client.view.pending_join.is_some() && !client.view.recovered;
+            let is_incomplete =
+                |client: &ModelClient| client.connection.is_none() || awaits_answer(client);
+            !state.clients.iter().any(is_incomplete) || !is_quiescent(bounds, state)
         }),
     ];
     if bounds.mistake.is_none() {
-        all.extend(sights(bounds));
+        all.extend(reachability_properties(bounds));
     }
     all
 }
 
-/// What comes about in some world of these bounds: without that, a promise would be kept by doing nothing.
-fn sights(bounds: &Bounds) -> Vec<Property<Bounds>> {
-    let fates = &bounds.fates;
+/// Returns the states that must be reachable with these bounds. Without them, a model that does nothing would keep
+/// every promise.
+fn reachability_properties(bounds: &ModelBounds) -> Vec<Property<ModelBounds>> {
+    let budget = &bounds.budget;
     let all = [
         (
             true,
             Property::sometimes(
-                "everything is done, told and quiet",
-                |bounds: &Bounds, world: &World| {
-                    let done = |(_, answer)| matches!(answer, Answer::Done(_));
-                    world.shared.answers.len() == bounds.mutations.len()
-                        && answers(world).all(done)
-                        && world
+                "every mutation is written and answered, and the state is quiescent",
+                |bounds: &ModelBounds, state: &ModelState| {
+                    let has_succeeded = |(_, answer)| matches!(answer, ModelAnswer::Succeeded(_));
+                    state.shared.answers.len() == bounds.mutations.len()
+                        && answers(state).all(has_succeeded)
+                        && state
                             .clients
                             .iter()
-                            .all(|client| client.ear.joined || bounds.has_removals())
-                        && is_quiet(bounds, world)
+                            .all(|client| client.view.joined || bounds.has_removals())
+                        && is_quiescent(bounds, state)
                 },
             ),
         ),
         (
             bounds.commit_batch > 1,
-            Property::sometimes("a batch of two is one transaction", |_, world: &World| {
-                tenures(world).any(|(mutations, _)| mutations > 1)
-            }),
+            Property::sometimes(
+                "a transaction writes a batch of two mutations",
+                |_, state: &ModelState| transactions(state).any(|(mutations, _)| mutations > 1),
+            ),
         ),
         (
-            fates.kills > 0,
+            budget.kills > 0,
             Property::sometimes(
-                "a crash comes between commit and publish",
-                |_, world: &World| {
-                    let lost =
-                        |(mutation, answer)| answer == Answer::Lost && is_written(world, mutation);
-                    answers(world).any(lost)
+                "a process is killed between a commit and its answer",
+                |_, state: &ModelState| {
+                    let lost = |(mutation, answer)| {
+                        answer == ModelAnswer::ConnectionLost && is_written(state, mutation)
+                    };
+                    answers(state).any(lost)
                 },
             ),
         ),
         (
-            fates.panics > 0,
+            budget.panics > 0,
             Property::sometimes(
-                "an actor dies while its transaction is out",
-                |_, world: &World| {
-                    let orphan = |process: &Process| process.tenures.iter().any(|one| one.orphaned);
-                    world.processes.iter().any(orphan)
+                "a vault actor panics while its transaction is in flight",
+                |_, state: &ModelState| {
+                    let has_orphan = |process: &Process| {
+                        process
+                            .transactions
+                            .iter()
+                            .any(|transaction| transaction.orphaned)
+                    };
+                    state.processes.iter().any(has_orphan)
                 },
             ),
         ),
         (
-            fates.unknowns > 0,
-            Property::sometimes("what is unknown was written", |_, world: &World| {
-                answers(world).any(|(mutation, answer)| {
-                    answer == Answer::Unknown && is_written(world, mutation)
+            budget.unknown_commits > 0,
+            Property::sometimes("an unknown commit was written", |_, state: &ModelState| {
+                answers(state).any(|(mutation, answer)| {
+                    answer == ModelAnswer::Unknown && is_written(state, mutation)
                 })
             }),
         ),
         (
-            fates.unknowns > 0,
+            budget.unknown_commits > 0,
             Property::sometimes(
-                "what is unknown was not written",
-                |bounds, world: &World| {
-                    answers(world).any(|(mutation, answer)| {
-                        answer == Answer::Unknown && !is_written(world, mutation)
-                    }) && is_quiet(bounds, world)
+                "an unknown commit was not written",
+                |bounds, state: &ModelState| {
+                    answers(state).any(|(mutation, answer)| {
+                        answer == ModelAnswer::Unknown && !is_written(state, mutation)
+                    }) && is_quiescent(bounds, state)
                 },
             ),
         ),
@@ -168,260 +193,291 @@ fn sights(bounds: &Bounds) -> Vec<Property<Bounds>> {
             bounds.clients > 0,
             Property::sometimes(
                 "a join waits for a transaction in flight",
-                |_, world: &World| {
-                    vaults(world).any(|vault| matches!(vault.joining.look, Look::Ahead(..)))
+                |_, state: &ModelState| {
+                    vaults(state)
+                        .any(|vault| matches!(vault.joins.check, ModelHeadCheck::Ahead(..)))
                 },
             ),
         ),
         (
-            bounds.falls_behind(),
-            Property::sometimes("a relay falls behind", |_, world: &World| {
-                vaults(world).any(|vault| vault.behind)
+            bounds.relay_may_fall_behind(),
+            Property::sometimes("a relay falls behind", |_, state: &ModelState| {
+                vaults(state).any(|vault| vault.relay_is_behind)
             }),
         ),
         (
-            bounds.falls_behind(),
-            Property::sometimes("a relay catches up", |_, world: &World| {
-                vaults(world)
-                    .any(|vault| vault.behind && vault.mailbox.contains(&Message::CaughtUp))
+            bounds.relay_may_fall_behind(),
+            Property::sometimes("a relay catches up", |_, state: &ModelState| {
+                vaults(state).any(|vault| {
+                    vault.relay_is_behind && vault.mailbox.contains(&ModelVaultMessage::CaughtUp)
+                })
             }),
         ),
         (
-            bounds.pages(),
-            Property::sometimes("there is more than a page", |_, world: &World| {
-                attached(world).any(|attached| attached.then == Then::More)
-            }),
-        ),
-        (
-            bounds.pages(),
-            Property::sometimes("a page is read from the journal", |_, world: &World| {
-                vaults(world).any(|vault| vault.pages.iter().any(|page| page.read.is_some()))
-            }),
-        ),
-        (
-            bounds.slow(),
+            bounds.has_replay_pages(),
             Property::sometimes(
-                "a slow client is let go and hears everything in the end",
-                |bounds, world: &World| {
-                    world.shared.sockets > bounds.clients
-                        && world
-                            .clients
-                            .iter()
-                            .all(|client| client.ear.last == Some(bounds.mutations.len() as Seq))
+                "a replay needs more than one page",
+                |_, state: &ModelState| {
+                    attached(state).any(|attached| attached.outcome == ModelAttachOutcome::More)
+                },
+            ),
+        ),
+        (
+            bounds.has_replay_pages(),
+            Property::sometimes(
+                "a page is read from the journal",
+                |_, state: &ModelState| {
+                    vaults(state)
+                        .any(|vault| vault.page_reads.iter().any(|page| page.read.is_some()))
+                },
+            ),
+        ),
+        (
+            bounds.has_slow_sockets(),
+            Property::sometimes(
+                "a slow client is disconnected, reconnects and receives every event",
+                |bounds, state: &ModelState| {
+                    state.shared.sockets > bounds.clients
+                        && state.clients.iter().all(|client| {
+                            client.view.last_seq == Some(bounds.mutations.len() as ModelSeq)
+                        })
                 },
             ),
         ),
         (
             bounds.polling,
-            Property::sometimes("an upgrade is done", |_, world: &World| {
-                let upgraded =
-                    |session: &Session| session.carrier == Carrier::WebSocket && session.reached;
-                sessions(world).any(upgraded)
+            Property::sometimes("an upgrade is complete", |_, state: &ModelState| {
+                let is_upgraded = |session: &ModelSession| {
+                    session.transport == ModelTransport::WebSocket && session.has_client
+                };
+                sessions(state).any(is_upgraded)
             }),
         ),
         (
             bounds.polling,
             Property::sometimes(
-                "events wait for a websocket on trial",
-                |_, world: &World| {
-                    sessions(world).any(|session| {
-                        let probed = matches!(
-                            session.carrier,
-                            Carrier::Polling {
+                "events wait until an upgrade is complete",
+                |_, state: &ModelState| {
+                    sessions(state).any(|session| {
+                        let is_upgrading = matches!(
+                            session.transport,
+                            ModelTransport::Polling {
                                 probed: true,
                                 parked: false,
                                 ..
                             }
                         );
-                        probed
+                        is_upgrading
                             && session
                                 .outbox
                                 .iter()
-                                .any(|frame| matches!(frame, Frame::Event(_)))
+                                .any(|frame| matches!(frame, ModelFrame::Event(_)))
                     })
                 },
             ),
         ),
         (
-            bounds.comes_back(),
-            Property::sometimes("a client is recovered", |_, world: &World| {
-                world
+            bounds.may_recover(),
+            Property::sometimes("a connection is recovered", |_, state: &ModelState| {
+                state
                     .clients
                     .iter()
-                    .any(|client| client.ear.recovered && client.ear.joined)
+                    .any(|client| client.view.recovered && client.view.joined)
             }),
         ),
         (
-            bounds.comes_back(),
+            bounds.may_recover(),
             Property::sometimes(
-                "a client is recovered that saw neither join nor event",
-                |_, world: &World| {
-                    world
+                "a connection is recovered whose client received neither a join nor an event",
+                |_, state: &ModelState| {
+                    state
                         .clients
                         .iter()
-                        .any(|client| client.ear.recovered && client.offset.is_none())
+                        .any(|client| client.view.recovered && client.offset.is_none())
                 },
             ),
         ),
         (
-            bounds.since && fates.sweeps > 0,
-            Property::sometimes("a client is told to list anew", |_, world: &World| {
-                let resync =
-                    |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.resync);
-                sessions(world).any(|session| session.outbox.iter().any(resync))
+            bounds.uses_since && budget.trims > 0,
+            Property::sometimes("a join is answered with resync", |_, state: &ModelState| {
+                let resync = |frame: &ModelFrame| matches!(frame, ModelFrame::Joined(_, joined) if joined.resync);
+                sessions(state).any(|session| session.outbox.iter().any(resync))
             }),
         ),
         (
-            bounds.since,
-            Property::sometimes("a client is told what it missed", |_, world: &World| {
-                let replayed = |frame: &Frame| matches!(frame, Frame::Joined(_, joined) if joined.replayed > Some(0));
-                sessions(world).any(|session| session.outbox.iter().any(replayed))
-            }),
-        ),
-        (
-            bounds.has_removals(),
-            Property::sometimes("a client is removed", |_, world: &World| {
-                sessions(world).any(|session| session.outbox.contains(&Frame::Removed))
+            bounds.uses_since,
+            Property::sometimes("a join replays missed events", |_, state: &ModelState| {
+                let replayed = |frame: &ModelFrame| matches!(frame, ModelFrame::Joined(_, joined) if joined.replayed > Some(0));
+                sessions(state).any(|session| session.outbox.iter().any(replayed))
             }),
         ),
         (
             bounds.has_removals(),
-            Property::sometimes("a join is refused", |_, world: &World| {
-                sessions(world).any(|session| session.outbox.contains(&Frame::Refused))
+            Property::sometimes(
+                "a removed client receives an error",
+                |_, state: &ModelState| {
+                    sessions(state).any(|session| session.outbox.contains(&ModelFrame::Removed))
+                },
+            ),
+        ),
+        (
+            bounds.has_removals(),
+            Property::sometimes("a join is refused", |_, state: &ModelState| {
+                sessions(state).any(|session| session.outbox.contains(&ModelFrame::Refused))
             }),
         ),
         (
-            fates.leaves > 0,
-            Property::sometimes("a leave cancels a join under way", |_, world: &World| {
-                vaults(world).any(|vault| {
-                    let leaves = |message: &Message| matches!(message, Message::Leave(_));
-                    !vault.reading.is_empty() && vault.mailbox.iter().any(leaves)
+            budget.leaves > 0,
+            Property::sometimes("a leave cancels a pending read", |_, state: &ModelState| {
+                vaults(state).any(|vault| {
+                    let is_leave = |message: &ModelVaultMessage| {
+                        matches!(message, ModelVaultMessage::Leave(_))
+                    };
+                    !vault.pending_reads.is_empty() && vault.mailbox.iter().any(is_leave)
                 })
             }),
         ),
         (
             bounds.processes > 1,
             Property::sometimes(
-                "a transaction finds that another process wrote",
-                |_, world: &World| {
-                    let moved = |process: &Process| {
-                        process.tenures.iter().any(|one| matches!(one.written, Some(Written::Committed(first)) if first > one.head + 1))
+                "a transaction detects that another process wrote",
+                |_, state: &ModelState| {
+                    let head_was_moved = |process: &Process| {
+                        process.transactions.iter().any(|transaction| matches!(transaction.result, Some(WriteResult::Committed(first)) if first > transaction.head + 1))
                     };
-                    world.processes.iter().any(moved)
+                    state.processes.iter().any(head_was_moved)
                 },
             ),
         ),
     ];
     all.into_iter()
-        .filter_map(|(expected, sight)| expected.then_some(sight))
+        .filter_map(|(expected, property)| expected.then_some(property))
         .collect()
 }
 
-/// Nothing is going on any more.
-fn is_quiet(bounds: &Bounds, world: &World) -> bool {
-    world.going_on(bounds).is_empty()
+/// Returns whether no progress action is possible.
+fn is_quiescent(bounds: &ModelBounds, state: &ModelState) -> bool {
+    state.progress_actions(bounds).is_empty()
 }
 
-/// Nobody has noted that.
-fn nobody(world: &World, wrong: Wrong) -> bool {
-    !world
+/// Returns whether no client has recorded this violation.
+fn has_no(state: &ModelState, violation: Violation) -> bool {
+    !state
         .clients
         .iter()
-        .any(|client| client.ear.wrong == Some(wrong))
+        .any(|client| client.view.violation == Some(violation))
 }
 
-/// Whether a client that is in knows all that it is to know.
-fn has_heard_all((who, client): (u8, &Client), world: &World, bounds: &Bounds) -> bool {
-    let (ear, journal) = (&client.ear, &world.shared.journal);
-    let Some(at) = client.at.as_ref().filter(|_| ear.joined) else {
+/// Returns whether a client has received every event of its subscription, if it has joined.
+fn has_received_all(
+    (id, client): (u8, &ModelClient),
+    state: &ModelState,
+    bounds: &ModelBounds,
+) -> bool {
+    let (view, journal) = (&client.view, &state.shared.journal);
+    let Some(connection) = client.connection.as_ref().filter(|_| view.joined) else {
         return true;
     };
-    let known = ear.last.unwrap_or(0);
-    // What another process wrote is heard when this one is told of it.
+    let known = view.last_seq.unwrap_or(0);
+    // Events of another process are delivered when this process reads them from the journal.
     let head = match bounds.processes {
         1 => journal.head(),
-        _ => world.processes[usize::from(at.process)].head(),
+        _ => state.processes[usize::from(connection.process)].head(),
     };
-    known >= head && journal.removal(bounds, who, known).is_none()
+    known >= head && journal.first_removal_after(bounds, id, known).is_none()
 }
 
-fn answers(world: &World) -> impl Iterator<Item = (u8, Answer)> {
-    (0..).zip(world.shared.answers.iter().copied())
+fn answers(state: &ModelState) -> impl Iterator<Item = (u8, ModelAnswer)> {
+    (0..).zip(state.shared.answers.iter().copied())
 }
 
-fn is_written(world: &World, mutation: u8) -> bool {
-    world.shared.journal.events.contains(&mutation)
+fn is_written(state: &ModelState, mutation: u8) -> bool {
+    state.shared.journal.events.contains(&mutation)
 }
 
-fn sessions(world: &World) -> impl Iterator<Item = &Session> {
-    world.processes.iter().flat_map(|process| &process.sessions)
+fn sessions(state: &ModelState) -> impl Iterator<Item = &ModelSession> {
+    state.processes.iter().flat_map(|process| &process.sessions)
 }
 
-fn vaults(world: &World) -> impl Iterator<Item = &VaultActor> {
-    world
+fn vaults(state: &ModelState) -> impl Iterator<Item = &ModelVault> {
+    state
         .processes
         .iter()
         .filter_map(|process| process.vault.as_ref())
 }
 
-/// How many mutations each transaction that is out has, and where it began.
-fn tenures(world: &World) -> impl Iterator<Item = (usize, Seq)> {
-    let all = world.processes.iter().flat_map(|process| &process.tenures);
-    all.map(|one| (one.mutations.len(), one.head))
+/// Returns the number of mutations of each transaction, and the head when it started.
+fn transactions(state: &ModelState) -> impl Iterator<Item = (usize, ModelSeq)> {
+    let all = state
+        .processes
+        .iter()
+        .flat_map(|process| &process.transactions);
+    all.map(|transaction| (transaction.mutations.len(), transaction.head))
 }
 
-fn attached(world: &World) -> impl Iterator<Item = &Attached> {
-    let mail = world.processes.iter().flat_map(|process| &process.mail);
-    mail.filter_map(|mail| match mail {
-        Mail::Attached(_, attached) => Some(attached),
-        Mail::Event(_) | Mail::Removed(_) | Mail::FellBehind => None,
+fn attached(state: &ModelState) -> impl Iterator<Item = &ModelAttached> {
+    let messages = state
+        .processes
+        .iter()
+        .flat_map(|process| &process.relay_messages);
+    messages.filter_map(|message| match message {
+        ModelRelayMessage::Attached(_, attached) => Some(attached),
+        ModelRelayMessage::Event(_)
+        | ModelRelayMessage::Removed(_)
+        | ModelRelayMessage::FellBehind => None,
     })
 }
 
-/// Every event that has left a vault.
-fn told(world: &World) -> impl Iterator<Item = Seq> {
-    let mail = world.processes.iter().flat_map(|process| &process.mail);
-    let mailed = mail.flat_map(|mail| match mail {
-        Mail::Event(seq) => vec![*seq],
-        Mail::Attached(_, attached) => attached.events.clone(),
-        Mail::Removed(_) | Mail::FellBehind => Vec::new(),
+/// Returns every event that the vault has sent and that is in a mailbox, in an outbox or known to a client.
+fn sent_events(state: &ModelState) -> impl Iterator<Item = ModelSeq> {
+    let messages = state
+        .processes
+        .iter()
+        .flat_map(|process| &process.relay_messages);
+    let in_mailbox = messages.flat_map(|message| match message {
+        ModelRelayMessage::Event(seq) => vec![*seq],
+        ModelRelayMessage::Attached(_, attached) => attached.events.clone(),
+        ModelRelayMessage::Removed(_) | ModelRelayMessage::FellBehind => Vec::new(),
     });
-    let frames = sessions(world).flat_map(|session| {
-        let answer = match &session.carrier {
-            Carrier::Polling {
+    let frames = sessions(state).flat_map(|session| {
+        let answer = match &session.transport {
+            ModelTransport::Polling {
                 answer: Some(frames),
                 ..
             } => frames.as_slice(),
-            Carrier::Polling { answer: None, .. } | Carrier::WebSocket => &[],
+            ModelTransport::Polling { answer: None, .. } | ModelTransport::WebSocket => &[],
         };
         session.outbox.iter().chain(answer)
     });
-    let sent = frames.filter_map(|frame| match frame {
-        Frame::Event(seq) => Some(*seq),
+    let in_outbox = frames.filter_map(|frame| match frame {
+        ModelFrame::Event(seq) => Some(*seq),
         _ => None,
     });
-    let heard = world.clients.iter().filter_map(|client| client.ear.last);
-    mailed.chain(sent).chain(heard)
+    let received = state
+        .clients
+        .iter()
+        .filter_map(|client| client.view.last_seq);
+    in_mailbox.chain(in_outbox).chain(received)
 }
 
 #[cfg(test)]
-impl crate::bounds::Mistake {
-    /// The promise that it breaks.
-    pub fn breaks(self) -> &'static str {
+impl crate::bounds::InjectedMistake {
+    /// Returns the name of the property that the mistake violates.
+    pub fn violated_property(self) -> &'static str {
         match self {
             Self::PublishBeforeCommit => ON_DISK,
-            Self::AnswerBeforeCommit => ANSWER,
-            Self::UnknownIsFailure => REFUSAL,
-            Self::ReplyAndPushApart => EVERYTHING,
-            Self::AttachAgainWithoutQ => NO_GAPS,
-            Self::SecondActorWhileATransactionIsOut => EVERYTHING,
-            Self::DiesInSilence => EVERYTHING,
-            Self::TakesTheHeadUnseen => ANSWER,
-            Self::TrimsWithoutTheJournal => EVERYTHING,
-            Self::ForgetsTheRemoval | Self::JoinsThroughHisRemoval => REMOVED,
-            Self::FeedsTheTrial => NO_GAPS,
-            Self::TakesSentForSeen => NO_GAPS,
-            Self::LeavesLate => LEFT,
+            Self::AnswerBeforeCommit => ANSWER_SEQ,
+            Self::TreatUnknownAsFailure => NOT_WRITTEN,
+            Self::AnswerOutsideMailbox => ALL_RECEIVED,
+            Self::AttachWithoutLastSent => NO_GAPS,
+            Self::LoadDuringTransaction => ALL_RECEIVED,
+            Self::PanicWithoutNotice => ALL_RECEIVED,
+            Self::MoveHeadWithoutComparison => ANSWER_SEQ,
+            Self::SkipEventsOutsideRing => ALL_RECEIVED,
+            Self::ResumePastRemoval | Self::JoinPastRemoval => REMOVED,
+            Self::SendBeforeUpgrade => NO_GAPS,
+            Self::TreatSentAsReceived => NO_GAPS,
+            Self::LeaveKeepsSubscription => AFTER_LEAVE,
         }
     }
 }

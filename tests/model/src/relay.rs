@@ -1,80 +1,97 @@
-//! The relay and the seats of its sockets: what one socket hears of the vault comes through here, in one order.
+//! The relay and the subscriptions of its sockets: all notices of the vault reach a socket through it, in one order.
 //!
-//! As in `src/gateway/`: `mailbox.rs` (places, and what is said when there are none), `relay.rs` (deliver, attend, ask, catch
-//! up), `room.rs` (a seat: its `q`, what it needs next). Each socket has one seat at most, in one room.
+//! It models `src/gateway/relay/`: `sink.rs` (permits, and the outcome when there are none), `delivery.rs` and
+//! `requests.rs` (delivery, queries, catching up), `socket_subscription.rs` (`last_sent`, and the next query). Each
+//! socket has at most one subscription.
 
 use crate::{
-    bounds::{Bounds, Mistake},
-    journal::Seq,
-    session::{Frame, Phase, Session},
-    vault::{Attach, Message, Subscribe, SubscriberId},
-    world::Process,
+    bounds::{InjectedMistake, ModelBounds},
+    journal::ModelSeq,
+    session::{ModelFrame, ModelSession, ModelSessionPhase},
+    state::Process,
+    vault::{ModelAttach, ModelSubscribe, ModelSubscriberId, ModelVaultMessage},
 };
 
-/// So many tickets a process has; then they come round, for there are never so many out.
-pub const TICKETS: u8 = 16;
+/// The number of tickets of a process. Tickets repeat after that; never so many are in use at a time.
+pub const TICKETS_PER_PROCESS: u8 = 16;
 
-/// What waits in the relay's mailbox.
+/// A message in the relay's mailbox.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Mail {
-    Event(Seq),
-    Attached(SubscriberId, Attached),
-    Removed(Vec<SubscriberId>),
+pub enum ModelRelayMessage {
+    /// An event for all live subscriptions.
+    Event(ModelSeq),
+    /// The answer to the query of a subscription.
+    Attached(ModelSubscriberId, ModelAttached),
+    /// The users of these subscriptions are no longer members.
+    Removed(Vec<ModelSubscriberId>),
+    /// The vault sends no more notices until the relay has caught up.
     FellBehind,
 }
 
+/// The answer of the vault to a query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Attached {
+pub struct ModelAttached {
     pub ticket: u8,
-    pub joined: Option<Joined>,
-    pub events: Vec<Seq>,
-    pub then: Then,
+    pub joined: Option<ModelJoined>,
+    pub events: Vec<ModelSeq>,
+    pub outcome: ModelAttachOutcome,
 }
 
+/// The state of a subscription after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Then {
+pub enum ModelAttachOutcome {
+    /// No event is missing.
     Live,
+    /// More events were missed. The subscription must resume after the last one.
     More,
+    /// The user is no longer a member.
     Removed,
+    /// The missed events were trimmed.
     Lost,
+    /// The join was refused.
     Refused,
 }
 
+/// The confirmation of a join.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Joined {
-    pub seq: Seq,
-    pub replayed: Option<Seq>,
+pub struct ModelJoined {
+    pub seq: ModelSeq,
+    pub replayed: Option<ModelSeq>,
     pub resync: bool,
 }
 
 /// One socket's subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Seat {
-    /// The last event that went to the socket; none before it has joined.
-    pub q: Option<Seq>,
-    pub joined_at: Seq,
+pub struct ModelSubscription {
+    /// The last event that was put into the outbox. `None` until the socket has joined.
+    pub last_sent: Option<ModelSeq>,
+    /// The head of the vault when the socket joined.
+    pub joined_at: ModelSeq,
+    /// Whether the socket receives live events.
     pub live: bool,
-    pub joins: Vec<Attach>,
-    pub errand: Option<Errand>,
+    /// Joins that the vault has not answered, oldest first.
+    pub joins: Vec<ModelAttach>,
+    pub query: Option<ModelQuery>,
 }
 
+/// A query of a subscription that has no answer yet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Errand {
-    /// It waits for its turns.
-    Waiting,
-    Asked {
-        ticket: u8,
-        has_turns: bool,
-    },
+pub enum ModelQuery {
+    /// The query waits for a replay permit.
+    AwaitingPermit,
+    /// The query was sent to the vault. An answer with another ticket is outdated.
+    Sent { ticket: u8, holds_permit: bool },
 }
 
-impl Joined {
-    pub fn after(&self) -> Seq {
+impl ModelJoined {
+    /// Returns the seq after which the client receives events.
+    pub fn last_known_seq(&self) -> ModelSeq {
         self.seq - self.replayed.unwrap_or(0)
     }
 }
 
-impl Mail {
+impl ModelRelayMessage {
+    /// Returns the capacity that the message needs in the mailbox.
     fn weight(&self) -> usize {
         match self {
             Self::Attached(_, attached) => 1 + attached.events.len(),
@@ -84,234 +101,275 @@ impl Mail {
     }
 }
 
-impl Seat {
-    fn need(&self) -> Option<Attach> {
+impl ModelSubscription {
+    /// Returns the next query that the subscription needs. Missed events come before a join.
+    fn next_query(&self) -> Option<ModelAttach> {
         let joined_at = self.joined_at;
-        match self.q {
-            Some(after) if !self.live => Some(Attach::Resume { after, joined_at }),
+        match self.last_sent {
+            Some(after) if !self.live => Some(ModelAttach::Resume { after, joined_at }),
             Some(_) | None => self.joins.first().cloned(),
         }
     }
 }
 
 impl Process {
-    /// Whether the relay has places for this.
-    pub fn has_places(&self, mail: &Mail, bounds: &Bounds) -> bool {
-        let weight = |mail: &Mail| mail.weight().min(bounds.relay_mailbox);
-        self.mail.iter().map(weight).sum::<usize>() + weight(mail) <= bounds.relay_mailbox
+    /// Returns whether the relay's mailbox has capacity for a message.
+    pub fn has_capacity(&self, message: &ModelRelayMessage, bounds: &ModelBounds) -> bool {
+        let weight = |message: &ModelRelayMessage| message.weight().min(bounds.relay_mailbox);
+        self.relay_messages.iter().map(weight).sum::<usize>() + weight(message)
+            <= bounds.relay_mailbox
     }
 
-    /// Has a socket join: takes a seat, and asks the vault.
-    pub fn join(&mut self, n: usize, attach: Attach, bounds: &Bounds) {
-        let seat = self.sessions[n].seat.get_or_insert_default();
-        seat.joins.push(attach);
-        self.attend(n, bounds);
+    /// Adds a join to the subscription of socket `n`, and queries the vault.
+    pub fn join(&mut self, n: usize, attach: ModelAttach, bounds: &ModelBounds) {
+        let subscription = self.sessions[n].subscription.get_or_insert_default();
+        subscription.joins.push(attach);
+        self.start_query(n, bounds);
     }
 
-    /// Asks the vault for what a seat needs next, when nothing is under way for it.
-    pub fn attend(&mut self, n: usize, bounds: &Bounds) {
-        let Some(seat) = self.sessions[n]
-            .seat
+    /// Queries the vault for what the subscription of socket `n` needs next, unless a query is pending.
+    pub fn start_query(&mut self, n: usize, bounds: &ModelBounds) {
+        let Some(subscription) = self.sessions[n]
+            .subscription
             .as_ref()
-            .filter(|seat| seat.errand.is_none())
+            .filter(|subscription| subscription.query.is_none())
         else {
             return;
         };
-        match seat.need() {
+        match subscription.next_query() {
             None => {}
-            Some(Attach::Join) => self.ask(n, Attach::Join, false),
-            Some(attach) if self.has_turns(n, bounds) => self.ask(n, attach, true),
-            Some(_) => self.set_errand(n, Some(Errand::Waiting)),
+            Some(ModelAttach::Join) => self.send_query(n, ModelAttach::Join, false),
+            Some(attach) if self.can_acquire_permit(n, bounds) => self.send_query(n, attach, true),
+            Some(_) => self.set_query(n, Some(ModelQuery::AwaitingPermit)),
         }
     }
 
-    /// Whether a page may be asked for: the socket has read, and no other page is on its way.
-    pub fn has_turns(&self, n: usize, bounds: &Bounds) -> bool {
-        let is_page = |session: &Session| {
-            let errand = session.seat.as_ref().and_then(|seat| seat.errand.as_ref());
+    /// Returns whether socket `n` may request a page: its outbox has room, and no other page is requested.
+    pub fn can_acquire_permit(&self, n: usize, bounds: &ModelBounds) -> bool {
+        let is_page = |session: &ModelSession| {
+            let query = session
+                .subscription
+                .as_ref()
+                .and_then(|subscription| subscription.query.as_ref());
             matches!(
-                errand,
-                Some(Errand::Asked {
-                    has_turns: true,
+                query,
+                Some(ModelQuery::Sent {
+                    holds_permit: true,
                     ..
                 })
             )
         };
         let session = &self.sessions[n];
-        let drained = session.phase != Phase::Open || session.outbox.len() <= bounds.enough;
-        drained && !self.sessions.iter().any(is_page)
+        let has_room = session.phase != ModelSessionPhase::Open
+            || session.outbox.len() <= bounds.max_waiting_frames;
+        has_room && !self.sessions.iter().any(is_page)
     }
 
-    /// The turns that a seat waited for have come.
-    pub fn take_turns(&mut self, n: usize) {
-        self.set_errand(n, None);
-        if let Some(attach) = self.sessions[n].seat.as_ref().and_then(Seat::need) {
-            self.ask(n, attach, true);
+    /// Acquires the replay permit for which the subscription of socket `n` waits, and sends its query.
+    pub fn acquire_permit(&mut self, n: usize) {
+        self.set_query(n, None);
+        if let Some(attach) = self.sessions[n]
+            .subscription
+            .as_ref()
+            .and_then(ModelSubscription::next_query)
+        {
+            self.send_query(n, attach, true);
         }
     }
 
-    fn set_errand(&mut self, n: usize, errand: Option<Errand>) {
-        if let Some(seat) = &mut self.sessions[n].seat {
-            seat.errand = errand;
+    fn set_query(&mut self, n: usize, query: Option<ModelQuery>) {
+        if let Some(subscription) = &mut self.sessions[n].subscription {
+            subscription.query = query;
         }
     }
 
-    fn ask(&mut self, n: usize, attach: Attach, has_turns: bool) {
-        let ticket = self.ticket();
-        self.set_errand(n, Some(Errand::Asked { ticket, has_turns }));
-        let Session {
+    fn send_query(&mut self, n: usize, attach: ModelAttach, holds_permit: bool) {
+        let ticket = self.next_ticket();
+        self.set_query(
+            n,
+            Some(ModelQuery::Sent {
+                ticket,
+                holds_permit,
+            }),
+        );
+        let ModelSession {
             id: subscriber,
             client,
             ..
         } = self.sessions[n];
-        let subscribe = Subscribe {
+        let subscribe = ModelSubscribe {
             subscriber,
             client,
             ticket,
             attach,
         };
-        self.vault().mailbox.push(Message::Subscribe(subscribe));
+        self.vault()
+            .mailbox
+            .push(ModelVaultMessage::Subscribe(subscribe));
     }
 
-    pub fn ticket(&mut self) -> u8 {
-        let begin = self.tickets - self.tickets % TICKETS;
-        self.tickets = begin + (self.tickets + 1) % TICKETS;
-        self.tickets
+    /// Returns a ticket that is not in use.
+    pub fn next_ticket(&mut self) -> u8 {
+        let first = self.last_ticket - self.last_ticket % TICKETS_PER_PROCESS;
+        self.last_ticket = first + (self.last_ticket + 1) % TICKETS_PER_PROCESS;
+        self.last_ticket
     }
 
-    /// The next thing that the vault has told.
-    pub fn deliver(&mut self, mail: Mail, bounds: &Bounds) {
-        let at = |process: &Self, id| process.sessions.iter().position(|one| one.id == id);
-        match mail {
-            Mail::Event(seq) => {
+    /// Handles a message of the vault.
+    pub fn deliver(&mut self, message: ModelRelayMessage, bounds: &ModelBounds) {
+        let index_of =
+            |process: &Self, id| process.sessions.iter().position(|session| session.id == id);
+        match message {
+            ModelRelayMessage::Event(seq) => {
                 for n in 0..self.sessions.len() {
-                    if self.sessions[n].seat.as_ref().is_some_and(|seat| seat.live) {
-                        self.event(n, seq, bounds);
+                    if self.sessions[n]
+                        .subscription
+                        .as_ref()
+                        .is_some_and(|subscription| subscription.live)
+                    {
+                        self.send_event(n, seq, bounds);
                     }
                 }
             }
-            Mail::Attached(id, attached) => {
-                if let Some(n) = at(self, id) {
-                    self.attached(n, attached, bounds);
+            ModelRelayMessage::Attached(id, attached) => {
+                if let Some(n) = index_of(self, id) {
+                    self.handle_answer(n, attached, bounds);
                 }
             }
-            Mail::Removed(ids) => {
+            ModelRelayMessage::Removed(ids) => {
                 for id in ids {
-                    let Some(n) = at(self, id) else { continue };
-                    if self.sessions[n].seat.as_ref().is_some_and(|seat| seat.live) {
-                        self.removed(n, bounds);
+                    let Some(n) = index_of(self, id) else {
+                        continue;
+                    };
+                    if self.sessions[n]
+                        .subscription
+                        .as_ref()
+                        .is_some_and(|subscription| subscription.live)
+                    {
+                        self.end_removed(n, bounds);
                     }
                 }
             }
-            Mail::FellBehind => self.behind = true,
+            ModelRelayMessage::FellBehind => self.must_catch_up = true,
         }
     }
 
-    fn attached(&mut self, n: usize, attached: Attached, bounds: &Bounds) {
-        let Attached {
+    /// Handles the answer to a query of a subscription.
+    fn handle_answer(&mut self, n: usize, attached: ModelAttached, bounds: &ModelBounds) {
+        let ModelAttached {
             ticket,
             joined,
             events,
-            then,
+            outcome,
         } = attached;
-        let Some(seat) = &mut self.sessions[n].seat else {
+        let Some(subscription) = &mut self.sessions[n].subscription else {
             return;
         };
-        if !matches!(seat.errand, Some(Errand::Asked { ticket: asked, .. }) if asked == ticket) {
+        if !matches!(subscription.query, Some(ModelQuery::Sent { ticket: sent, .. }) if sent == ticket)
+        {
             return;
         }
-        seat.errand = None;
+        subscription.query = None;
         if let Some(joined) = joined {
-            self.sessions[n].joined(ticket, joined, bounds);
+            self.sessions[n].confirm_join(ticket, joined, bounds);
         }
         for seq in events {
-            self.event(n, seq, bounds);
+            self.send_event(n, seq, bounds);
         }
         let session = &mut self.sessions[n];
-        match (then, &mut session.seat) {
-            (Then::Live, Some(seat)) => seat.live = true,
-            (Then::More, Some(seat)) => seat.live = false,
-            (Then::Removed, _) => self.removed(n, bounds),
-            (Then::Lost, seat) => {
-                *seat = None;
+        match (outcome, &mut session.subscription) {
+            (ModelAttachOutcome::Live, Some(subscription)) => subscription.live = true,
+            (ModelAttachOutcome::More, Some(subscription)) => subscription.live = false,
+            (ModelAttachOutcome::Removed, _) => self.end_removed(n, bounds),
+            (ModelAttachOutcome::Lost, subscription) => {
+                *subscription = None;
                 session.seal();
             }
-            (Then::Refused, Some(seat)) => {
-                seat.joins.remove(0);
-                if seat.q.is_none() && seat.joins.is_empty() {
-                    session.seat = None;
-                    let leave = Message::Leave(session.id);
+            (ModelAttachOutcome::Refused, Some(subscription)) => {
+                subscription.joins.remove(0);
+                if subscription.last_sent.is_none() && subscription.joins.is_empty() {
+                    session.subscription = None;
+                    let leave = ModelVaultMessage::Leave(session.id);
                     self.vault().mailbox.push(leave);
                 }
-                self.sessions[n].push(Frame::Refused, bounds);
+                self.sessions[n].push(ModelFrame::Refused, bounds);
             }
-            (Then::Live | Then::More | Then::Refused, None) => {}
+            (
+                ModelAttachOutcome::Live | ModelAttachOutcome::More | ModelAttachOutcome::Refused,
+                None,
+            ) => {}
         }
-        self.attend(n, bounds);
+        self.start_query(n, bounds);
     }
 
-    fn event(&mut self, n: usize, seq: Seq, bounds: &Bounds) {
+    /// Puts an event into the outbox if it is the next one. Earlier events are dropped, and a gap closes the socket.
+    fn send_event(&mut self, n: usize, seq: ModelSeq, bounds: &ModelBounds) {
         let session = &mut self.sessions[n];
-        let Some(seat) = &mut session.seat else {
+        let Some(subscription) = &mut session.subscription else {
             return;
         };
-        match seat.q {
-            Some(q) if seq == q + 1 => {
-                seat.q = Some(seq);
-                session.event(seq, bounds);
+        match subscription.last_sent {
+            Some(last_sent) if seq == last_sent + 1 => {
+                subscription.last_sent = Some(seq);
+                session.push_event(seq, bounds);
             }
-            Some(q) if seq > q => {
-                (seat.q, seat.live) = (None, false);
+            Some(last_sent) if seq > last_sent => {
+                (subscription.last_sent, subscription.live) = (None, false);
                 session.seal();
-                self.out_of_step = true;
+                self.gap_detected = true;
             }
             Some(_) | None => {}
         }
     }
 
-    fn removed(&mut self, n: usize, bounds: &Bounds) {
+    /// Sends the error of a removed member and ends the subscription except for its pending joins.
+    fn end_removed(&mut self, n: usize, bounds: &ModelBounds) {
         let session = &mut self.sessions[n];
-        session.push(Frame::Removed, bounds);
+        session.push(ModelFrame::Removed, bounds);
         session.trace.ended = true;
-        if let Some(seat) = &mut session.seat {
-            (seat.q, seat.live) = (None, false);
-            if seat.joins.is_empty() {
-                session.seat = None;
+        if let Some(subscription) = &mut session.subscription {
+            (subscription.last_sent, subscription.live) = (None, false);
+            if subscription.joins.is_empty() {
+                session.subscription = None;
             }
         }
     }
 
-    /// A socket leaves the vault.
-    pub fn leave(&mut self, n: usize, bounds: &Bounds) {
+    /// Ends the subscription of socket `n`, because the client leaves the vault or the socket ends.
+    pub fn leave(&mut self, n: usize, bounds: &ModelBounds) {
         let session = &mut self.sessions[n];
-        if bounds.mistake != Some(Mistake::LeavesLate) && session.seat.take().is_some() {
+        if bounds.mistake != Some(InjectedMistake::LeaveKeepsSubscription)
+            && session.subscription.take().is_some()
+        {
             session.trace.left = true;
-            let leave = Message::Leave(session.id);
-            // Who has no vault to leave does not start one.
+            let leave = ModelVaultMessage::Leave(session.id);
+            // A leave does not start a vault actor.
             if let Some(vault) = &mut self.vault {
                 vault.mailbox.push(leave);
             }
         }
     }
 
-    /// The relay was left out, or the vault's actor has died: everybody is attached again where he stands.
-    pub fn catch_up(&mut self, bounds: &Bounds) {
-        self.behind = false;
+    /// Resumes all subscriptions after `last_sent`. The relay fell behind, or the vault actor panicked.
+    pub fn catch_up(&mut self, bounds: &ModelBounds) {
+        self.must_catch_up = false;
         if let Some(vault) = &mut self.vault {
-            vault.mailbox.push(Message::CaughtUp);
+            vault.mailbox.push(ModelVaultMessage::CaughtUp);
         }
         for n in 0..self.sessions.len() {
-            let Some(seat) = &mut self.sessions[n].seat else {
+            let Some(subscription) = &mut self.sessions[n].subscription else {
                 continue;
             };
-            seat.live = false;
-            if matches!(seat.errand, Some(Errand::Asked { .. })) {
-                seat.errand = None;
+            subscription.live = false;
+            if matches!(subscription.query, Some(ModelQuery::Sent { .. })) {
+                subscription.query = None;
             }
-            if bounds.mistake == Some(Mistake::AttachAgainWithoutQ) && seat.q.take().is_some() {
-                seat.joins.insert(0, Attach::Join);
+            if bounds.mistake == Some(InjectedMistake::AttachWithoutLastSent)
+                && subscription.last_sent.take().is_some()
+            {
+                subscription.joins.insert(0, ModelAttach::Join);
             }
-            self.attend(n, bounds);
+            self.start_query(n, bounds);
         }
     }
 }

@@ -1,122 +1,158 @@
-//! A session: its outbox, what carries it, and the trace of what its socket was sent.
+//! A session: its outbox, its transport, and the delivery trace of its socket.
 //!
-//! As in `src/engineio/` (`outbox.rs`, `carrier.rs`, `machine/upgrade.rs`) and `src/gateway/` (`trace.rs`, `recovery.rs`). What a
-//! websocket was handed and has not arrived is still in the outbox here: the client reads there. A poll's answer is
-//! apart, for a websocket may overtake it.
+//! It models `socketio/src/engineio/` (`outbox/`, `active_transport.rs`, `machine/upgrade.rs`) and `src/gateway/`
+//! (`trace/`, `recovery/`). In the model a client on a websocket reads directly from the outbox, so frames that the
+//! websocket has taken and the client has not received are still there. The answer to a poll is separate, because a
+//! websocket may overtake it.
 
 use crate::{
-    bounds::{Bounds, Mistake},
-    journal::{Journal, Seq},
-    relay::{Joined, Seat},
-    vault::{Attach, SubscriberId},
-    world::Process,
+    bounds::{InjectedMistake, ModelBounds},
+    journal::{ModelJournal, ModelSeq},
+    relay::{ModelJoined, ModelSubscription},
+    state::Process,
+    vault::{ModelAttach, ModelSubscriberId},
 };
 
+/// An Engine.IO session with its only socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Session {
-    pub id: SubscriberId,
+pub struct ModelSession {
+    /// The id of the session. It also identifies the socket and its subscription.
+    pub id: ModelSubscriberId,
     pub client: u8,
-    /// By what its client may come back.
+    /// The id by which the client can recover the connection.
     pub pid: u8,
-    pub phase: Phase,
-    pub carrier: Carrier,
-    pub outbox: Vec<Frame>,
-    /// The client is still at the other end; when it is not, the server has yet to learn so.
-    pub reached: bool,
-    pub seat: Option<Seat>,
-    pub trace: Trace,
+    pub phase: ModelSessionPhase,
+    pub transport: ModelTransport,
+    pub outbox: Vec<ModelFrame>,
+    /// The client still uses this session. If not, the server has not detected the disconnect yet.
+    pub has_client: bool,
+    pub subscription: Option<ModelSubscription>,
+    pub trace: ModelTrace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum ModelSessionPhase {
     Open,
-    /// Takes nothing more; its end is on its way to the session.
+    /// The outbox accepts no more frames. The session will be closed.
     Sealed,
-    /// What is queued may leave, and the farewell behind it.
+    /// The client receives the queued frames and then the close packet.
     Closing,
 }
 
+/// The server's side of the transport of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Carrier {
+pub enum ModelTransport {
     Polling {
+        /// A poll waits for frames.
         parked: bool,
-        /// A poll's answer, on its way.
-        answer: Option<Vec<Frame>>,
-        /// A websocket beside it has probed.
+        /// The answer to a poll, on its way to the client.
+        answer: Option<Vec<ModelFrame>>,
+        /// A websocket that is to replace polling has sent `2probe`.
         probed: bool,
     },
     WebSocket,
 }
 
-/// What a client is sent.
+/// A frame to a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Frame {
-    /// The answer to its CONNECT.
+pub enum ModelFrame {
+    /// The answer to CONNECT.
     Connected {
         pid: u8,
         recovered: bool,
     },
-    Joined(u8, Joined),
-    Event(Seq),
-    /// `error` with `ACCESS_DENIED`, behind the event that says why.
+    /// `vault:joined`, with the ticket of the join.
+    Joined(u8, ModelJoined),
+    Event(ModelSeq),
+    /// `error` with `ACCESS_DENIED`. It follows the event that removes the user.
     Removed,
-    /// A join was refused.
+    /// The refusal of a join.
     Refused,
     /// The acknowledgement of `vault:leave`.
     Left,
     Ping,
 }
 
-/// What a client takes for the place where it is.
+/// The offset of the last packet that a client has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Offset {
-    Event(Seq),
+pub enum ModelOffset {
+    Event(ModelSeq),
+    /// `vault:joined`, with the ticket of the join.
     Join(u8),
 }
 
-/// What a socket was sent since its last answered heartbeat; of one vault, in which it had one seat.
+/// The packets that a socket was sent since its last answered heartbeat. They belong to one subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Trace {
-    entries: Vec<Sent>,
-    /// What the client has seen if it saw nothing of the entries, and where the vault stood when it joined.
-    seen: Option<(Seq, Seq)>,
+pub struct ModelTrace {
+    entries: Vec<ModelTraceEntry>,
+    /// What the client had received before the entries.
+    position: Option<ModelPosition>,
+    /// The vault ended the subscription after the entries.
     pub ended: bool,
+    /// The client left the vault. Recovery does not resume the subscription.
     pub left: bool,
+    /// The number of entries that were sent before the outstanding ping.
     pinged: Option<usize>,
-    brought: Option<Offset>,
+    /// The offset that the client sent with its CONNECT.
+    initial_offset: Option<ModelOffset>,
 }
 
+/// A packet that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Sent {
-    Event(Seq),
-    Joined(u8, Attach, Joined),
+enum ModelTraceEntry {
+    Event(ModelSeq),
+    Joined(u8, ModelAttach, ModelJoined),
 }
 
-/// What a socket leaves.
+/// The state that is kept of an ended socket, so that its client can recover the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Kept {
+pub struct ModelRecoveryState {
     pub pid: u8,
-    trace: Trace,
-    pending: Vec<Attach>,
+    trace: ModelTrace,
+    pending_joins: Vec<ModelAttach>,
 }
 
-/// A subscription as it is to be taken up again.
-#[derive(Debug, Default)]
-struct Resumed {
-    seen: Option<(Seq, Seq)>,
-    joined: Option<Joined>,
-    joins: Vec<Attach>,
+/// The position of a client in the events of the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ModelPosition {
+    /// The last event that the client has received.
+    last_seen: ModelSeq,
+    /// The head of the vault when the client joined.
+    joined_at: ModelSeq,
 }
 
-impl Sent {
-    fn offset(&self) -> Offset {
+/// A subscription to resume. The default value is none.
+#[derive(Debug, Default, PartialEq)]
+struct ModelResumed {
+    /// As in [`ModelTrace`].
+    position: Option<ModelPosition>,
+    /// A `vault:joined` that the client has not received. It is sent again.
+    joined: Option<ModelJoined>,
+    /// Joins to request again.
+    joins: Vec<ModelAttach>,
+}
+
+impl ModelJoined {
+    /// Returns the position of a client that has received this `vault:joined`.
+    fn position(&self) -> ModelPosition {
+        ModelPosition {
+            last_seen: self.last_known_seq(),
+            joined_at: self.seq,
+        }
+    }
+}
+
+impl ModelTraceEntry {
+    /// Returns the offset of the packet.
+    fn offset(&self) -> ModelOffset {
         match self {
-            Self::Event(seq) => Offset::Event(*seq),
-            Self::Joined(ticket, ..) => Offset::Join(*ticket),
+            Self::Event(seq) => ModelOffset::Event(*seq),
+            Self::Joined(ticket, ..) => ModelOffset::Join(*ticket),
         }
     }
 
-    fn joined(&self) -> Option<(&Attach, &Joined)> {
+    /// Returns the join that the packet confirms.
+    fn join(&self) -> Option<(&ModelAttach, &ModelJoined)> {
         match self {
             Self::Event(_) => None,
             Self::Joined(_, attach, joined) => Some((attach, joined)),
@@ -124,230 +160,262 @@ impl Sent {
     }
 }
 
-impl Session {
-    pub fn push(&mut self, frame: Frame, bounds: &Bounds) {
-        if self.phase != Phase::Open || !self.reached {
+impl ModelSession {
+    /// Puts a frame into the outbox. A full outbox is cleared and sealed.
+    pub fn push(&mut self, frame: ModelFrame, bounds: &ModelBounds) {
+        if self.phase != ModelSessionPhase::Open || !self.has_client {
             return;
         }
         if self.id < bounds.slow_sockets && self.outbox.len() == bounds.session_outbox {
-            self.outbox.clear(); // cut: it is slow
+            self.outbox.clear(); // a slow reader is disconnected
             return self.seal();
         }
         self.outbox.push(frame);
     }
 
+    /// Seals the outbox, so that the session is closed.
     pub fn seal(&mut self) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Sealed;
+        if self.phase == ModelSessionPhase::Open {
+            self.phase = ModelSessionPhase::Sealed;
         }
     }
 
-    pub fn event(&mut self, seq: Seq, bounds: &Bounds) {
-        self.push(Frame::Event(seq), bounds);
-        self.trace.entries.push(Sent::Event(seq));
+    /// Sends an event and records it in the trace.
+    pub fn push_event(&mut self, seq: ModelSeq, bounds: &ModelBounds) {
+        self.push(ModelFrame::Event(seq), bounds);
+        self.trace.entries.push(ModelTraceEntry::Event(seq));
     }
 
-    /// The oldest join has been answered under this ticket.
-    pub fn joined(&mut self, ticket: u8, joined: Joined, bounds: &Bounds) {
-        let Some(seat) = self.seat.as_mut().filter(|seat| !seat.joins.is_empty()) else {
+    /// Confirms the oldest pending join to the client.
+    pub fn confirm_join(&mut self, ticket: u8, joined: ModelJoined, bounds: &ModelBounds) {
+        let Some(subscription) = self
+            .subscription
+            .as_mut()
+            .filter(|subscription| !subscription.joins.is_empty())
+        else {
             return;
         };
-        let attach = seat.joins.remove(0);
-        (seat.q, seat.joined_at) = (Some(joined.after()), joined.seq);
-        self.push(Frame::Joined(ticket, joined.clone()), bounds);
+        let attach = subscription.joins.remove(0);
+        (subscription.last_sent, subscription.joined_at) =
+            (Some(joined.last_known_seq()), joined.seq);
+        self.push(ModelFrame::Joined(ticket, joined.clone()), bounds);
         self.trace.ended = false;
         self.trace
             .entries
-            .push(Sent::Joined(ticket, attach, joined));
+            .push(ModelTraceEntry::Joined(ticket, attach, joined));
     }
 
-    pub fn beat(&mut self, bounds: &Bounds) {
-        self.push(Frame::Ping, bounds);
+    /// Sends a ping and records how many packets its answer confirms.
+    pub fn send_ping(&mut self, bounds: &ModelBounds) {
+        self.push(ModelFrame::Ping, bounds);
         self.trace.pinged = Some(self.trace.entries.len());
     }
 
-    /// The poll that is parked takes along all that waits.
+    /// Answers the parked poll with all queued frames.
     pub fn answer_poll(&mut self) {
-        if let Carrier::Polling { parked, answer, .. } = &mut self.carrier {
+        if let ModelTransport::Polling { parked, answer, .. } = &mut self.transport {
             (*parked, *answer) = (false, Some(std::mem::take(&mut self.outbox)));
         }
     }
 
-    /// The poll that is parked is let go with nothing in it.
+    /// Answers the parked poll with an empty packet, if there is one.
     pub fn release_poll(&mut self) {
-        if let Carrier::Polling {
+        if let ModelTransport::Polling {
             parked: parked @ true,
             answer,
             ..
-        } = &mut self.carrier
+        } = &mut self.transport
         {
             (*parked, *answer) = (false, Some(Vec::new()));
         }
     }
 
-    /// Whether the client can read over its websocket.
-    pub fn next_frame(&self, bounds: &Bounds) -> bool {
-        let feeds = match self.carrier {
-            Carrier::WebSocket => true,
-            Carrier::Polling { probed, .. } => {
-                probed && bounds.mistake == Some(Mistake::FeedsTheTrial)
+    /// Returns whether the client can read a frame from a websocket.
+    pub fn has_readable_frame(&self, bounds: &ModelBounds) -> bool {
+        let is_fed = match self.transport {
+            ModelTransport::WebSocket => true,
+            ModelTransport::Polling { probed, .. } => {
+                probed && bounds.mistake == Some(InjectedMistake::SendBeforeUpgrade)
             }
         };
-        feeds && self.reached && !self.outbox.is_empty()
+        is_fed && self.has_client && !self.outbox.is_empty()
     }
 }
 
-impl Trace {
-    /// The ping was answered: what left before it has arrived.
-    pub fn answered(&mut self) {
+impl ModelTrace {
+    /// Records that the ping was answered: drops the packets that were sent before it.
+    pub fn record_pong(&mut self) {
         for _ in 0..self.pinged.take().unwrap_or(0) {
             self.drop_first();
         }
     }
 
+    /// Drops the oldest packet and moves the position past it.
     fn drop_first(&mut self) {
-        let joined_at = self.seen.map_or(0, |(_, at)| at);
-        self.seen = Some(match self.entries.remove(0) {
-            Sent::Event(seq) => (seq, joined_at),
-            Sent::Joined(_, _, joined) => (joined.after(), joined.seq),
+        let joined_at = self.position.map_or(0, |position| position.joined_at);
+        self.position = Some(match self.entries.remove(0) {
+            ModelTraceEntry::Event(last_seen) => ModelPosition {
+                last_seen,
+                joined_at,
+            },
+            ModelTraceEntry::Joined(_, _, joined) => joined.position(),
         });
     }
 
-    /// What is to be taken up again for a client that names its last offset: `None` where it cannot be told what it saw.
-    fn recover(&self, offset: Option<Offset>, bounds: &Bounds) -> Option<Option<Resumed>> {
-        let mut left = self.clone();
-        let named = |sent: &Sent| Some(sent.offset()) == offset;
-        if let Some(place) = self.entries.iter().position(named) {
-            let others = self.entries.iter().filter(|sent| named(sent)).count() > 1;
-            if others || self.brought == offset {
+    /// Returns what to resume for a client that reconnects with this offset, or `None` if the trace does not show what the
+    /// client has received.
+    fn recover(&self, offset: Option<ModelOffset>, bounds: &ModelBounds) -> Option<ModelResumed> {
+        let mut unseen = self.clone();
+        let matches_offset = |sent: &ModelTraceEntry| Some(sent.offset()) == offset;
+        if let Some(index) = self.entries.iter().position(matches_offset) {
+            let is_ambiguous = self
+                .entries
+                .iter()
+                .filter(|sent| matches_offset(sent))
+                .count()
+                > 1;
+            if is_ambiguous || self.initial_offset == offset {
                 return None;
             }
-            (0..=place).for_each(|_| left.drop_first());
+            (0..=index).for_each(|_| unseen.drop_first());
         }
-        if bounds.mistake == Some(Mistake::TakesSentForSeen) {
-            (0..left.entries.len()).for_each(|_| left.drop_first());
+        if bounds.mistake == Some(InjectedMistake::TreatSentAsReceived) {
+            (0..unseen.entries.len()).for_each(|_| unseen.drop_first());
         }
-        let is_empty = left.seen.is_none() && left.entries.is_empty();
-        if is_empty || left.left || (left.ended && left.entries.is_empty()) {
-            return Some(None);
+        let is_empty = unseen.position.is_none() && unseen.entries.is_empty();
+        if is_empty || unseen.left || (unseen.ended && unseen.entries.is_empty()) {
+            return Some(ModelResumed::default());
         }
-        let mut joins = left.entries.iter().filter_map(Sent::joined);
-        let joined = match left.seen {
+        let mut joins = unseen.entries.iter().filter_map(ModelTraceEntry::join);
+        let joined = match unseen.position {
             Some(_) => None,
             None => joins.next().map(|(_, joined)| joined.clone()),
         };
-        Some(Some(Resumed {
-            seen: left
-                .seen
-                .or(joined.as_ref().map(|joined| (joined.after(), joined.seq))),
+        Some(ModelResumed {
+            position: unseen
+                .position
+                .or(joined.as_ref().map(ModelJoined::position)),
             joined,
             joins: joins.map(|(attach, _)| attach.clone()).collect(),
-        }))
+        })
     }
 }
 
 impl Process {
-    /// A socket leaves every vault; what it leaves is kept where it may come back.
-    pub fn leave_all(&mut self, n: usize, bounds: &Bounds) {
+    /// Ends the subscription of a socket. Saves its recovery state if connections can be recovered.
+    pub fn suspend(&mut self, n: usize, bounds: &ModelBounds) {
         let session = &mut self.sessions[n];
-        let pending = session
-            .seat
+        let pending_joins = session
+            .subscription
             .as_ref()
-            .map_or(Vec::new(), |seat| seat.joins.clone());
+            .map_or(Vec::new(), |subscription| subscription.joins.clone());
         let trace = std::mem::take(&mut session.trace);
         if bounds.recovery {
             let pid = session.pid;
-            self.kept.push(Kept {
+            self.recovery_states.push(ModelRecoveryState {
                 pid,
                 trace,
-                pending,
+                pending_joins,
             });
         }
         self.leave(n, bounds);
     }
 
-    /// What a client left that comes back by this pid; of one that is still connected when it has been let go.
-    fn take(&mut self, pid: u8, bounds: &Bounds) -> Option<Kept> {
-        if let Some(n) = self.sessions.iter().position(|one| one.pid == pid) {
-            if self.sessions[n].phase != Phase::Closing {
-                self.leave_all(n, bounds);
+    /// Takes the recovery state of this pid. A connection that is still open is suspended and closed first.
+    fn take_recovery_state(&mut self, pid: u8, bounds: &ModelBounds) -> Option<ModelRecoveryState> {
+        if let Some(n) = self.sessions.iter().position(|session| session.pid == pid) {
+            if self.sessions[n].phase != ModelSessionPhase::Closing {
+                self.suspend(n, bounds);
             }
             self.sessions.remove(n);
         }
-        let n = self.kept.iter().position(|kept| kept.pid == pid)?;
-        Some(self.kept.remove(n))
+        let n = self
+            .recovery_states
+            .iter()
+            .position(|state| state.pid == pid)?;
+        Some(self.recovery_states.remove(n))
     }
 
-    /// A client connects, and claims to be the one of this pid. Gives back which session is his.
+    /// Opens a session for a client. If the client sends a `pid`, the former connection is recovered if possible.
+    /// Returns the index of the session.
     pub fn connect(
         &mut self,
-        (id, client): (SubscriberId, u8),
-        (pid, offset): (Option<u8>, Option<Offset>),
-        journal: &Journal,
-        bounds: &Bounds,
+        (id, client): (ModelSubscriberId, u8),
+        (pid, offset): (Option<u8>, Option<ModelOffset>),
+        journal: &ModelJournal,
+        bounds: &ModelBounds,
     ) -> usize {
-        let kept = pid
+        let state = pid
             .filter(|_| bounds.recovery)
-            .and_then(|pid| self.take(pid, bounds));
-        let resumed = kept.and_then(|kept| {
-            let mut resumed = kept.trace.recover(offset, bounds)?;
-            if !kept.pending.is_empty() {
-                resumed.get_or_insert_default().joins.extend(kept.pending);
-            }
-            let seen = resumed.as_ref().and_then(|resumed| resumed.seen);
-            let whole = seen.is_none_or(|(q, _)| journal.can_resume(q));
-            whole.then_some((kept.pid, resumed))
+            .and_then(|pid| self.take_recovery_state(pid, bounds));
+        let resumed = state.and_then(|state| {
+            let mut resumed = state.trace.recover(offset, bounds)?;
+            resumed.joins.extend(state.pending_joins);
+            let can_resume = resumed
+                .position
+                .is_none_or(|position| journal.can_resume(position.last_seen));
+            can_resume.then_some((state.pid, resumed))
         });
         let recovered = resumed.is_some();
-        let (pid, resumed) = resumed.unwrap_or((id, None));
-        let carrier = match bounds.polling {
-            true => Carrier::Polling {
+        let (pid, resumed) = resumed.unwrap_or((id, ModelResumed::default()));
+        let transport = match bounds.polling {
+            true => ModelTransport::Polling {
                 parked: false,
                 answer: None,
                 probed: false,
             },
-            false => Carrier::WebSocket,
+            false => ModelTransport::WebSocket,
         };
-        let trace = Trace {
-            brought: offset.filter(|_| bounds.recovery),
-            ..Trace::default()
+        let trace = ModelTrace {
+            initial_offset: offset.filter(|_| bounds.recovery),
+            ..ModelTrace::default()
         };
-        self.sessions.push(Session {
+        self.sessions.push(ModelSession {
             id,
             client,
             pid,
-            phase: Phase::Open,
-            carrier,
+            phase: ModelSessionPhase::Open,
+            transport,
             outbox: Vec::new(),
-            reached: true,
-            seat: None,
+            has_client: true,
+            subscription: None,
             trace,
         });
         let n = self.sessions.len() - 1;
-        self.sessions[n].push(Frame::Connected { pid, recovered }, bounds);
-        if let Some(resumed) = resumed {
+        self.sessions[n].push(ModelFrame::Connected { pid, recovered }, bounds);
+        if resumed != ModelResumed::default() {
             self.resume(n, resumed, bounds);
         }
         n
     }
 
-    fn resume(&mut self, n: usize, resumed: Resumed, bounds: &Bounds) {
-        let Resumed {
-            seen,
+    /// Resumes a subscription on the new connection `n`. A `vault:joined` that the client has not received is sent
+    /// again first.
+    fn resume(&mut self, n: usize, resumed: ModelResumed, bounds: &ModelBounds) {
+        let ModelResumed {
+            position,
             joined,
             joins,
         } = resumed;
-        let ticket = joined.is_some().then(|| self.ticket());
+        let ticket = joined.is_some().then(|| self.next_ticket());
         let session = &mut self.sessions[n];
-        let seat = session.seat.insert(Seat::default());
+        let subscription = session.subscription.insert(ModelSubscription::default());
         if let (Some(joined), Some(ticket)) = (joined, ticket) {
-            seat.joins.push(Attach::Join);
-            session.joined(ticket, joined, bounds);
-        } else if let Some((q, joined_at)) = seen {
-            (seat.q, seat.joined_at) = (Some(q), joined_at);
-            session.trace.seen = seen;
+            subscription.joins.push(ModelAttach::Join);
+            session.confirm_join(ticket, joined, bounds);
+        } else if let Some(ModelPosition {
+            last_seen,
+            joined_at,
+        }) = position
+        {
+            (subscription.last_sent, subscription.joined_at) = (Some(last_seen), joined_at);
+            session.trace.position = position;
         }
-        session.seat.get_or_insert_default().joins.extend(joins);
-        self.attend(n, bounds);
+        session
+            .subscription
+            .get_or_insert_default()
+            .joins
+            .extend(joins);
+        self.start_query(n, bounds);
     }
 }

@@ -1,163 +1,201 @@
-//! Every world is looked through, and every mistake is caught.
+//! Checks every scenario, and that the model detects every injected mistake.
 
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::{
-    bounds::{Bounds, Mistake},
-    look_through, worlds,
+    bounds::{InjectedMistake, ModelBounds},
+    check_scenario, scenarios,
 };
 
-/// A world keeps every promise in all of its states, which are no fewer than this, and shows what it is there for.
-fn holds(bounds: Bounds, at_least: usize) {
-    let named = worlds::ALL.iter().find(|(_, world)| *world == bounds);
-    let (name, _) = named.expect("a world with a name");
-    let (states, surprises) = look_through(name, bounds);
-    assert!(surprises.is_empty(), "{surprises:#?}");
-    assert!(states >= at_least, "{states} states are too few");
+/// Asserts that a scenario violates no property, reaches every state that it must reach, and has at least this many
+/// states.
+fn assert_properties_hold(bounds: ModelBounds, at_least: usize) {
+    let scenario = scenarios::ALL
+        .iter()
+        .find(|(_, scenario)| *scenario == bounds);
+    let (name, _) = scenario.expect("the scenario is in the list");
+    let (states, failed_properties) = check_scenario(name, bounds);
+    assert!(failed_properties.is_empty(), "{failed_properties:#?}");
+    assert!(
+        states >= at_least,
+        "only {states} states, expected at least {at_least}"
+    );
 }
 
 #[test]
-fn what_goes_wrong_with_a_commit_or_its_actor_breaks_no_promise() {
-    holds(worlds::COMMITS, 70_000);
+fn failed_transactions_and_panics_violate_no_promise() {
+    assert_properties_hold(scenarios::COMMITS, 70_000);
 }
 
 #[test]
-fn a_crash_loses_nothing_that_was_answered_or_heard() {
-    holds(worlds::CRASHES, 100_000);
+fn crash_loses_no_acknowledged_mutation_and_no_event() {
+    assert_properties_hold(scenarios::CRASHES, 100_000);
 }
 
 #[test]
-fn a_relay_that_falls_behind_loses_nothing() {
-    holds(worlds::BEHIND, 50_000);
+fn relay_that_falls_behind_loses_no_event() {
+    assert_properties_hold(scenarios::BEHIND, 50_000);
 }
 
 #[test]
-fn a_relay_that_is_behind_when_the_actor_dies_loses_nothing() {
-    holds(worlds::BEHIND_THE_DEAD, 20_000);
+fn relay_that_is_behind_during_a_panic_loses_no_event() {
+    assert_properties_hold(scenarios::BEHIND_AND_PANIC, 20_000);
 }
 
 #[test]
-fn a_client_that_is_slow_comes_back_and_hears_everything() {
-    holds(worlds::SLOW, 2_000);
+fn slow_client_reconnects_and_receives_every_event() {
+    assert_properties_hold(scenarios::SLOW, 2_000);
 }
 
 #[test]
-fn an_upgrade_that_is_cut_anywhere_loses_nothing_and_repeats_nothing() {
-    holds(worlds::UPGRADE, 200_000);
+fn interrupted_upgrade_neither_loses_nor_repeats_an_event() {
+    assert_properties_hold(scenarios::UPGRADE, 200_000);
 }
 
 #[test]
-fn a_connection_is_recovered_whole_or_not_at_all() {
-    holds(worlds::RECOVERY, 100_000);
+fn connection_is_recovered_completely_or_not_at_all() {
+    assert_properties_hold(scenarios::RECOVERY, 100_000);
 }
 
 #[test]
-fn who_is_removed_hears_that_and_nothing_after_it() {
-    holds(worlds::MEMBERS, 50_000);
+fn removed_user_receives_no_event_after_the_removal() {
+    assert_properties_hold(scenarios::MEMBERS, 50_000);
 }
 
 #[test]
-fn who_leaves_hears_nothing_more() {
-    holds(worlds::LEAVING, 150_000);
+fn client_receives_nothing_after_its_leave() {
+    assert_properties_hold(scenarios::LEAVING, 150_000);
 }
 
 #[test]
-fn two_processes_write_one_order() {
-    holds(worlds::PROCESSES, 300_000);
+fn two_processes_write_one_vault_in_one_order() {
+    assert_properties_hold(scenarios::PROCESSES, 300_000);
 }
 
-/// A mistake breaks the promise that it is meant to break, within so many steps. Whoever looks breadth-first finds the
-/// shortest way first.
-fn is_caught(mistake: Mistake, bounds: Bounds, within: usize) {
-    let promise = mistake.breaks();
-    let finish = HasDiscoveries::AnyOf([promise].into());
+/// Asserts that a mistake violates its property within `max_steps` steps. A breadth-first search finds a shortest
+/// counterexample first.
+fn assert_detected(mistake: InjectedMistake, bounds: ModelBounds, max_steps: usize) {
+    let property = mistake.violated_property();
+    let finish = HasDiscoveries::AnyOf([property].into());
     let checker = bounds
         .with(mistake)
         .checker()
         .finish_when(finish)
         .spawn_bfs()
         .join();
-    let path = checker.discovery(promise);
+    let path = checker.discovery(property);
     let steps = path
-        .unwrap_or_else(|| panic!("{mistake:?} breaks no promise"))
+        .unwrap_or_else(|| panic!("{mistake:?} does not violate \"{property}\""))
         .into_actions();
     println!(
-        "{mistake:?} breaks \"{promise}\" in {} steps: {steps:?}",
+        "{mistake:?} violates \"{property}\" in {} steps: {steps:?}",
         steps.len()
     );
-    assert!(steps.len() <= within, "{} steps", steps.len());
+    assert!(
+        steps.len() <= max_steps,
+        "{} steps, expected at most {max_steps}",
+        steps.len()
+    );
 }
 
 #[test]
-fn to_publish_before_the_commit_is_caught() {
-    is_caught(Mistake::PublishBeforeCommit, worlds::COMMITS, 10);
+fn publishing_before_the_commit_is_detected() {
+    assert_detected(InjectedMistake::PublishBeforeCommit, scenarios::COMMITS, 10);
 }
 
 #[test]
-fn to_answer_before_the_commit_is_caught() {
-    is_caught(Mistake::AnswerBeforeCommit, worlds::COMMITS, 10);
+fn answering_before_the_commit_is_detected() {
+    assert_detected(InjectedMistake::AnswerBeforeCommit, scenarios::COMMITS, 10);
 }
 
 #[test]
-fn to_take_what_is_unknown_for_a_failure_is_caught() {
-    is_caught(Mistake::UnknownIsFailure, worlds::COMMITS, 10);
+fn treating_an_unknown_commit_as_a_failure_is_detected() {
+    assert_detected(
+        InjectedMistake::TreatUnknownAsFailure,
+        scenarios::COMMITS,
+        10,
+    );
 }
 
 #[test]
-fn a_second_actor_while_a_transaction_is_out_is_caught() {
-    is_caught(
-        Mistake::SecondActorWhileATransactionIsOut,
-        worlds::COMMITS,
+fn loading_a_vault_during_its_transaction_is_detected() {
+    assert_detected(
+        InjectedMistake::LoadDuringTransaction,
+        scenarios::COMMITS,
         14,
     );
 }
 
 #[test]
-fn an_actor_that_dies_in_silence_is_caught() {
-    is_caught(Mistake::DiesInSilence, worlds::COMMITS, 14);
+fn panic_without_a_notice_is_detected() {
+    assert_detected(InjectedMistake::PanicWithoutNotice, scenarios::COMMITS, 14);
 }
 
 #[test]
-fn a_reply_that_goes_another_way_than_the_events_is_caught() {
-    is_caught(Mistake::ReplyAndPushApart, worlds::COMMITS, 14);
+fn answer_outside_the_mailbox_is_detected() {
+    assert_detected(
+        InjectedMistake::AnswerOutsideMailbox,
+        scenarios::COMMITS,
+        14,
+    );
 }
 
 #[test]
-fn a_relay_that_attaches_again_without_its_q_is_caught() {
-    is_caught(Mistake::AttachAgainWithoutQ, worlds::BEHIND, 25);
+fn attaching_without_last_sent_is_detected() {
+    assert_detected(
+        InjectedMistake::AttachWithoutLastSent,
+        scenarios::BEHIND,
+        25,
+    );
 }
 
 #[test]
-fn to_forget_that_the_journal_has_what_memory_has_not_is_caught() {
-    is_caught(Mistake::TrimsWithoutTheJournal, worlds::BEHIND_THE_DEAD, 15);
+fn skipping_events_outside_the_ring_is_detected() {
+    assert_detected(
+        InjectedMistake::SkipEventsOutsideRing,
+        scenarios::BEHIND_AND_PANIC,
+        15,
+    );
 }
 
 #[test]
-fn to_feed_a_websocket_that_is_on_trial_is_caught() {
-    is_caught(Mistake::FeedsTheTrial, worlds::UPGRADE, 21);
+fn sending_before_the_upgrade_is_complete_is_detected() {
+    assert_detected(InjectedMistake::SendBeforeUpgrade, scenarios::UPGRADE, 21);
 }
 
 #[test]
-fn to_take_what_was_sent_for_what_was_seen_is_caught() {
-    is_caught(Mistake::TakesSentForSeen, worlds::RECOVERY, 26);
+fn treating_sent_packets_as_received_is_detected() {
+    assert_detected(
+        InjectedMistake::TreatSentAsReceived,
+        scenarios::RECOVERY,
+        26,
+    );
 }
 
 #[test]
-fn to_go_on_after_a_removal_is_caught() {
-    is_caught(Mistake::ForgetsTheRemoval, worlds::MEMBERS, 19);
+fn resuming_past_a_removal_is_detected() {
+    assert_detected(InjectedMistake::ResumePastRemoval, scenarios::MEMBERS, 19);
 }
 
 #[test]
-fn to_join_through_ones_own_removal_is_caught() {
-    is_caught(Mistake::JoinsThroughHisRemoval, worlds::MEMBERS, 19);
+fn joining_past_a_removal_is_detected() {
+    assert_detected(InjectedMistake::JoinPastRemoval, scenarios::MEMBERS, 19);
 }
 
 #[test]
-fn a_seat_that_outlives_its_leave_is_caught() {
-    is_caught(Mistake::LeavesLate, worlds::LEAVING, 10);
+fn subscription_that_outlives_a_leave_is_detected() {
+    assert_detected(
+        InjectedMistake::LeaveKeepsSubscription,
+        scenarios::LEAVING,
+        10,
+    );
 }
 
 #[test]
-fn to_take_the_head_unseen_is_caught() {
-    is_caught(Mistake::TakesTheHeadUnseen, worlds::PROCESSES, 11);
+fn moving_the_head_without_a_comparison_is_detected() {
+    assert_detected(
+        InjectedMistake::MoveHeadWithoutComparison,
+        scenarios::PROCESSES,
+        11,
+    );
 }

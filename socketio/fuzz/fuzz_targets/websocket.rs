@@ -1,0 +1,117 @@
+//! Fuzzes the bytes that a client sends over a WebSocket, as valid frames, arbitrary frames and raw bytes. The session
+//! ends when the bytes end.
+#![no_main]
+
+use actix_socketio_fuzz::{FuzzTarget, run, session_id};
+use actix_web::test::TestRequest;
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+
+/// The head of a frame that contains a complete text message.
+const TEXT: u8 = 0x81;
+/// The head of a frame that contains a complete binary message.
+const BINARY: u8 = 0x82;
+
+#[derive(Arbitrary, Debug)]
+struct WebSocketInput<'a> {
+    session: SessionKind,
+    chunks: Vec<Chunk<'a>>,
+}
+
+/// The session that the WebSocket belongs to.
+#[derive(Arbitrary, Debug)]
+enum SessionKind {
+    EngineIo,
+    SocketIo,
+    /// A Socket.IO session whose client sends a CONNECT first.
+    SocketIoConnected,
+    /// An Engine.IO session over polling that the WebSocket upgrades.
+    Upgrade {
+        /// Whether probe and upgrade packets come first. Otherwise the input decides.
+        complete: bool,
+    },
+}
+
+#[derive(Arbitrary, Debug)]
+enum Chunk<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+    Frame {
+        head: u8,
+        mask: [u8; 4],
+        payload: &'a [u8],
+    },
+    Raw(&'a [u8]),
+}
+
+fuzz_target!(|input: WebSocketInput| {
+    run(|target| async move { send_bytes(&target, input).await });
+});
+
+async fn send_bytes(target: &FuzzTarget, input: WebSocketInput<'_>) {
+    let mut bytes = Vec::new();
+    let mut uri = "/engine.io/?EIO=4&transport=websocket".to_owned();
+    let mut polling_uri = None;
+    match input.session {
+        SessionKind::EngineIo => {}
+        SessionKind::SocketIo => uri = uri.replace("engine", "socket"),
+        SessionKind::SocketIoConnected => {
+            uri = uri.replace("engine", "socket");
+            write_frame(&mut bytes, TEXT, [0; 4], b"40");
+        }
+        SessionKind::Upgrade { complete } => {
+            let open = TestRequest::with_uri("/engine.io/?EIO=4&transport=polling");
+            let open = target.request(open.to_request()).await;
+            let sid = session_id(&open).expect("a valid handshake opens a session");
+            uri = format!("{uri}&sid={sid}");
+            polling_uri = Some(format!("/engine.io/?EIO=4&transport=polling&sid={sid}"));
+            if complete {
+                write_frame(&mut bytes, TEXT, [0; 4], b"2probe");
+                write_frame(&mut bytes, TEXT, [0; 4], b"5");
+            }
+        }
+    }
+    for chunk in input.chunks {
+        match chunk {
+            Chunk::Text(text) => write_frame(&mut bytes, TEXT, [1, 2, 3, 4], text.as_bytes()),
+            Chunk::Binary(binary) => write_frame(&mut bytes, BINARY, [0; 4], binary),
+            Chunk::Frame {
+                head,
+                mask,
+                payload,
+            } => write_frame(&mut bytes, head, mask, payload),
+            Chunk::Raw(raw) => bytes.extend(raw),
+        }
+    }
+    let request = TestRequest::with_uri(&uri)
+        .insert_header(("connection", "upgrade"))
+        .insert_header(("upgrade", "websocket"))
+        .insert_header(("sec-websocket-version", "13"))
+        .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
+        .set_payload(bytes);
+    target.request(request.to_request()).await;
+    if let Some(uri) = polling_uri {
+        let close = TestRequest::post().uri(&uri).set_payload("1");
+        target.request(close.to_request()).await;
+    }
+    target.assert_empty().await;
+}
+
+/// Appends a masked frame with the correct length.
+fn write_frame(bytes: &mut Vec<u8>, head: u8, mask: [u8; 4], payload: &[u8]) {
+    bytes.push(head);
+    match payload.len() {
+        short @ 0..126 => bytes.push(0x80 | short as u8),
+        long => {
+            bytes.push(0x80 | 127);
+            bytes.extend((long as u64).to_be_bytes());
+        }
+    }
+    bytes.extend(mask);
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
+}

@@ -1,0 +1,155 @@
+//! The transport of a session and what the session holds of it: polling, polling with an upgrade in progress, or a
+//! websocket. An upgrade turns polling into a websocket; no other change is possible.
+
+use std::time::{Duration, Instant};
+
+use engineioxide_core::{ProtocolVersion, TransportType};
+
+use super::{
+    address::SignalSender,
+    machine::upgrade::{DueUpgradeAction, UpgradeAttempt, UpgradeDecision},
+    message::{OfferUpgrade, UpgradeId, UpgradePacket},
+    polling_state::PollingState,
+    socket::SessionSocket,
+    task_guard::TaskGuard,
+    transport::websocket::{sink::WebSocketSink, writer::spawn_writer},
+};
+
+/// The transport of a session.
+pub(super) enum ActiveTransport {
+    Polling {
+        polling: PollingState,
+        candidate: Option<Box<UpgradeCandidate>>,
+        /// The number of upgrade attempts so far.
+        attempts: u32,
+    },
+    WebSocket {
+        _reader: TaskGuard,
+    },
+}
+
+/// A websocket with an upgrade attempt. Dropping it closes the websocket.
+pub(super) struct UpgradeCandidate {
+    id: UpgradeId,
+    attempt: UpgradeAttempt,
+    sink: WebSocketSink,
+    reader: TaskGuard,
+}
+
+impl ActiveTransport {
+    /// Creates the transport of a session that polls. `signals` receives a signal when frames are queued.
+    pub(super) fn polling(signals: SignalSender) -> Self {
+        Self::Polling {
+            polling: PollingState::new(signals),
+            candidate: None,
+            attempts: 0,
+        }
+    }
+
+    /// Returns the type of the transport.
+    pub(super) fn kind(&self) -> TransportType {
+        match self {
+            Self::Polling { .. } => TransportType::Polling,
+            Self::WebSocket { .. } => TransportType::Websocket,
+        }
+    }
+
+    /// Returns the polling requests if the transport is polling.
+    pub(super) fn polling_mut(&mut self) -> Option<&mut PollingState> {
+        match self {
+            Self::Polling { polling, .. } => Some(polling),
+            Self::WebSocket { .. } => None,
+        }
+    }
+
+    /// Returns when [`perform_due_action`](ActiveTransport::perform_due_action) must be called next.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Polling { candidate, .. } => candidate
+                .as_ref()
+                .map(|candidate| candidate.attempt.deadline()),
+            Self::WebSocket { .. } => None,
+        }
+    }
+
+    /// Starts an upgrade attempt, unless another one is in progress or the transport is a websocket already.
+    pub(super) fn begin_upgrade(
+        &mut self,
+        offer: OfferUpgrade,
+        now: Instant,
+        timeout: Duration,
+    ) -> Option<UpgradeId> {
+        match self {
+            Self::Polling {
+                candidate: candidate @ None,
+                attempts,
+                ..
+            } => {
+                *attempts = attempts.wrapping_add(1);
+                let id = UpgradeId(*attempts);
+                *candidate = Some(Box::new(UpgradeCandidate {
+                    id,
+                    attempt: UpgradeAttempt::new(now, timeout),
+                    sink: offer.sink,
+                    reader: offer.reader,
+                }));
+                Some(id)
+            }
+            Self::Polling { .. } | Self::WebSocket { .. } => None,
+        }
+    }
+
+    /// Handles a packet of an upgrade attempt. When the upgrade completes, the websocket writer of `socket` starts.
+    pub(super) fn receive_upgrade_packet(
+        &mut self,
+        message: UpgradePacket,
+        version: ProtocolVersion,
+        now: Instant,
+        socket: &SessionSocket,
+    ) -> UpgradeDecision {
+        let Self::Polling {
+            polling, candidate, ..
+        } = self
+        else {
+            return UpgradeDecision::Reject;
+        };
+        let Some(mut current) = candidate.take_if(|candidate| candidate.id == message.id) else {
+            return UpgradeDecision::Reject;
+        };
+        let packet = message.packet.and_then(|packet| packet.decode(version));
+        let decision = current.attempt.receive(packet.as_ref(), now);
+        match decision {
+            UpgradeDecision::AnswerProbe => {
+                polling.release_poll();
+                *candidate = Some(current);
+            }
+            UpgradeDecision::Complete => {
+                // The client completes the upgrade after the response to its last poll, so a poll that is parked now is
+                // too late.
+                polling.refuse_poll();
+                spawn_writer(socket.clone(), current.sink);
+                *self = Self::WebSocket {
+                    _reader: current.reader,
+                };
+            }
+            UpgradeDecision::Reject => {}
+        }
+        decision
+    }
+
+    /// Performs the action of the upgrade attempt that is due now.
+    pub(super) fn perform_due_action(&mut self, now: Instant) {
+        let Self::Polling {
+            polling, candidate, ..
+        } = self
+        else {
+            return;
+        };
+        let Some(current) = candidate else { return };
+        match current.attempt.due_action(now) {
+            DueUpgradeAction::ReleasePoll => polling.release_poll(),
+            DueUpgradeAction::Abandon => *candidate = None,
+            DueUpgradeAction::Wait => {}
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Messages to a session, from its transports on any thread and from its own socket.
+
+use std::time::Instant;
+
+use actix::Message;
+use bytes::Bytes;
+use engineioxide_core::{Packet, ProtocolVersion, Str};
+use tokio::sync::oneshot;
+
+use super::{
+    close_reason::CloseReason,
+    error::HandshakeError,
+    machine::upgrade::UpgradeDecision,
+    task_guard::{GuardedTask, TaskGuard},
+    transport::websocket::sink::WebSocketSink,
+};
+
+/// A packet of the client has arrived. The transport waits for the answer before it reads on, which is the backpressure.
+#[derive(Message)]
+#[rtype(result = "Result<(), MalformedPacket>")]
+pub(super) struct PacketReceived {
+    pub(super) packet: EncodedPacket,
+    pub(super) received_at: Instant,
+}
+
+impl PacketReceived {
+    /// Creates the message for a packet that arrived now.
+    pub(super) fn now(packet: EncodedPacket) -> Self {
+        Self {
+            packet,
+            received_at: Instant::now(),
+        }
+    }
+}
+
+/// A packet of the client that is not decoded yet.
+pub(super) enum EncodedPacket {
+    /// A text packet with its type.
+    Text(Str),
+    /// A binary message.
+    Binary(Bytes),
+    /// The size of a frame without a packet, such as a websocket ping. It is only counted.
+    Counted(usize),
+}
+
+impl EncodedPacket {
+    /// Returns the packet, or `None` if it is malformed in this protocol version.
+    pub(super) fn decode(self, version: ProtocolVersion) -> Option<Packet> {
+        match self {
+            Self::Text(text) => Packet::parse(version, text).ok(),
+            Self::Binary(bytes) => Some(Packet::Binary(bytes)),
+            Self::Counted(_) => Some(Packet::Noop),
+        }
+    }
+
+    /// Returns the size in bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+            Self::Counted(bytes) => *bytes,
+        }
+    }
+}
+
+/// A packet was malformed or not allowed, and has closed the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MalformedPacket;
+
+/// A poll. It is answered as soon as frames are queued.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PollRequest(pub(super) PollReply);
+
+/// The payload that answers a poll, or its refusal.
+pub(super) type PollResult = Result<Bytes, HandshakeError>;
+
+/// Receives the response to a poll.
+pub(super) type PollReply = oneshot::Sender<PollResult>;
+
+/// A request begins to post packets. The session cancels the returned task when it ends.
+#[derive(Message)]
+#[rtype(result = "Result<GuardedTask, HandshakeError>")]
+pub(super) struct BeginPost;
+
+/// A websocket requests an upgrade from polling. The answer is the id of the attempt, if the session accepts it.
+#[derive(Message)]
+#[rtype(result = "Option<UpgradeId>")]
+pub(super) struct OfferUpgrade {
+    /// Where the session's frames are written after the upgrade.
+    pub(super) sink: WebSocketSink,
+    /// Guards the websocket's reader.
+    pub(super) reader: TaskGuard,
+}
+
+/// Identifies an upgrade attempt within its session, so that packets of an earlier attempt are rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UpgradeId(pub(super) u32);
+
+/// A packet of a websocket that requests an upgrade.
+#[derive(Message)]
+#[rtype(result = "UpgradeDecision")]
+pub(super) struct UpgradePacket {
+    pub(super) id: UpgradeId,
+    /// `None` if the websocket has ended.
+    pub(super) packet: Option<EncodedPacket>,
+}
+
+/// A notification for a session.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) enum SessionSignal {
+    /// The session's deadline has passed.
+    Tick,
+    /// The application requests a call of `on_wake`.
+    Wake,
+    /// The application requests a heartbeat.
+    RequestHeartbeat,
+    /// Frames are queued for the parked poll.
+    FramesQueued,
+    /// The session must close.
+    Close(CloseReason),
+    /// The transport has ended.
+    TransportEnded(CloseReason),
+    /// The client aborted a polling request before the response.
+    RequestAborted,
+    /// All queued frames were sent.
+    Flushed,
+}

@@ -1,0 +1,315 @@
+//! The outbox of one socket: a queue of frames, bounded in frames and bytes.
+//!
+//! The application pushes frames; the transport takes them out. A websocket writer takes one frame at a time and reports
+//! when it was written; until then the frame counts against the bounds. A poll takes all frames at once. A frame over the
+//! bounds discards the queue at once, because a peer that does not read would keep it in memory indefinitely. A producer
+//! of many frames can wait until there is room.
+//!
+//! The outbox stays on its worker thread and needs no lock.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    mem,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use super::waiters::CapacityWaiters;
+use crate::engineio::{
+    close_reason::CloseReason, config::EngineConfig, frame::Frame, observer::SessionObserver,
+};
+
+/// An empty queue with a larger capacity is freed; a smaller one is kept to save the allocation.
+const RETAINED_CAPACITY: usize = 64;
+
+/// How many frames and bytes are queued for one socket, including the frame that its transport is writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxUsage {
+    /// The number of frames.
+    pub frames: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+}
+
+/// A bounded queue of frames for one socket.
+pub(in crate::engineio) struct Outbox {
+    config: Rc<EngineConfig>,
+    observer: Rc<dyn SessionObserver>,
+    state: RefCell<OutboxState>,
+}
+
+struct OutboxState {
+    phase: OutboxPhase,
+    queue: VecDeque<Frame>,
+    /// Frames that are queued or being written.
+    usage: OutboxUsage,
+    /// The transport that waits for frames.
+    transport: Option<Waker>,
+    waiters: CapacityWaiters,
+    timed: Option<TimedFrame>,
+}
+
+/// The frame whose time in the outbox is measured.
+#[derive(Clone, Copy)]
+struct TimedFrame {
+    queued_at: Instant,
+    /// How many frames are sent before it.
+    ahead: usize,
+}
+
+#[derive(Clone, Copy)]
+enum OutboxPhase {
+    /// Accepts frames.
+    Open,
+    /// Accepts no more frames; the session is about to set the close reason.
+    Sealed,
+    /// Sends the queued frames, then the close frame.
+    Finishing(CloseReason),
+    /// Is empty; the close frame is sent only if that needs no waiting.
+    Discarded(CloseReason),
+}
+
+/// The next step of the websocket writer.
+pub(in crate::engineio) enum WriterStep {
+    /// Write this frame, then call [`Outbox::record_written`].
+    Write(Frame),
+    /// All frames were written: send the close frame.
+    Close(CloseReason),
+    /// Stop; a close frame must not wait for the peer.
+    Abort(CloseReason),
+}
+
+/// What a poll takes out of the outbox.
+///
+/// Frames and the close are never combined: the close is an error response, which cannot contain frames.
+pub(in crate::engineio) enum PollContent {
+    /// All queued frames; at least one.
+    Frames(VecDeque<Frame>),
+    /// No frame is queued, and none will follow.
+    Closed(CloseReason),
+}
+
+/// The outcome of a push.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::engineio) enum PushOutcome {
+    /// The frame is queued.
+    Queued,
+    /// The frame exceeded a bound: the outbox is discarded.
+    Overflowed,
+    /// The outbox accepts no more frames.
+    Dropped,
+}
+
+impl Outbox {
+    pub(in crate::engineio) fn new(
+        config: Rc<EngineConfig>,
+        observer: Rc<dyn SessionObserver>,
+    ) -> Self {
+        let state = OutboxState {
+            phase: OutboxPhase::Open,
+            queue: VecDeque::new(),
+            usage: OutboxUsage::default(),
+            transport: None,
+            waiters: CapacityWaiters::default(),
+            timed: None,
+        };
+        Self {
+            config,
+            observer,
+            state: RefCell::new(state),
+        }
+    }
+
+    /// Queues a frame. This is the hot path of a broadcast: a bounds check, a push, a wake.
+    pub(in crate::engineio) fn push(&self, frame: Frame) -> PushOutcome {
+        let mut state = self.state.borrow_mut();
+        let OutboxPhase::Open = state.phase else {
+            return PushOutcome::Dropped;
+        };
+        let OutboxUsage { frames, bytes } = state.usage;
+        let bytes = bytes + frame.len();
+        let bounds = &self.config.outbox;
+        if frames >= bounds.max_frames() || bytes > bounds.max_bytes() {
+            state.discard(CloseReason::Slow);
+            return PushOutcome::Overflowed;
+        }
+        if state.timed.is_none() {
+            state.timed = Some(TimedFrame {
+                queued_at: Instant::now(),
+                ahead: frames,
+            });
+        }
+        let frames = frames + 1;
+        state.usage = OutboxUsage { frames, bytes };
+        self.observer.frame_queued(frames, bytes);
+        state.queue.push_back(frame);
+        state.wake_transport();
+        PushOutcome::Queued
+    }
+
+    /// Stops accepting frames. Returns whether the outbox was open.
+    pub(in crate::engineio) fn seal(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        let was_open = state.is_open();
+        if was_open {
+            state.phase = OutboxPhase::Sealed;
+            state.waiters.notify_all();
+        }
+        was_open
+    }
+
+    /// Closes the outbox for `reason`: queued frames are sent if the reason is orderly, and discarded otherwise.
+    pub(in crate::engineio) fn finish(&self, reason: CloseReason) {
+        let mut state = self.state.borrow_mut();
+        match state.phase {
+            OutboxPhase::Open | OutboxPhase::Sealed if reason.is_orderly() => {
+                state.phase = OutboxPhase::Finishing(reason);
+                state.wake_transport();
+                state.waiters.notify_all();
+            }
+            OutboxPhase::Open | OutboxPhase::Sealed => state.discard(reason),
+            OutboxPhase::Finishing(_) | OutboxPhase::Discarded(_) => {}
+        }
+    }
+
+    /// Discards the queued frames and returns the close reason.
+    pub(in crate::engineio) fn discard(&self) -> CloseReason {
+        let mut state = self.state.borrow_mut();
+        let reason = match state.phase {
+            // Only a session that panicked ends without a close reason.
+            OutboxPhase::Open | OutboxPhase::Sealed => CloseReason::Fault,
+            OutboxPhase::Finishing(reason) => reason,
+            OutboxPhase::Discarded(reason) => return reason,
+        };
+        state.discard(reason);
+        reason
+    }
+
+    /// Returns how much is queued or being written.
+    pub(in crate::engineio) fn usage(&self) -> OutboxUsage {
+        self.state.borrow().usage
+    }
+
+    pub(in crate::engineio) fn is_open(&self) -> bool {
+        self.state.borrow().is_open()
+    }
+
+    /// Waits until at most `max_frames` frames are left, or the outbox accepts no more.
+    pub(in crate::engineio) fn drained_to(
+        &self,
+        max_frames: usize,
+    ) -> impl Future<Output = ()> + use<> {
+        let mut state = self.state.borrow_mut();
+        let drained = state.waiters.add(max_frames);
+        state.notify_waiters();
+        drained
+    }
+
+    /// Polls for the next step of the websocket writer. Only one transport may poll an outbox.
+    pub(in crate::engineio) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<WriterStep> {
+        let mut state = self.state.borrow_mut();
+        if let OutboxPhase::Discarded(reason) = state.phase {
+            return Poll::Ready(WriterStep::Abort(reason));
+        }
+        if let Some(frame) = state.queue.pop_front() {
+            if state.queue.is_empty() && state.queue.capacity() > RETAINED_CAPACITY {
+                state.queue = VecDeque::new();
+            }
+            return Poll::Ready(WriterStep::Write(frame));
+        }
+        if let OutboxPhase::Finishing(reason) = state.phase {
+            return Poll::Ready(WriterStep::Close(reason));
+        }
+        state.transport = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Polls for everything that is queued, for a parked poll.
+    pub(in crate::engineio) fn poll_all(&self, cx: &mut Context<'_>) -> Poll<PollContent> {
+        let mut state = self.state.borrow_mut();
+        let content = match state.phase {
+            _ if !state.queue.is_empty() => PollContent::Frames(mem::take(&mut state.queue)),
+            OutboxPhase::Open | OutboxPhase::Sealed => {
+                state.transport = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            OutboxPhase::Finishing(reason) | OutboxPhase::Discarded(reason) => {
+                PollContent::Closed(reason)
+            }
+        };
+        state.usage = OutboxUsage::default();
+        if let Some(timed) = state.timed.take() {
+            self.report_taken(timed);
+        }
+        state.notify_waiters();
+        Poll::Ready(content)
+    }
+
+    /// Completes when the outbox is discarded. The writer polls it while it waits for the peer to read.
+    pub(in crate::engineio) fn poll_discarded(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if let OutboxPhase::Discarded(_) = state.phase {
+            return Poll::Ready(());
+        }
+        state.transport = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Records that the websocket writer has written a frame of `bytes` bytes.
+    pub(in crate::engineio) fn record_written(&self, bytes: usize) {
+        let mut state = self.state.borrow_mut();
+        // The usage is zero if the outbox was discarded during the write.
+        state.usage.frames = state.usage.frames.saturating_sub(1);
+        state.usage.bytes = state.usage.bytes.saturating_sub(bytes);
+        match state.timed.take() {
+            Some(timed) if timed.ahead == 0 => self.report_taken(timed),
+            Some(timed) => {
+                let ahead = timed.ahead - 1;
+                state.timed = Some(TimedFrame { ahead, ..timed });
+            }
+            None => {}
+        }
+        state.notify_waiters();
+    }
+
+    fn report_taken(&self, timed: TimedFrame) {
+        self.observer.frame_taken(timed.queued_at.elapsed());
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiter_count(&self) -> usize {
+        self.state.borrow().waiters.len()
+    }
+}
+
+impl OutboxState {
+    fn wake_transport(&mut self) {
+        if let Some(transport) = self.transport.take() {
+            transport.wake();
+        }
+    }
+
+    fn discard(&mut self, reason: CloseReason) {
+        self.phase = OutboxPhase::Discarded(reason);
+        self.queue = VecDeque::new();
+        self.usage = OutboxUsage::default();
+        self.timed = None;
+        self.wake_transport();
+        self.waiters.notify_all();
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, OutboxPhase::Open)
+    }
+
+    /// Notifies the tasks for which there is room, and all tasks if no frame is accepted any more.
+    fn notify_waiters(&mut self) {
+        if self.is_open() {
+            self.waiters.notify(self.usage.frames);
+        } else {
+            self.waiters.notify_all();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! How the session actor handles each message of its transports, its socket and the timer.
+
+use std::time::Instant;
+
+use actix::{Handler, MessageResult};
+use engineioxide_core::TransportType;
+
+use super::actor::SessionActor;
+use crate::engineio::{
+    close_reason::CloseReason,
+    error::HandshakeError,
+    machine::{lifecycle::SessionInput, upgrade::UpgradeDecision},
+    message::{
+        BeginPost, MalformedPacket, OfferUpgrade, PacketReceived, PollRequest, SessionSignal,
+        UpgradeId, UpgradePacket,
+    },
+    observer::MessageTimer,
+    task_guard::GuardedTask,
+};
+
+impl Handler<PacketReceived> for SessionActor {
+    type Result = Result<(), MalformedPacket>;
+
+    fn handle(&mut self, message: PacketReceived, context: &mut Self::Context) -> Self::Result {
+        let _timer = MessageTimer::start(self.observer.clone(), message.received_at);
+        let bytes = message.packet.len();
+        let packet = message.packet.decode(self.version);
+        if let Some(packet) = &packet {
+            self.report_control(packet, bytes);
+        }
+        let input = packet.map_or(SessionInput::Malformed, SessionInput::Packet);
+        match self.step(input, context) {
+            Some(CloseReason::ParseError) => Err(MalformedPacket),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Handler<PollRequest> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, PollRequest(reply): PollRequest, context: &mut Self::Context) {
+        // A deadline that has passed takes effect even if the timer has not signalled it yet.
+        if self.step(SessionInput::Tick, context).is_some() {
+            return;
+        }
+        let Some(polling) = self.transport.polling_mut() else {
+            let _aborted = reply.send(Err(HandshakeError::BadRequest));
+            return;
+        };
+        match polling.park(reply) {
+            Ok(()) => self.answer_poll(context),
+            Err(second) => {
+                let _aborted = second.send(Err(HandshakeError::BadRequest));
+                let ended = SessionInput::TransportEnded(CloseReason::TransportError);
+                self.step(ended, context);
+            }
+        }
+    }
+}
+
+impl Handler<BeginPost> for SessionActor {
+    type Result = Result<GuardedTask, HandshakeError>;
+
+    fn handle(&mut self, _: BeginPost, context: &mut Self::Context) -> Self::Result {
+        let Some(polling) = self.transport.polling_mut() else {
+            return Err(HandshakeError::BadRequest);
+        };
+        polling.begin_post().map_err(|_concurrent| {
+            let ended = SessionInput::TransportEnded(CloseReason::TransportError);
+            self.step(ended, context);
+            HandshakeError::BadRequest
+        })
+    }
+}
+
+impl Handler<OfferUpgrade> for SessionActor {
+    type Result = Option<UpgradeId>;
+
+    fn handle(&mut self, offer: OfferUpgrade, _: &mut Self::Context) -> Self::Result {
+        if !self.phase.is_open() {
+            return None;
+        }
+        let timeout = self.config.upgrade_timeout;
+        let id = self.transport.begin_upgrade(offer, Instant::now(), timeout);
+        self.reschedule();
+        id
+    }
+}
+
+impl Handler<UpgradePacket> for SessionActor {
+    type Result = MessageResult<UpgradePacket>;
+
+    fn handle(&mut self, message: UpgradePacket, _: &mut Self::Context) -> Self::Result {
+        let now = Instant::now();
+        let decision =
+            self.transport
+                .receive_upgrade_packet(message, self.version, now, &self.socket);
+        if decision == UpgradeDecision::Complete {
+            self.observed.upgrade();
+        }
+        self.reschedule();
+        MessageResult(decision)
+    }
+}
+
+impl Handler<SessionSignal> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, signal: SessionSignal, context: &mut Self::Context) {
+        let input = match signal {
+            SessionSignal::Tick => {
+                // A message that was handled before this tick may have scheduled another deadline.
+                self.clear_deadline();
+                self.transport.perform_due_action(Instant::now());
+                self.step(SessionInput::Tick, context);
+                return self.wake_handler();
+            }
+            SessionSignal::Wake => {
+                self.socket.clear_wake();
+                return self.wake_handler();
+            }
+            SessionSignal::FramesQueued => return self.answer_poll(context),
+            SessionSignal::RequestHeartbeat => SessionInput::RequestHeartbeat,
+            SessionSignal::Close(reason) => SessionInput::Close(reason),
+            SessionSignal::TransportEnded(reason) => SessionInput::TransportEnded(reason),
+            SessionSignal::RequestAborted => match self.transport.kind() {
+                TransportType::Polling => SessionInput::TransportEnded(CloseReason::TransportClose),
+                // The upgrade has ended polling; what happens to its requests has no effect.
+                TransportType::Websocket => return,
+            },
+            SessionSignal::Flushed => SessionInput::Flushed,
+        };
+        self.step(input, context);
+    }
+}

@@ -1,0 +1,109 @@
+//! A server for one test, on a free port, and the configurations that the tests use.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use actix_socketio::engineio::{EngineConfig, SessionRegistry};
+use actix_web::{dev::ServerHandle, rt};
+
+use crate::{
+    timeout::{TIMEOUT, within_timeout},
+    websocket_client::WebSocketClient,
+};
+
+/// Returns the short timeouts that the protocols' own test suites use.
+pub fn fast_config() -> EngineConfig {
+    EngineConfig {
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        connect_timeout: Duration::from_millis(400),
+        ..EngineConfig::default()
+    }
+}
+
+/// Returns timeouts that do not expire during a test, so that no heartbeat is sent.
+pub fn quiet_config() -> EngineConfig {
+    EngineConfig {
+        connect_timeout: TIMEOUT,
+        ..EngineConfig::default()
+    }
+}
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub sessions: SessionRegistry,
+    handle: ServerHandle,
+}
+
+impl TestServer {
+    /// Starts the echo example.
+    pub fn start_echo(config: EngineConfig) -> Self {
+        Self::start(|listener, sessions| crate::echo::serve(listener, config, sessions))
+    }
+
+    /// Starts the server that `serve` returns.
+    pub fn start(
+        serve: impl FnOnce(TcpListener, SessionRegistry) -> std::io::Result<actix_web::dev::Server>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sessions = SessionRegistry::default();
+        let server = serve(listener, sessions.clone()).unwrap();
+        let handle = server.handle();
+        rt::spawn(server);
+        Self {
+            address,
+            sessions,
+            handle,
+        }
+    }
+
+    /// Opens a WebSocket for a new session. The client has not received the first packet.
+    pub async fn connect_websocket(&self, path: &str) -> WebSocketClient {
+        let target = format!("{path}?EIO=4&transport=websocket");
+        WebSocketClient::connect(self.address, &target).await
+    }
+
+    /// Opens a WebSocket that names an existing session.
+    pub async fn connect_websocket_to_session(&self, path: &str, sid: &str) -> WebSocketClient {
+        let target = format!("{path}?EIO=4&transport=websocket&sid={sid}");
+        WebSocketClient::connect(self.address, &target).await
+    }
+
+    /// Opens an Engine.IO session.
+    pub async fn connect_engineio(&self) -> WebSocketClient {
+        let mut client = self.connect_websocket("/engine.io/").await;
+        assert!(client.recv_text().await.starts_with("0{"));
+        client
+    }
+
+    /// Opens a Socket.IO session that is in no namespace.
+    pub async fn connect_socketio(&self) -> WebSocketClient {
+        let mut client = self.connect_websocket("/socket.io/").await;
+        assert!(client.recv_text().await.starts_with("0{"));
+        client
+    }
+
+    /// Opens a Socket.IO session, connects it to the default namespace of the echo and receives the `auth` event.
+    pub async fn connect_to_namespace(&self) -> WebSocketClient {
+        let mut client = self.connect_socketio().await;
+        client.send_text("40").await;
+        assert!(client.recv_text().await.starts_with(r#"40{"sid":""#));
+        assert_eq!(client.recv_text().await, r#"42["auth",{}]"#);
+        client
+    }
+
+    /// Waits until every session has ended.
+    pub async fn wait_until_empty(&self) {
+        within_timeout(self.sessions.drained()).await;
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // The first poll sends the command; the test does not wait for the server to stop.
+        drop(rt::spawn(self.handle.stop(false)));
+    }
+}

@@ -1,0 +1,6 @@
+//! Access rules for HTTP and sockets: allowed origins, trusted proxies, limits per user and address, and readiness.
+
+pub mod limits;
+pub mod origins;
+pub mod proxies;
+pub mod readiness;

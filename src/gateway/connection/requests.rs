@@ -1,0 +1,273 @@
+//! Executes the requests of a client, in the order sent.
+
+use tracing::{Instrument, debug};
+
+use crate::{
+    access::limits::LimitExceeded,
+    contract::{
+        admission::{Admission, MutationGate, SourceAdmission},
+        problem::{ErrorCode, Problem},
+    },
+    domain::{Command, Mutation, MutationAnswer, VaultId, idempotency::IdempotencyKey},
+    gateway::{
+        emit::acknowledge,
+        panic_guard::PanicGuard,
+        protocol::{
+            self, ClientEvent, ClientRequest, LeaveAck, MutationAck, MutationContent,
+            MutationSubject, NamedTarget,
+        },
+        relay::JoinRequest,
+    },
+    vault::{Attach, VaultError},
+};
+
+use super::{
+    responses::ResponseContext,
+    state::{ConnectionContext, QueuedRequest, UserConnection},
+};
+
+/// How many requests of one socket wait for a lookup. Further requests are refused as busy.
+const MAX_QUEUED_REQUESTS: usize = 1024;
+
+impl UserConnection {
+    /// Executes a request, after those that wait for a lookup.
+    pub(super) fn enqueue(&self, request: QueuedRequest) {
+        let mut queue = self.0.queue.borrow_mut();
+        if queue.len() >= MAX_QUEUED_REQUESTS {
+            let problem = Problem::from(VaultError::Busy);
+            drop(queue);
+            return self.fail(request.response, problem);
+        }
+        queue.push_back(request);
+        drop(queue);
+        if !self.0.looking_up.get() {
+            self.run_queue();
+        }
+    }
+
+    /// Responds with an error.
+    pub(super) fn fail(&self, response: ResponseContext, problem: Problem) {
+        self.0.context.metrics.event_refused(problem.code);
+        response.fail(&self.0.socket, &self.0.user, problem);
+    }
+
+    /// Executes queued requests up to the first that needs a lookup.
+    fn run_queue(&self) {
+        while let Some(QueuedRequest { request, response }) = self.pop_request() {
+            match request {
+                ClientRequest::Join { vault, attach } => self.join(vault, attach, response),
+                ClientRequest::Leave { vault } => self.leave(&vault, response),
+                ClientRequest::Mutate { target, content } => {
+                    let mutation = content.map(|content| {
+                        let MutationContent { command, key } = *content;
+                        self.mutation(command, key)
+                    });
+                    match self.admit_known_member(&target) {
+                        Some(admitted) => self.submit(admitted, mutation, response),
+                        None => return self.admit_and_submit(target, mutation, response),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns a mutation by the user of the session. The client cannot choose its author.
+    fn mutation(&self, command: Command, key: Option<IdempotencyKey>) -> Mutation {
+        Mutation {
+            by: self.0.user.clone(),
+            command,
+            key,
+        }
+    }
+
+    fn pop_request(&self) -> Option<QueuedRequest> {
+        self.0.queue.borrow_mut().pop_front()
+    }
+
+    fn join(&self, id: VaultId, attach: Attach, response: ResponseContext) {
+        let context = &self.0.context;
+        let subscriber = self.0.subscriptions.borrow().get(&id).copied();
+        if subscriber.is_none()
+            && let Err(error) = self.check_join_limit()
+        {
+            return self.fail(response, error.into());
+        }
+        let request = JoinRequest {
+            vault: context.vaults.open(&id),
+            subscriber,
+            attach,
+            ack: response.ack,
+        };
+        let subscriber = context.relay.join(request, &self.0.delivery);
+        let mut subscriptions = self.0.subscriptions.borrow_mut();
+        subscriptions.insert(id, subscriber);
+        if subscriptions.len().is_power_of_two() {
+            // Removes refused joins and ended subscriptions, so that they do not accumulate.
+            subscriptions.retain(|id, subscriber| context.relay.is_subscribed(id, *subscriber));
+        }
+    }
+
+    /// Checks whether the socket may join another vault.
+    fn check_join_limit(&self) -> Result<(), LimitExceeded> {
+        let (limits, mut subscriptions) =
+            (&self.0.context.limits, self.0.subscriptions.borrow_mut());
+        if limits.may_join(subscriptions.len()) {
+            return Ok(());
+        }
+        // Some subscriptions may have ended.
+        let relay = &self.0.context.relay;
+        subscriptions.retain(|id, subscriber| relay.is_subscribed(id, *subscriber));
+        limits.check_join(subscriptions.len())
+    }
+
+    fn leave(&self, id: &VaultId, response: ResponseContext) {
+        if let Some(subscriber) = self.0.subscriptions.borrow_mut().remove(id) {
+            for ack in self.0.context.relay.leave(id, subscriber) {
+                let problem = Problem::new(
+                    ErrorCode::Conflict,
+                    "The vault was left before the join completed",
+                );
+                self.0.context.metrics.event_refused(problem.code);
+                let error = protocol::ErrorPayload::new(
+                    problem,
+                    ClientEvent::Join.name(),
+                    Some(id.clone()),
+                );
+                acknowledge(ack, &error.acknowledgement());
+            }
+        }
+        if let Some(ack) = response.ack {
+            acknowledge(ack, &LeaveAck::OK);
+        }
+    }
+
+    /// Checks that the user is a member of the vault that the client named, or of the vault of the source that it named.
+    /// Then submits the mutation there, and continues with the queue.
+    fn admit_and_submit(
+        &self,
+        named: NamedTarget,
+        mutation: Result<Mutation, Problem>,
+        mut response: ResponseContext,
+    ) {
+        if let MutationSubject::Source(_) = &named.subject {
+            response.vault = None; // the client may have named a wrong one
+        }
+        self.0.looking_up.set(true);
+        let this = self.clone();
+        let guard = PanicGuard::new(&self.0.socket);
+        actix::spawn(async move {
+            let _guard = guard;
+            let admitted = this.admit(named).instrument(response.span.clone()).await;
+            match admitted {
+                Ok(admitted) => this.submit(admitted, mutation, response),
+                Err(problem) => this.fail(response, problem),
+            }
+            this.0.looking_up.set(false);
+            this.run_queue();
+        });
+    }
+
+    /// Admits a mutation that names a vault which the user is known to be a member of.
+    fn admit_known_member(&self, named: &NamedTarget) -> Option<AdmittedTarget> {
+        let MutationSubject::Vault(vault) = &named.subject else {
+            return None;
+        };
+        let admission = self.gate().admit_known_member(&self.0.user.id, vault)?;
+        let vault = vault.clone();
+        Some(AdmittedTarget::Vault { vault, admission })
+    }
+
+    async fn admit(&self, named: NamedTarget) -> Result<AdmittedTarget, Problem> {
+        let (gate, user) = (self.gate(), &self.0.user.id);
+        let NamedTarget { subject, kind } = named;
+        Ok(match subject {
+            MutationSubject::Vault(vault) => {
+                let admission = gate.admit_to_vault(user, &vault, kind).await?;
+                AdmittedTarget::Vault { vault, admission }
+            }
+            MutationSubject::Source(source) => {
+                AdmittedTarget::Source(gate.admit_to_source(user, &source, kind).await?)
+            }
+        })
+    }
+
+    /// Submits an admitted mutation. When this returns, it has its position in the order of its vault. A request with
+    /// invalid content is refused.
+    fn submit(
+        &self,
+        target: AdmittedTarget,
+        mutation: Result<Mutation, Problem>,
+        response: ResponseContext,
+    ) {
+        let mutation = match mutation {
+            Ok(mutation) => mutation,
+            Err(problem) => return self.fail(response, problem),
+        };
+        let (vault, admission, target) = match target {
+            AdmittedTarget::Vault { vault, admission } => (vault, admission, MutationTarget::Vault),
+            AdmittedTarget::Source(SourceAdmission { vault, admission }) => {
+                (vault.clone(), admission, MutationTarget::Source(vault))
+            }
+        };
+        if let Err(error) = self.gate().count(&self.0.user.id, admission) {
+            return self.fail(response, error.into());
+        }
+        let outcome = self.0.context.vaults.open(&vault).submit(mutation);
+        self.respond_later(outcome, response, target);
+    }
+
+    fn gate(&self) -> MutationGate<'_> {
+        let ConnectionContext { vaults, limits, .. } = &self.0.context;
+        MutationGate { vaults, limits }
+    }
+
+    /// Awaits the outcome of a mutation in a task of its own and responds.
+    fn respond_later(
+        &self,
+        outcome: impl Future<Output = Result<MutationAnswer, VaultError>> + 'static,
+        mut response: ResponseContext,
+        target: MutationTarget,
+    ) {
+        let this = self.clone();
+        let guard = PanicGuard::new(&self.0.socket);
+        actix::spawn(async move {
+            let _guard = guard;
+            match outcome.await {
+                Ok(answer) => {
+                    debug!(parent: &response.span, event.seq = answer.seq.0, "answered");
+                    // Without an acknowledgement, the event itself is the response.
+                    if let Some(ack) = response.ack {
+                        acknowledge(ack, &MutationAck::from(answer));
+                    }
+                }
+                Err(error) => {
+                    let mut problem = Problem::from(error);
+                    if let MutationTarget::Source(vault) = target {
+                        problem = problem.hiding_source();
+                        if problem.code != ErrorCode::NotFound {
+                            response.vault = Some(vault);
+                        }
+                    }
+                    this.fail(response, problem);
+                }
+            }
+        });
+    }
+}
+
+/// A target whose vault the user is a member of.
+enum AdmittedTarget {
+    Vault {
+        vault: VaultId,
+        admission: Admission,
+    },
+    Source(SourceAdmission),
+}
+
+/// What a client named as the target of a submitted mutation.
+enum MutationTarget {
+    /// The vault.
+    Vault,
+    /// A source of this vault. A client that is not a member learns neither that the source exists nor its vault.
+    Source(VaultId),
+}

@@ -1,0 +1,232 @@
+//! Connections whose relay panics, with a real vault.
+
+use std::{rc::Rc, time::Duration};
+
+use actix::System;
+use serde_json::{Value, json};
+
+use crate::{
+    access::limits::Limits,
+    domain::{Mutation, UserId},
+    gateway::{
+        bounds::GatewayBounds,
+        connections::{ConnectionRegistry, RecoverableConnection},
+        metrics::GatewayMetrics,
+        recovery::{ClaimedSocket, RecoveryBounds, RecoveryRequest, RecoveryStore},
+        relay::{RelayOptions, WorkerRelay},
+        test_vaults::{create_source, create_vault, open_vaults, principal},
+    },
+    vault::{VaultHandle, Vaults},
+};
+use actix_socketio::{
+    DisconnectReason, IncomingEvent, Socket, SocketHandler,
+    engineio::{CloseReason, EngineConfig, Frame, SessionSocket},
+};
+
+use super::{ConnectionContext, ConnectionParams, UserConnection};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The gateway of one worker thread.
+struct TestGateway {
+    vault: VaultHandle,
+    relay: WorkerRelay,
+    context: ConnectionContext,
+}
+
+/// A client with its connection.
+struct TestConnection {
+    connection: UserConnection,
+    engine: SessionSocket,
+    socket: Socket,
+    received: Vec<Value>,
+}
+
+/// A connection that panics in the relay's actor.
+struct PanickingConnection(UserId);
+
+impl RecoverableConnection for PanickingConnection {
+    fn user(&self) -> &UserId {
+        &self.0
+    }
+
+    fn suspend(&self) {
+        panic!("this connection panics on purpose");
+    }
+
+    fn close(&self, _: CloseReason) {}
+}
+
+impl TestGateway {
+    async fn open(vaults: Vaults) -> Self {
+        let metrics = GatewayMetrics::default();
+        let connections = ConnectionRegistry::default();
+        let options = RelayOptions {
+            bounds: GatewayBounds::new(1024, TIMEOUT),
+            epoch: vaults.journal().epoch().to_owned(),
+            metrics: metrics.clone(),
+        };
+        let relay = WorkerRelay::start(options, connections.clone());
+        let bounds = RecoveryBounds {
+            window: TIMEOUT,
+            events: 1024,
+        };
+        let vault = create_vault(&vaults).await;
+        let context = ConnectionContext {
+            relay: relay.current(),
+            connections,
+            limits: Limits::of_default_config(),
+            recovery: RecoveryStore::new(vaults.journal().clone(), bounds, metrics.clone()),
+            metrics,
+            vaults,
+        };
+        Self {
+            vault,
+            relay,
+            context,
+        }
+    }
+
+    /// Connects the user `ana`, as the namespace does.
+    async fn connect(&self, recovery: RecoveryRequest) -> TestConnection {
+        let user = principal("ana");
+        let recovered = match &recovery {
+            RecoveryRequest::Claim(claim) => {
+                let claimed = self.context.recovery.claim(claim, &user.id).await;
+                assert!(claimed.is_some(), "recovered");
+                claimed.map(ClaimedSocket::confirm)
+            }
+            RecoveryRequest::New | RecoveryRequest::Off => None,
+        };
+        let engine = SessionSocket::detached(EngineConfig::default());
+        let socket = Socket::connected("/", engine.clone());
+        let context = ConnectionContext {
+            relay: self.relay.current(),
+            ..self.context.clone()
+        };
+        let params = ConnectionParams {
+            socket: socket.clone(),
+            permit: context.limits.acquire_user_socket(&user.id).unwrap(),
+            user,
+            recovery,
+            recovered,
+        };
+        TestConnection {
+            connection: UserConnection::new(context, params),
+            engine,
+            socket,
+            received: Vec::new(),
+        }
+    }
+
+    async fn commit(&self) {
+        let mutation = Mutation {
+            by: principal("ana"),
+            command: create_source(),
+            key: None,
+        };
+        self.vault.submit(mutation).await.unwrap();
+    }
+
+    async fn panic_relay(&self) {
+        let panicking = PanickingConnection(principal("ana").id);
+        self.context
+            .connections
+            .insert("panics", Rc::new(panicking));
+        let pids = vec!["panics".to_owned()];
+        let handled = self.relay.current().handle().suspend(pids).await;
+        assert!(handled.is_err(), "the relay has panicked");
+    }
+}
+
+impl TestConnection {
+    fn join(&mut self, vault: &VaultHandle) {
+        self.connection.on_event(IncomingEvent {
+            name: "vault:join".to_owned(),
+            args: vec![json!(vault.id().to_string())],
+            attachments: Vec::new(),
+            ack: None,
+        });
+    }
+
+    /// Waits for the next packet, which is this event, and returns its payload.
+    async fn receive(&mut self, event: &str) -> Value {
+        let next = async {
+            while self.received.is_empty() {
+                tokio::task::yield_now().await;
+                self.received
+                    .extend(self.engine.take_all().iter().map(|frame| {
+                        let Frame::Text(text) = frame else {
+                            panic!("events are text frames");
+                        };
+                        serde_json::from_str(text.strip_prefix("42").unwrap()).unwrap()
+                    }));
+            }
+            self.received.remove(0)
+        };
+        let packet: Value = tokio::time::timeout(TIMEOUT, next).await.expect(event);
+        assert_eq!(packet[0], event, "{packet}");
+        packet
+    }
+}
+
+#[test]
+fn sockets_of_a_relay_that_panics_are_closed_and_recovered_by_another_relay() {
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let gateway = TestGateway::open(open_vaults(directory.path()).await).await;
+        let mut client = gateway.connect(RecoveryRequest::New).await;
+        let without_vault = gateway.connect(RecoveryRequest::New).await;
+        client.join(&gateway.vault);
+        client.receive("vault:joined").await;
+        gateway.commit().await;
+        let event = client.receive("source:created").await;
+
+        gateway.panic_relay().await;
+        assert!(!client.socket.is_connected());
+        assert!(!without_vault.socket.is_connected());
+        let closed = DisconnectReason::Closed(CloseReason::Fault);
+        client.connection.on_disconnect(closed);
+
+        gateway.commit().await;
+        let pid = client.connection.0.pid.clone().unwrap();
+        let claim = json!({ "pid": pid, "offset": event[2] });
+        let mut client = gateway.connect(RecoveryRequest::from_auth(&claim)).await;
+        assert_eq!(client.receive("source:created").await[1]["seq"], 2);
+        gateway.commit().await;
+        assert_eq!(client.receive("source:created").await[1]["seq"], 3);
+        assert!(client.socket.is_connected());
+    });
+}
+
+#[test]
+fn sockets_of_one_relay_have_offsets_only_where_they_are_recoverable() {
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let gateway = TestGateway::open(open_vaults(directory.path()).await).await;
+        let mut clients = [
+            gateway.connect(RecoveryRequest::Off).await,
+            gateway.connect(RecoveryRequest::New).await,
+            gateway.connect(RecoveryRequest::Off).await,
+        ];
+        for client in &mut clients {
+            client.join(&gateway.vault);
+        }
+        let mut received = Vec::new();
+        for client in &mut clients {
+            received.push(client.receive("vault:joined").await);
+        }
+        gateway.commit().await;
+        for client in &mut clients {
+            received.push(client.receive("source:created").await);
+        }
+        let items: Vec<_> = received
+            .iter()
+            .map(|packet| packet.as_array().unwrap().len())
+            .collect();
+        assert_eq!(items, [2, 3, 2, 2, 3, 2], "{received:?}");
+        assert_eq!(received[3][1], received[4][1]);
+        assert_eq!(received[3], received[5]);
+        assert_eq!(clients[0].connection.0.pid, None);
+    });
+}

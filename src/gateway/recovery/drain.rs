@@ -1,0 +1,155 @@
+//! The graceful shutdown: recovery states move to the database before transports are closed, so that another process can
+//! continue the connections.
+
+use futures_util::future::join_all;
+use tracing::warn;
+
+use crate::{
+    domain::Timestamp,
+    journal::{JournalError, StoredSocket, report},
+};
+use actix_socketio::engineio::CloseReason;
+
+use super::{
+    disconnected::DisconnectedSocket, entries::RelaySockets, state::StoredRecoveryState,
+    store::RecoveryStore,
+};
+
+/// How many states of disconnected sockets are written in one transaction.
+const PERSIST_BATCH: usize = 256;
+
+/// About how many bytes of states are written in one transaction: a statement with many full traces would exceed the
+/// deadline of the database.
+const PERSIST_BYTES: usize = 1 << 20;
+
+impl RecoveryStore {
+    /// Closes up to `limit` connected sockets. Their recovery states are written to the database before their transports
+    /// are closed. A socket whose state cannot be written cannot be recovered. Returns how many sockets were closed; zero
+    /// when no recoverable socket is connected.
+    pub async fn drain_sockets(&self, limit: usize) -> usize {
+        let groups = self.entries().connected(limit);
+        // The request fails only if the relay has ended. Then its sockets have no state.
+        let suspended = groups
+            .iter()
+            .map(|RelaySockets { relay, pids }| relay.suspend(pids.clone()));
+        join_all(suspended).await;
+        self.persist(groups.iter().flat_map(|group| &group.pids))
+            .await;
+        let count = groups.iter().map(|group| group.pids.len()).sum();
+        let closed = groups
+            .into_iter()
+            .map(async |RelaySockets { relay, pids }| {
+                relay.close(pids, CloseReason::Shutdown).await
+            });
+        join_all(closed).await;
+        count
+    }
+
+    /// Writes the recovery states of all disconnected sockets to the database.
+    pub async fn persist_disconnected(&self) {
+        loop {
+            let pids = self.entries().disconnected(PERSIST_BATCH);
+            if pids.is_empty() {
+                break;
+            }
+            self.persist(pids.iter()).await;
+        }
+    }
+
+    /// Moves the states of these pids to the database. They are lost if it does not answer.
+    async fn persist(&self, pids: impl Iterator<Item = &String>) {
+        let disconnected = self.entries().take_all(pids);
+        for batch in batches(disconnected) {
+            self.persist_batch(batch).await;
+        }
+    }
+
+    async fn persist_batch(&self, batch: Vec<DisconnectedSocket>) {
+        let sockets = batch.len();
+        if let Err(error) = self.write_states(batch).await {
+            report!(error, sockets, "recovery states could not be stored");
+            if let Some(suppressed) = self.persist_failures.allow() {
+                warn!(
+                    sockets,
+                    suppressed, "sockets cannot be recovered: recovery states were not stored"
+                );
+            }
+        }
+    }
+
+    async fn write_states(&self, sockets: Vec<DisconnectedSocket>) -> Result<(), JournalError> {
+        let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        let expires = Timestamp(Timestamp::now().0.saturating_add(window));
+        let stored = |DisconnectedSocket { pid, state, .. }| {
+            let epoch = self.journal.epoch().to_owned();
+            let state = serde_json::to_string(&StoredRecoveryState { epoch, state });
+            StoredSocket {
+                pid,
+                state: state.expect("a recovery state consists of strings and numbers"),
+                expires,
+            }
+        };
+        let sockets = sockets.into_iter().map(stored).collect();
+        self.journal.store_sockets(sockets).await
+    }
+}
+
+/// Splits the states into batches of at most [`PERSIST_BATCH`] states and [`PERSIST_BYTES`] bytes. A larger state is a batch
+/// of its own.
+fn batches(sockets: Vec<DisconnectedSocket>) -> Vec<Vec<DisconnectedSocket>> {
+    let mut batches: Vec<Vec<DisconnectedSocket>> = Vec::new();
+    let mut bytes = 0;
+    for socket in sockets {
+        bytes += socket.bytes;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < PERSIST_BATCH && bytes <= PERSIST_BYTES => {
+                batch.push(socket);
+            }
+            Some(_) | None => {
+                bytes = socket.bytes;
+                batches.push(vec![socket]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        domain::UserId,
+        gateway::{recovery::state::RecoveryState, trace::DeliveryTrace},
+    };
+
+    fn socket(bytes: usize) -> DisconnectedSocket {
+        DisconnectedSocket {
+            pid: "pid".to_owned(),
+            state: RecoveryState {
+                user: UserId::new("ana").unwrap(),
+                id: "socket".to_owned(),
+                trace: DeliveryTrace::new(64, None),
+                pending_joins: Vec::new(),
+            },
+            expires: Instant::now(),
+            bytes,
+        }
+    }
+
+    /// Returns how many states each batch has.
+    fn batch_sizes(bytes: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let sockets = bytes.into_iter().map(socket).collect();
+        batches(sockets).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn batches_are_bounded_by_states_and_by_bytes() {
+        assert_eq!(batch_sizes([]), [0; 0]);
+        assert_eq!(batch_sizes(vec![1; 600]), [256, 256, 88]);
+        let half = PERSIST_BYTES / 2;
+        assert_eq!(batch_sizes([half, half, 1, half]), [2, 2]);
+        assert_eq!(batch_sizes([1, PERSIST_BYTES + 1, 1]), [1, 1, 1]);
+    }
+}

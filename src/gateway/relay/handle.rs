@@ -1,0 +1,72 @@
+//! The handle by which other threads reach the connections of a relay's worker thread.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+
+use crate::domain::UserId;
+use actix_socketio::engineio::CloseReason;
+
+/// A request to the connections of one worker thread, by pid. Pids without a connection are ignored.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum RelayCommand {
+    /// Save the recovery state of these connections and end their subscriptions.
+    Suspend { pids: Vec<String> },
+    /// Suspend the connection and close its transport, if it belongs to this user.
+    TakeOver {
+        pid: String,
+        user: UserId,
+        reason: CloseReason,
+    },
+    /// Close the transports of these connections.
+    Close {
+        pids: Vec<String>,
+        reason: CloseReason,
+    },
+}
+
+/// Sends requests to the connections of one worker thread. Clones reach the same relay and compare equal.
+///
+/// Each method returns when the relay has handled the request, which is after all notices that vaults sent before. A
+/// relay that has panicked handles nothing; its connections are closed.
+#[derive(Clone)]
+pub(in crate::gateway) struct RelayHandle(Arc<Recipient<RelayCommand>>);
+
+impl RelayHandle {
+    pub(super) fn new(commands: Recipient<RelayCommand>) -> Self {
+        Self(Arc::new(commands))
+    }
+
+    /// Saves the recovery state of these connections and ends their subscriptions.
+    pub(in crate::gateway) async fn suspend(&self, pids: Vec<String>) -> Result<(), MailboxError> {
+        self.0.send(RelayCommand::Suspend { pids }).await
+    }
+
+    /// Suspends the connection of this pid and closes its transport, if it belongs to this user.
+    pub(in crate::gateway) async fn take_over(
+        &self,
+        pid: &str,
+        user: &UserId,
+        reason: CloseReason,
+    ) -> Result<(), MailboxError> {
+        let (pid, user) = (pid.to_owned(), user.clone());
+        let command = RelayCommand::TakeOver { pid, user, reason };
+        self.0.send(command).await
+    }
+
+    /// Closes the transports of these connections.
+    pub(in crate::gateway) async fn close(
+        &self,
+        pids: Vec<String>,
+        reason: CloseReason,
+    ) -> Result<(), MailboxError> {
+        self.0.send(RelayCommand::Close { pids, reason }).await
+    }
+}
+
+impl PartialEq for RelayHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}

@@ -1,0 +1,27 @@
+//! What the trace returns for a client that reconnects: the subscriptions to resume.
+
+use crate::{
+    domain::{Seq, VaultId},
+    vault::{Attach, Joined},
+};
+
+/// Where a subscription continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gateway) struct ResumePosition {
+    /// The last event that the client has received.
+    pub last_seen: Seq,
+    /// The head of the vault when the socket joined it.
+    pub joined_at: Seq,
+}
+
+/// A subscription to resume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::gateway) struct ResumedSubscription {
+    pub vault: VaultId,
+    /// `None` if the socket has not joined yet.
+    pub position: Option<ResumePosition>,
+    /// The `vault:joined` that the client has not received.
+    pub joined: Option<Joined>,
+    /// Joins without an answer, or whose answer the client has not received.
+    pub joins: Vec<Attach>,
+}

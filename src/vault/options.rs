@@ -1,0 +1,16 @@
+//! The bounds of vaults, from the `actors` section of the configuration.
+
+use std::time::Duration;
+
+/// The bounds of vaults. All except `threads` can be changed at any time.
+#[derive(Clone, Copy, Debug)]
+pub struct VaultOptions {
+    /// The maximum number of mutations that wait for one vault, including those in flight (`actors.vault_mailbox`).
+    pub mailbox: usize,
+    /// The maximum number of mutations in one transaction (`actors.commit_batch`).
+    pub commit_batch: usize,
+    /// A vault without subscribers and work is unloaded after this time (`actors.vault_idle`).
+    pub idle: Duration,
+    /// The number of threads that run the vault actors.
+    pub threads: usize,
+}

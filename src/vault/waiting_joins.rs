@@ -1,0 +1,112 @@
+//! Joins that wait until the vault's head has been compared with the journal.
+//!
+//! A join takes effect at the position at which it arrived, because its caller may have sent a mutation right after it.
+//! Events of transactions that started later are delivered after the join.
+
+use std::{collections::HashMap, mem};
+
+use crate::domain::Seq;
+
+use super::{queue::MutationQueue, subscribe::Subscribe};
+
+/// The joins that wait until the database has confirmed their user, or for a head check.
+#[derive(Default)]
+pub(super) struct WaitingJoins {
+    /// The joins whose user is being confirmed, by number.
+    confirming: HashMap<u64, WaitingJoin>,
+    next_number: u64,
+    /// They wait for the next check.
+    pub(super) waiting: Vec<WaitingJoin>,
+    pub(super) check: HeadCheck,
+}
+
+/// A join that waits for a head check.
+pub(super) struct WaitingJoin {
+    pub(super) subscribe: Subscribe,
+    pub(super) position: JoinPosition,
+}
+
+/// Where in the vault's order a waiting join takes effect.
+pub(super) enum JoinPosition {
+    /// Before the first event of a transaction that starts later. `started` transactions had started when it arrived.
+    BeforeLaterTransactions { started: u64 },
+    /// After this seq: the first event of a later transaction follows it.
+    After(Seq),
+    /// At the head when the check completes. The subscriber is live and receives the events until then.
+    Head,
+}
+
+/// The state of the current head check.
+#[derive(Default)]
+pub(super) enum HeadCheck {
+    #[default]
+    Idle,
+    /// The head or the missed events are being read for these joins.
+    Reading(Vec<WaitingJoin>),
+    /// The journal is ahead of the vault. These joins wait for the end of the transaction in flight, which may be the
+    /// reason.
+    Ahead {
+        journal_head: Seq,
+        joins: Vec<WaitingJoin>,
+    },
+}
+
+impl WaitingJoins {
+    /// Adds a join to the next check.
+    pub(super) fn push(&mut self, join: WaitingJoin) {
+        self.waiting.push(join);
+    }
+
+    /// Adds a join whose user the database has to confirm, and returns its number.
+    pub(super) fn confirm(&mut self, join: WaitingJoin) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.confirming.insert(number, join);
+        number
+    }
+
+    /// Takes the join of this number, with the position that it has by now.
+    pub(super) fn take_confirmed(&mut self, number: u64) -> Option<WaitingJoin> {
+        self.confirming.remove(&number)
+    }
+
+    /// Fixes the position of every join that arrived before the last transaction started: before `first`, the first event
+    /// of that transaction.
+    pub(super) fn fix_positions(&mut self, first: Seq, queue: &MutationQueue) {
+        let last_transaction = queue.started;
+        let position = Seq(first.0 - 1);
+        let checked = match &mut self.check {
+            HeadCheck::Idle => &mut Vec::new(),
+            HeadCheck::Reading(joins) | HeadCheck::Ahead { joins, .. } => joins,
+        };
+        let joins = checked.iter_mut().chain(&mut self.waiting);
+        for join in joins.chain(self.confirming.values_mut()) {
+            match join.position {
+                JoinPosition::BeforeLaterTransactions { started } if started < last_transaction => {
+                    join.position = JoinPosition::After(position);
+                }
+                JoinPosition::BeforeLaterTransactions { .. }
+                | JoinPosition::After(_)
+                | JoinPosition::Head => {}
+            }
+        }
+    }
+
+    /// Ends the current check and returns its joins.
+    pub(super) fn take_checked(&mut self) -> Vec<WaitingJoin> {
+        match mem::take(&mut self.check) {
+            HeadCheck::Idle => Vec::new(),
+            HeadCheck::Reading(joins) | HeadCheck::Ahead { joins, .. } => joins,
+        }
+    }
+}
+
+impl JoinPosition {
+    /// Returns the seq after which the join takes effect, if that is not the head.
+    pub(super) fn after(&self) -> Option<Seq> {
+        match self {
+            Self::After(seq) => Some(*seq),
+            Self::BeforeLaterTransactions { .. } | Self::Head => None,
+        }
+    }
+}
