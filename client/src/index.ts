@@ -1,0 +1,34 @@
+export { connect, type VaultcastClient } from './client.js';
+export type { Unsubscribe } from './emitter.js';
+export type {
+  Actor,
+  CreateSource,
+  ErrorCode,
+  EventMember,
+  FieldError,
+  MemberAddedEvent,
+  MemberRemovedEvent,
+  MemberUpdatedEvent,
+  Role,
+  Source,
+  SourceCreatedEvent,
+  SourceDeletedEvent,
+  SourceUpdatedEvent,
+  UpdateSource,
+  VaultDeletedEvent,
+  VaultUpdatedEvent,
+} from './generated.js';
+export type { Accepted } from './mutations.js';
+export {
+  type ConnectionEvents,
+  type ConnectionState,
+  type ConnectOptions,
+  type ErrorDetails,
+  type ErrorInfo,
+  type TokenCallback,
+  VaultcastError,
+  type VaultcastErrorCode,
+  type VaultEvents,
+  type VaultSnapshot,
+} from './types.js';
+export type { SyncedVault } from './vault.js';
