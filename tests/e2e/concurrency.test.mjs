@@ -137,15 +137,15 @@ testEachTransport('a vault that is deleted during a replay delivers the replay a
   }
 });
 
-/** Polls the number of the service's open file descriptors, without those of its database connections, which vary. */
+/** Polls how many of the service's descriptors belong to connections with the given clients. */
 class DescriptorCounter extends Observable {
   #timer = setInterval(() => this.notify(), 50);
 
-  constructor({ pid, database }) {
+  constructor({ pid, port }, clientPorts) {
     super();
     this.count = () => {
-      const databaseSockets = socketInodesOf(database.port);
-      return readdirSync(`/proc/${pid}/fd`).filter((fd) => !databaseSockets.has(socketInode(`/proc/${pid}/fd/${fd}`))).length;
+      const inodes = connectionInodes(port, clientPorts);
+      return readdirSync(`/proc/${pid}/fd`).filter((fd) => inodes.has(socketInode(`/proc/${pid}/fd/${fd}`))).length;
     };
   }
 
@@ -154,11 +154,11 @@ class DescriptorCounter extends Observable {
   }
 }
 
-/** Returns the inodes of the sockets that are connected to a local port. */
-function socketInodesOf(port) {
-  if (!port) return new Set();
+/** Returns the inodes of the service's ends of its connections from the given ports. */
+function connectionInodes(servicePort, clientPorts) {
+  const portOf = (address) => parseInt(address.split(':')[1], 16);
   const rows = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((row) => row.trim().split(/\s+/));
-  return new Set(rows.filter(([, , remote]) => parseInt(remote.split(':')[1], 16) === port).map((row) => row[9]));
+  return new Set(rows.filter(([, local, remote]) => portOf(local) === servicePort && clientPorts.includes(portOf(remote))).map((row) => row[9]));
 }
 
 function socketInode(descriptor) {
@@ -191,13 +191,12 @@ test('a socket that stops reading is closed with its descriptor and delays no ot
     return client;
   };
   const reader = await openReader();
-  const descriptors = new DescriptorCounter(service);
-  cleanups.push(() => descriptors.close());
-  const before = descriptors.count();
   const stalled = await Promise.all(range(1, 10).map(openReader));
   const rawSockets = stalled.map(({ socket }) => socket.io.engine.transport.ws._socket);
   cleanups.push(() => rawSockets.forEach((socket) => socket.destroy()));
-  assert.equal(descriptors.count(), before + 10);
+  const descriptors = new DescriptorCounter(service, rawSockets.map(({ localPort }) => localPort));
+  cleanups.push(() => descriptors.close());
+  assert.equal(descriptors.count(), 10);
   for (const socket of rawSockets) socket.pause();
 
   // Enough to fill the kernel's buffers of each stalled socket, and then its outbox.
@@ -210,5 +209,5 @@ test('a socket that stops reading is closed with its descriptor and delays no ot
   await reader.waitForSeq(shared, 800);
   assert.deepEqual(reader.eventsOf(shared).map(({ seq }) => seq), range(1, 800));
 
-  await descriptors.waitFor(() => (descriptors.count() <= before ? true : undefined), () => `${descriptors.count()} descriptors, ${before} before`, 20_000);
+  await descriptors.waitFor(() => (descriptors.count() === 0 ? true : undefined), () => `${descriptors.count()} of 10 connections still have a descriptor`, 20_000);
 });
