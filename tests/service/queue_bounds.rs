@@ -62,7 +62,8 @@ async fn full_vault_queue_refuses_further_mutations_at_once() {
 
 #[actix_web::test]
 async fn join_times_out_after_join_timeout() {
-    let timeout = Duration::from_millis(200);
+    // Long enough for the joins that are answered afterwards.
+    let timeout = Duration::from_secs(2);
     let MonitoredService { service, metrics } =
         MonitoredService::start_with(|config| config.actors.join_timeout = timeout).await;
     let vault = service.user("ana").create_vault().await;

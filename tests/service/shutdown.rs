@@ -50,27 +50,38 @@ async fn accepted_mutations_finish_and_new_ones_are_refused_during_shutdown() {
     stopping.await.unwrap();
 }
 
+/// The sockets per second in the test of the drain rate, and the most that are closed at once: those of a quarter of a second.
+const DRAIN_RATE: u32 = 40;
+const BURST: u32 = DRAIN_RATE / 4;
+
 #[actix_web::test]
 async fn sockets_are_closed_no_faster_than_drain_rate() {
     for window in [Duration::from_secs(120), Duration::ZERO] {
         let service = TestService::start_with(|config| {
             config.socketio.recovery_window = window;
-            config.server.drain_rate = 40;
+            config.server.drain_rate = DRAIN_RATE;
         })
         .await;
         let bearer = format!("Bearer {}", token("ana"));
         let headers = [("authorization", bearer.as_str())];
-        let sockets = join_all((0..40).map(|_| RawSocket::connect(service.addr(), &headers))).await;
+        let sockets =
+            join_all((0..DRAIN_RATE).map(|_| RawSocket::connect(service.addr(), &headers))).await;
         let closings = join_all(sockets.into_iter().map(async |mut socket| {
             socket.receive_until_closed().await;
             Instant::now()
         }));
+        let begun = Instant::now();
         let (mut closed, ()) = join(closings, service.stop()).await;
         closed.sort();
-        let all = closed[39] - closed[0];
-        // Closing 40 sockets at 40 per second takes one second. The clients measure it, so the bounds are lower.
-        assert!(all > Duration::from_millis(600), "{window:?}: {all:?}");
-        let half = closed[19] - closed[0];
-        assert!(half > Duration::from_millis(200), "{window:?}: {half:?}");
+        // A client may notice late that it was closed, but never before it was.
+        for (before, time) in (0..).zip(closed) {
+            let after = time - begun;
+            let paced: u32 = u32::saturating_sub(before, BURST);
+            let earliest = Duration::from_secs(1) * paced / DRAIN_RATE;
+            assert!(
+                after >= earliest,
+                "{window:?}: socket {before} was closed after {after:?}"
+            );
+        }
     }
 }

@@ -13,13 +13,40 @@ use crate::{
     websocket_client::WebSocketClient,
 };
 
-/// Returns the short timeouts that the protocols' own test suites use.
+/// Returns the short timeouts that the protocols' own test suites use, for clients that let them pass.
 pub fn fast_config() -> EngineConfig {
     EngineConfig {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_millis(400),
         ..EngineConfig::default()
+    }
+}
+
+/// Returns a short ping interval, for clients that answer pings, even late on a busy machine.
+pub fn pinging_config() -> EngineConfig {
+    EngineConfig {
+        ping_timeout: TIMEOUT,
+        connect_timeout: TIMEOUT,
+        ..fast_config()
+    }
+}
+
+/// Returns a short ping interval, and a ping timeout within which a client on a busy machine does one more step.
+pub fn unanswered_config() -> EngineConfig {
+    EngineConfig {
+        ping_timeout: Duration::from_millis(1500),
+        ..pinging_config()
+    }
+}
+
+/// Returns a connect timeout that passes between the first and the second ping. A client on a busy machine does one step before each
+/// of the three.
+pub fn connecting_config() -> EngineConfig {
+    EngineConfig {
+        ping_interval: Duration::from_secs(1),
+        connect_timeout: Duration::from_millis(1500),
+        ..pinging_config()
     }
 }
 

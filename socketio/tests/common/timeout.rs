@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Awaits `future` and panics if it takes longer than [`TIMEOUT`].
 pub async fn within_timeout<F: Future>(future: F) -> F::Output {

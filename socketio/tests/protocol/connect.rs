@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     scripted_server::ScriptedServer,
-    test_server::{TestServer, fast_config, quiet_config},
+    test_server::{TestServer, connecting_config, quiet_config},
     websocket_client::WebSocketClient,
 };
 
@@ -98,7 +98,7 @@ async fn client_may_connect_again_after_a_disconnect() {
 
 #[actix_web::test]
 async fn connection_without_a_namespace_is_closed_after_the_connect_timeout() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(connecting_config());
     let mut client = server.connect_socketio().await;
     assert_eq!(client.recv_text().await, "2");
     client.send_text("3").await;
@@ -111,7 +111,7 @@ async fn connection_without_a_namespace_is_closed_after_the_connect_timeout() {
 
 #[actix_web::test]
 async fn connection_with_a_namespace_stays_open_after_the_connect_timeout() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(connecting_config());
     let mut client = server.connect_to_namespace().await;
     for _ in 0..2 {
         assert_eq!(client.recv_text().await, "2");
@@ -126,7 +126,7 @@ async fn connection_with_a_namespace_stays_open_after_the_connect_timeout() {
 
 #[actix_web::test]
 async fn connection_that_left_every_namespace_is_closed_after_the_connect_timeout() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(connecting_config());
     let mut client = server.connect_to_namespace().await;
     client.send_text("41").await;
     assert_eq!(client.recv_text().await, "2");
@@ -136,7 +136,7 @@ async fn connection_that_left_every_namespace_is_closed_after_the_connect_timeou
 
 #[actix_web::test]
 async fn refused_connects_do_not_extend_the_connect_timeout() {
-    let scripted = ScriptedServer::start(fast_config());
+    let scripted = ScriptedServer::start(connecting_config());
     let mut client = scripted.server.connect_socketio().await;
     client.send_text(r#"40{"refuse":"no"}"#).await;
     assert!(client.recv_text().await.starts_with("44"));
@@ -149,7 +149,7 @@ async fn refused_connects_do_not_extend_the_connect_timeout() {
 
 #[actix_web::test]
 async fn connect_that_is_never_answered_does_not_extend_the_connect_timeout() {
-    let scripted = ScriptedServer::start(fast_config());
+    let scripted = ScriptedServer::start(connecting_config());
     let mut client = scripted.server.connect_socketio().await;
     client.send_text(r#"40{"wait":true}"#).await;
     assert_eq!(client.recv_text().await, "2");

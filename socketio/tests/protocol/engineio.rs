@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use actix_socketio::engineio::CloseReason;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::test_server::{TestServer, fast_config, quiet_config};
+use crate::test_server::{
+    TestServer, fast_config, pinging_config, quiet_config, unanswered_config,
+};
 
 #[actix_web::test]
 async fn open_packet_of_a_websocket_contains_session_id_and_settings() {
@@ -142,7 +144,7 @@ async fn many_messages_are_echoed_in_order() {
 
 #[actix_web::test]
 async fn client_that_answers_pings_stays_connected() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(pinging_config());
     let mut client = server.connect_engineio().await;
     for _ in 0..3 {
         assert_eq!(client.recv_text().await, "2");
@@ -154,7 +156,7 @@ async fn client_that_answers_pings_stays_connected() {
 
 #[actix_web::test]
 async fn client_that_answers_no_ping_is_closed_after_the_ping_timeout() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(unanswered_config());
     let opened = Instant::now();
     let mut client = server.connect_engineio().await;
 
@@ -170,7 +172,7 @@ async fn client_that_answers_no_ping_is_closed_after_the_ping_timeout() {
 
 #[actix_web::test]
 async fn heartbeats_of_many_sessions_are_sent_and_time_out() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(unanswered_config());
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(server.connect_engineio().await);

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     polling_client::PollingClient,
-    test_server::{TestServer, fast_config, quiet_config},
+    test_server::{TestServer, pinging_config, quiet_config},
     websocket_client::WebSocketClient,
 };
 
@@ -170,7 +170,7 @@ async fn binary_event_is_refused_if_one_of_its_messages_is() {
 
 #[actix_web::test]
 async fn answers_to_pings_are_not_counted() {
-    let server = start(fast_config());
+    let server = start(pinging_config());
     let mut client = connect(&server).await;
     for _ in 0..=ACCEPTED {
         assert_eq!(client.recv_text().await, "2");

@@ -5,7 +5,7 @@ use actix_socketio::engineio::{CloseReason, EngineConfig, OutboxBounds};
 use crate::{
     polling_client::{PollingClient, SESSION_UNKNOWN},
     scripted_server::ScriptedServer,
-    test_server::{TestServer, fast_config, quiet_config},
+    test_server::{TestServer, fast_config, pinging_config, quiet_config, unanswered_config},
 };
 
 const BAD_REQUEST: &str = r#"{"code":3,"message":"Bad request"}"#;
@@ -81,7 +81,7 @@ async fn many_messages_are_echoed_in_order() {
 
 #[actix_web::test]
 async fn client_that_answers_pings_stays_connected() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(pinging_config());
     let client = PollingClient::open_engineio(&server).await;
     for _ in 0..3 {
         assert_eq!(client.poll_ok().await, "2");
@@ -93,7 +93,7 @@ async fn client_that_answers_pings_stays_connected() {
 
 #[actix_web::test]
 async fn session_whose_client_answers_no_ping_is_closed_and_unknown_afterwards() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(unanswered_config());
     let client = PollingClient::open_engineio(&server).await;
     assert_eq!(client.poll_ok().await, "2");
     client.assert_unknown().await;
@@ -102,7 +102,7 @@ async fn session_whose_client_answers_no_ping_is_closed_and_unknown_afterwards()
 
 #[actix_web::test]
 async fn parked_poll_of_a_client_that_answers_no_ping_is_answered_as_unknown() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(unanswered_config());
     let client = PollingClient::open_engineio(&server).await;
     assert_eq!(client.poll_ok().await, "2");
     client.start_poll().await.assert_unknown().await;
@@ -111,7 +111,7 @@ async fn parked_poll_of_a_client_that_answers_no_ping_is_answered_as_unknown() {
 
 #[actix_web::test]
 async fn session_whose_client_stops_polling_is_unknown_after_the_ping_timeout() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(unanswered_config());
     let client = PollingClient::open_engineio(&server).await;
     server.wait_until_empty().await;
     client.assert_unknown().await;

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{
     polling_client::PollingClient,
     scripted_server::ScriptedServer,
-    test_server::{TestServer, fast_config, quiet_config},
+    test_server::{TestServer, pinging_config, quiet_config},
     websocket_client::WebSocketClient,
 };
 
@@ -151,7 +151,7 @@ async fn websocket_that_sends_another_packet_is_closed_and_polling_continues() {
 #[actix_web::test]
 async fn websocket_that_does_not_upgrade_in_time_is_closed_and_polling_continues() {
     let server = TestServer::start_echo(EngineConfig {
-        upgrade_timeout: Duration::from_millis(150),
+        upgrade_timeout: Duration::from_millis(1000),
         ..quiet_config()
     });
     let client = PollingClient::open_engineio(&server).await;
@@ -190,7 +190,7 @@ async fn reset_during_an_upgrade_does_not_end_the_session() {
 
 #[actix_web::test]
 async fn ping_sent_by_the_last_poll_may_be_answered_over_the_websocket() {
-    let server = TestServer::start_echo(fast_config());
+    let server = TestServer::start_echo(pinging_config());
     let client = PollingClient::open_engineio(&server).await;
     assert_eq!(client.poll_ok().await, "2");
     let mut websocket = probe(&server, &client).await;
