@@ -14,7 +14,7 @@ after(async () => {
   await site?.close();
 });
 
-test('after two hundred cuts in Chromium, every client has the lists of the service', { timeout: 120_000 }, async () => {
+test('after two hundred cuts in Chromium, every client has the lists of the service', { timeout: 300_000 }, async () => {
   site = await Site.start();
   service = await CutService.start({ VAULTCAST__SERVER__ALLOWED_ORIGINS: JSON.stringify([site.url]) });
   const entryPoints = [fileURLToPath(new URL('cut-page.mjs', import.meta.url))];
@@ -51,7 +51,7 @@ test('after two hundred cuts in Chromium, every client has the lists of the serv
       service.stop();
       await members;
       site.send({ command: 'stop' });
-      await service.waitFor(() => isStopped || undefined, () => 'the writers did not stop', 30_000);
+      await service.waitFor(() => isStopped || undefined, () => 'the writers did not stop', 90_000);
       site.send({ command: 'finish', argument: await service.head() });
     };
     await Promise.all([reports, run()]);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'vaultcast-client';
 import { CuttingProxy } from '../../tests/e2e/cutting-proxy.mjs';
-import { Observable } from '../../tests/e2e/observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from '../../tests/e2e/observable.mjs';
 import { TestServer } from '../../tests/e2e/test-server.mjs';
 import { TestUser } from '../../tests/e2e/test-user.mjs';
 import { digest } from './cut-clients.mjs';
@@ -67,7 +67,7 @@ export class CutService extends Observable {
   }
 
   #waitForConnected(number) {
-    return this.waitFor(() => this.#isConnected[number] || undefined, () => `${CLIENTS[number].name} is not connected`, 30_000);
+    return this.waitFor(() => this.#isConnected[number] || undefined, () => `${CLIENTS[number].name} is not connected`, 3 * DEFAULT_TIMEOUT);
   }
 
   #waitForMore = (count) => this.vault.waitForSeq(this.vault.getSnapshot().seq + count);

@@ -13,7 +13,7 @@ after(async () => {
   await service?.close();
 });
 
-test('after two hundred cuts in a stream of mutations by eight writers, every client has the lists of the service', { timeout: 120_000 }, async () => {
+test('after two hundred cuts in a stream of mutations by eight writers, every client has the lists of the service', { timeout: 300_000 }, async () => {
   service = await CutService.start();
   let recovered = 0;
   const failure = new Promise((_, reject) => {

@@ -37,7 +37,7 @@ before(async () => {
 });
 after(() => site.close());
 
-test('an App Router application renders the provider in a server component and keeps a vault in step', { timeout: 60_000 }, async () => {
+test('an App Router application renders the provider in a server component and keeps a vault in step', { timeout: 180_000 }, async () => {
   const ana = await service.newUser('Ana');
   const vaultId = await service.newVault(ana);
   await ana.post(`/api/vaults/${vaultId}/sources`, { ...PAPER, title: 'first' });

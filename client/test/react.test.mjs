@@ -37,7 +37,7 @@ test('a server renders the loading state, and nothing connects', () => {
   assert(clients.length > 0 && clients.every(({ socket, state }) => socket === undefined && state === 'connecting'));
 });
 
-test('under StrictMode a page hydrates without errors, connects once, shows changes, and closes its client', { timeout: 60_000 }, async () => {
+test('under StrictMode a page hydrates without errors, connects once, shows changes, and closes its client', { timeout: 180_000 }, async () => {
   const ana = await service.newUser('Ana');
   const vaultId = await service.newVault(ana);
   await ana.post(`/api/vaults/${vaultId}/sources`, { ...PAPER, title: 'first' });

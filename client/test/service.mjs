@@ -3,6 +3,7 @@
 import { after, afterEach } from 'node:test';
 import { connect } from 'vaultcast-client';
 import { CuttingProxy } from '../../tests/e2e/cutting-proxy.mjs';
+import { DEFAULT_TIMEOUT } from '../../tests/e2e/observable.mjs';
 import { TestServer } from '../../tests/e2e/test-server.mjs';
 import { TestUser } from '../../tests/e2e/test-user.mjs';
 
@@ -51,7 +52,7 @@ export function testService(settings) {
 export function until(vault, isSatisfied) {
   return new Promise((resolve, reject) => {
     let unsubscribe;
-    const timer = setTimeout(() => finish(() => reject(new Error(`after 10 s: ${JSON.stringify(vault.getSnapshot())}`))), 10_000);
+    const timer = setTimeout(() => finish(() => reject(new Error(`no such snapshot: ${JSON.stringify(vault.getSnapshot())}`))), DEFAULT_TIMEOUT);
     const finish = (settle) => {
       clearTimeout(timer);
       unsubscribe?.();

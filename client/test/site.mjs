@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { Observable } from '../../tests/e2e/observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from '../../tests/e2e/observable.mjs';
 
 export class Site extends Observable {
   #pages = {};
@@ -38,7 +38,7 @@ export class Site extends Observable {
   }
 
   /** Resolves with the next report. */
-  nextReport(timeout = 30_000) {
+  nextReport(timeout = 4 * DEFAULT_TIMEOUT) {
     return this.waitFor(() => this.#reports.shift(), () => 'the page did not report', timeout);
   }
 

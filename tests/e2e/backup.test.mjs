@@ -16,7 +16,7 @@ const [BACK_UP, RESTORE] = onPostgres
   ? ['How do I back up PostgreSQL?', 'How do I restore a PostgreSQL backup?']
   : ['How do I back up SQLite while the service runs?', 'How do I restore a SQLite backup?'];
 
-test('a backup made during writes is restored by the commands of the documentation', { timeout: 120_000 }, async () => {
+test('a backup made during writes is restored by the commands of the documentation', { timeout: 300_000 }, async () => {
   const service = await TestServer.start();
   const open = [];
   try {

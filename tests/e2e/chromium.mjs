@@ -9,7 +9,7 @@ import path from 'node:path';
 import { json } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { ManagedProcess } from './managed-process.mjs';
-import { Observable } from './observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from './observable.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const CLIENT = fileURLToPath(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url));
@@ -68,7 +68,7 @@ export class TestSite extends Observable {
 
   /** Waits for the report of the page at this path. */
   waitForReport(path) {
-    return this.waitFor(() => this.#reports.get(path), () => `no report of ${path}`, 30_000);
+    return this.waitFor(() => this.#reports.get(path), () => `no report of ${path}`, 4 * DEFAULT_TIMEOUT);
   }
 
   serve = async (request, response, url) => {

@@ -1,5 +1,6 @@
 // Every option of the official client's documentation that concerns the connection (https://socket.io/docs/v4/client-options/), with
 // the oldest and the newest supported client over each transport. Each client uses the service as an application does.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -178,15 +179,15 @@ const OPTIONS = {
   randomizationFactor: { options: { randomizationFactor: 0 }, check: comesBack },
   'reconnection: false': { options: { reconnection: false } },
   reconnectionAttempts: { options: { reconnectionAttempts: 3, reconnectionDelay: 20, reconnectionDelayMax: 50 }, check: comesBack },
-  timeout: { options: { timeout: 5_000 } },
+  timeout: { options: { timeout: 15_000 } },
 
   // Of the socket.
-  ackTimeout: { options: { ackTimeout: 5_000 }, clients: NEWEST },
+  ackTimeout: { options: { ackTimeout: 15_000 }, clients: NEWEST },
   'auth: an object': { options: () => ({ auth: { token: ana.token(), more: { deep: [1, null] } } }) },
   'auth: a function': { options: () => ({ auth: (send) => setTimeout(send, 10, { token: ana.token() }) }) },
   'auth: none': { options: { auth: undefined }, refusal: isUnauthorized },
   'auth: no token': { options: { auth: {} }, refusal: isUnauthorized },
-  retries: { options: { retries: 3, ackTimeout: 5_000 }, clients: NEWEST },
+  retries: { options: { retries: 3, ackTimeout: 15_000 }, clients: NEWEST },
 };
 
 /** Returns the value of `transportOptions` that gives each transport these options. */
@@ -246,7 +247,7 @@ async function comesBack(client) {
 }
 
 for (const [name, { options = {}, clients = Object.keys(CLIENTS), transports = TRANSPORTS, check, refusal, open }] of Object.entries(OPTIONS)) {
-  test(`option ${name}`, { timeout: 60_000 }, async () => {
+  test(`option ${name}`, { timeout: 180_000 }, async () => {
     const run = async (version, transports) => {
       const { url = service.url, ...rest } = typeof options === 'function' ? options() : options;
       const client = new OptionsClient(CLIENTS[version], url, { transports, ...rest });
@@ -292,10 +293,10 @@ async function useEachOption({ url, token, vault, options, transports }) {
         resolve(result);
       };
       socket.on('connect_error', () => end('refused'));
-      setTimeout(() => end('no answer'), 5_000);
+      setTimeout(() => end('no answer'), 30_000);
       socket.on('connect', async () => {
-        const { role } = await socket.timeout(10_000).emitWithAck('vault:join', vault);
-        const refused = await socket.timeout(10_000).emitWithAck('vault:join', new Uint8Array([1, 2, 255]));
+        const { role } = await socket.timeout(30_000).emitWithAck('vault:join', vault);
+        const refused = await socket.timeout(30_000).emitWithAck('vault:join', new Uint8Array([1, 2, 255]));
         const { transport } = socket.io.engine;
         const selected = transport.ws?.protocol || undefined;
         // The client closes its transport, without an event.
@@ -312,7 +313,7 @@ async function useEachOption({ url, token, vault, options, transports }) {
   return results;
 }
 
-test('options in Chromium', { timeout: 90_000 }, async () => {
+test('options in Chromium', { timeout: 180_000 }, async () => {
   const scope = { url: service.url, token: ana.token(), vault: vault.id, options: BROWSER_OPTIONS, transports: [['polling'], ['websocket']] };
   site.addPage('/options', useEachOption, scope);
   await withChromium(`http://127.0.0.1:${site.port}/options`, async () => {

@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PAPER, range } from './fixtures.mjs';
 import { TestClient } from './test-client.mjs';
-import { Observable } from './observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from './observable.mjs';
 
 /** The time in which a client reconnects among thousands of others, even on a slow and busy machine, in milliseconds. */
-const RECONNECT_TIMEOUT = 150_000;
+const RECONNECT_TIMEOUT = 300_000;
 
 /** The delay after a mutation that was refused or not answered, in milliseconds. */
 export const RETRY_DELAY = 50;
@@ -53,7 +53,7 @@ export class CreateLoad extends Observable {
   waitForMore(count) {
     const target = this.acknowledged.length + count;
     const describe = () => `${this.acknowledged.length} of ${target} mutations acknowledged`;
-    return this.waitFor(() => (this.acknowledged.length >= target ? true : undefined), describe, 30_000);
+    return this.waitFor(() => (this.acknowledged.length >= target ? true : undefined), describe, 2 * DEFAULT_TIMEOUT);
   }
 
   /** Stops the load and waits for the mutations under way. */
@@ -93,7 +93,7 @@ async function createByHttp(user, vault, source) {
 async function createBySocket(client, vault, source) {
   const connected = () => (client.socket.connected ? true : undefined);
   await client.waitFor(connected, () => `not connected; ${client}`, RECONNECT_TIMEOUT);
-  const ack = await client.socket.timeout(10_000).emitWithAck('source:created', { vaultId: vault.id, source }).catch(() => undefined);
+  const ack = await client.socket.timeout(DEFAULT_TIMEOUT).emitWithAck('source:created', { vaultId: vault.id, source }).catch(() => undefined);
   if (ack === undefined || ack.ok) return ack?.seq;
   assert.equal(ack.error.code, 'UNAVAILABLE', JSON.stringify(ack));
   assert.equal(ack.error.details?.outcome, undefined, JSON.stringify(ack));

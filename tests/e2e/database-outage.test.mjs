@@ -10,7 +10,7 @@ import { TestClient } from './test-client.mjs';
 import { TestUser } from './test-user.mjs';
 import { PostgresServer } from './postgres-server.mjs';
 import { freePort, TestServer } from './test-server.mjs';
-import { Observable } from './observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from './observable.mjs';
 import { readJournal } from './journals.mjs';
 
 /** The duration of each outage in milliseconds, and whether commits are durable but unanswered before it. The last outage outlasts
@@ -47,7 +47,7 @@ class MutationOutcomes extends Observable {
   waitForMore(count) {
     const target = this.acknowledged.size + count;
     const describe = () => `${this.acknowledged.size} of ${target} mutations acknowledged`;
-    return this.waitFor(() => (this.acknowledged.size >= target ? true : undefined), describe, 40_000);
+    return this.waitFor(() => (this.acknowledged.size >= target ? true : undefined), describe, 3 * DEFAULT_TIMEOUT);
   }
 }
 
@@ -67,7 +67,7 @@ class FollowingClient extends TestClient {
   }
 }
 
-test('a killed PostgreSQL loses no acknowledged mutation, and every client is in sync after its restart', { timeout: 180_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+test('a killed PostgreSQL loses no acknowledged mutation, and every client is in sync after its restart', { timeout: 300_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
   postgres = await PostgresServer.start(await freePort());
   service = await TestServer.start('serve', { DATABASE_URL: postgres.url });
   const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com').withLongTimeout();
@@ -95,7 +95,7 @@ test('a killed PostgreSQL loses no acknowledged mutation, and every client is in
   const sender = new TestClient(service.url, { auth, transports: ['websocket'] });
   clients.push(sender);
   await sender.nextEvent('connect');
-  const overSocket = (source) => sender.socket.timeout(30_000).emitWithAck('source:created', { vaultId: vault.id, source });
+  const overSocket = (source) => sender.socket.timeout(3 * DEFAULT_TIMEOUT).emitWithAck('source:created', { vaultId: vault.id, source });
   const streams = range(1, 8).map((writer) => startStream(writer, writer > 2 ? overHttp : overSocket));
 
   for (const { duration, stallsCommits } of OUTAGES) {

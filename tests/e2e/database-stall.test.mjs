@@ -12,11 +12,12 @@ import { PostgresServer } from './postgres-server.mjs';
 import { freePort, TestServer } from './test-server.mjs';
 import { readJournal } from './journals.mjs';
 
-/** The longest time in milliseconds until a mutation is answered: BEGIN, a new connection, the statement or the commit. */
-const LONGEST_ANSWER = 20_000;
+/** More than the longest time in milliseconds until a mutation is answered (BEGIN, a new connection, the statement or the commit), even
+ * on a busy machine. Without a deadline in the service it would never be answered. */
+const LONGEST_ANSWER = 60_000;
 
-/** The longest time in milliseconds until `/readyz` is answered. */
-const LONGEST_CHECK = 8_000;
+/** The same for `/readyz`. */
+const LONGEST_CHECK = 30_000;
 
 let postgres, service, client;
 after(async () => {
@@ -33,12 +34,12 @@ async function readiness() {
 }
 
 async function waitForReadiness(status) {
-  for (const deadline = Date.now() + 30_000; (await readiness()) !== status; await pause(50)) {
+  for (const deadline = Date.now() + 90_000; (await readiness()) !== status; await pause(50)) {
     assert(Date.now() < deadline, `/readyz did not become ${status}; the service's output:\n${service.output}`);
   }
 }
 
-test('stopped PostgreSQL processes delay no request for longer than a deadline, and no shutdown', { timeout: 180_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+test('stopped PostgreSQL processes delay no request for longer than a deadline, and no shutdown', { timeout: 300_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
   postgres = await PostgresServer.start(await freePort());
   service = await TestServer.start('serve', { DATABASE_URL: postgres.url });
   const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');

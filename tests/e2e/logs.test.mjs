@@ -130,7 +130,7 @@ test('text of a request forges no line and no field, and is cut', async () => {
 });
 
 const skip = onPostgres ? false : 'TEST_POSTGRES_URL is not set';
-test('a database outage under load is logged when it begins and when it ends', { timeout: 120_000, skip }, async () => {
+test('a database outage under load is logged when it begins and when it ends', { timeout: 300_000, skip }, async () => {
   const postgres = track(await PostgresServer.start(await freePort()));
   const service = track(await TestServer.start('serve', { DATABASE_URL: postgres.url, RUST_LOG: '' }));
   const user = ana(service).withLongTimeout();

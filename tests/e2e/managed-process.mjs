@@ -54,7 +54,7 @@ export class ManagedProcess extends Observable {
   }
 
   /** Sends the signal and resolves with the exit status. */
-  async stop(signal = 'SIGTERM', timeout = 15_000) {
+  async stop(signal = 'SIGTERM', timeout = DEFAULT_TIMEOUT) {
     this.#child.kill(signal);
     return this.waitForExit(timeout).catch((error) => {
       this.#child.kill('SIGKILL');

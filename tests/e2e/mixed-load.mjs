@@ -3,7 +3,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { PAPER, range } from './fixtures.mjs';
-import { Observable } from './observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from './observable.mjs';
 
 /** The delay after a request that was not answered, in milliseconds. */
 const RETRY_DELAY = 25;
@@ -45,13 +45,13 @@ export class MixedLoad extends Observable {
   /** Waits until `count` more mutations are acknowledged. */
   async waitForMore(count) {
     const target = this.acknowledged + count;
-    await this.waitFor(() => (this.acknowledged >= target ? true : undefined), () => `${this.acknowledged} of ${target} mutations acknowledged`, 30_000);
+    await this.waitFor(() => (this.acknowledged >= target ? true : undefined), () => `${this.acknowledged} of ${target} mutations acknowledged`, 2 * DEFAULT_TIMEOUT);
   }
 
   /** Pauses the load and waits until no mutation is under way. */
   async pause() {
     this.#paused = true;
-    await this.waitFor(() => (this.#inFlight === 0 ? true : undefined), () => `${this.#inFlight} mutations are still under way`, 30_000);
+    await this.waitFor(() => (this.#inFlight === 0 ? true : undefined), () => `${this.#inFlight} mutations are still under way`, 2 * DEFAULT_TIMEOUT);
   }
 
   resume() {

@@ -81,7 +81,7 @@ async function changeMembers(members, token, ids) {
   return wrong;
 }
 
-test('every user id can be added, changed and removed with fetch of Node.js and of Chromium', { timeout: 60_000 }, async () => {
+test('every user id can be added, changed and removed with fetch of Node.js and of Chromium', { timeout: 180_000 }, async () => {
   const args = [`${service.url}/api/vaults/${vault.id}/members`, ana.token(), IDS];
   assert.deepEqual(await changeMembers(...args), []);
   site.addPage('/members', changeMembers, ...args);
@@ -135,7 +135,7 @@ test('an error of nginx itself is JSON, and errors of the service pass unchanged
   assert.equal((await nginx.request('GET', '/api/me', { headers: { cookie } })).status, 401);
 });
 
-test('while the service is down nginx answers UNAVAILABLE, and clients come back', { timeout: 60_000 }, async () => {
+test('while the service is down nginx answers UNAVAILABLE, and clients come back', { timeout: 180_000 }, async () => {
   const { via, ...options } = nginx.clientOptions();
   const transports = ['polling'];
   const client = track(new TestClient(via.url, { transports, auth: { token: ana.token() }, ...options }));

@@ -2,7 +2,8 @@
 // process or the events of a socket. It calls `notify()` after each change, and every pending wait checks its condition again.
 // A wait resolves with the value that it waited for, or rejects at its timeout with a description of the actual state.
 
-export const DEFAULT_TIMEOUT = 10_000;
+/** The timeout of a wait, in milliseconds. It expires only when a test fails, so it outlasts any delay of a busy machine. */
+export const DEFAULT_TIMEOUT = 30_000;
 
 export class Observable {
   #checks = new Set();

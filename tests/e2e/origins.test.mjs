@@ -30,7 +30,7 @@ async function useService(service, next) {
   const roles = {};
   for (const transports of [['polling'], ['websocket'], ['polling', 'websocket']]) {
     const socket = window.io(service, { transports, withCredentials: true, forceNew: true, extraHeaders: custom });
-    roles[transports] = (await socket.timeout(10_000).emitWithAck('vault:join', vault.id)).role;
+    roles[transports] = (await socket.timeout(30_000).emitWithAck('vault:join', vault.id)).role;
     socket.disconnect();
   }
   return { me, withHeaders, missing, vault: vault.id, seq, roles, next };
@@ -110,7 +110,7 @@ after(async () => {
   await Promise.all([application?.close(), otherSite.server && otherSite.close(), service?.dispose(), permissiveService?.dispose()]);
 });
 
-test('pages of the application can use the session cookie, and pages of other origins can neither read nor write with it', { timeout: 120_000 }, () =>
+test('pages of the application can use the session cookie, and pages of other origins can neither read nor write with it', { timeout: 300_000 }, () =>
   withChromium(`${application.url}/home`, async () => {
     const used = await appSite.waitForReport('/home');
     assert.deepEqual(used.me, { id: 'id-of-ana', name: 'ana', email: 'ana@example.com' }, JSON.stringify(used));

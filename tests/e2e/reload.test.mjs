@@ -27,7 +27,7 @@ async function sendSighup(...patterns) {
   return service.output.slice(before);
 }
 
-test('a SIGHUP applies the configuration file without closing a connection', { timeout: 60_000 }, async () => {
+test('a SIGHUP applies the configuration file without closing a connection', { timeout: 180_000 }, async () => {
   service = await TestServer.start();
   const file = path.join(service.directory, 'config.toml');
   const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');

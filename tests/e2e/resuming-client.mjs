@@ -3,6 +3,7 @@
 // again that it has emitted before (see repeated-events.test.mjs).
 
 import assert from 'node:assert/strict';
+import { DEFAULT_TIMEOUT } from './observable.mjs';
 import { TestClient } from './test-client.mjs';
 
 export class ResumingClient extends TestClient {
@@ -86,7 +87,7 @@ export class ResumingClient extends TestClient {
   /** Waits until the client has connected at least `count` times and has joined all of its vaults. */
   async waitForConnections(count) {
     const check = () => (this.connections.length >= count && this.isJoined ? true : undefined);
-    await this.waitFor(check, () => `${this.connections.length} of ${count} connections; ${this}`, 30_000);
+    await this.waitFor(check, () => `${this.connections.length} of ${count} connections; ${this}`, 3 * DEFAULT_TIMEOUT);
   }
 
   /** Asserts that all connections after the one at index `first` were recovered with its ids. */

@@ -17,7 +17,7 @@ after(() => {
   return service?.dispose();
 });
 
-test('a join with since is replayed from the retained events and answered with resync before them', { timeout: 60_000 }, async () => {
+test('a join with since is replayed from the retained events and answered with resync before them', { timeout: 180_000 }, async () => {
   service = await TestServer.start('serve', { VAULTCAST__JOURNAL__RETAIN_EVENTS: `${RETAINED}` });
   const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
   const { id } = (await ana.post('/api/vaults', { name: 'Long' })).expectStatus(201).body;

@@ -1,5 +1,6 @@
 // The browser builds of the official client in a real Chromium, on a page whose origin differs from the server's. The page reports
 // its result to the test.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { withChromium } from './chromium.mjs';
 import { EchoServer } from './echo-server.mjs';
 import { CuttingProxy } from './cutting-proxy.mjs';
-import { Observable } from './observable.mjs';
+import { DEFAULT_TIMEOUT, Observable } from './observable.mjs';
 
 const BUILDS = {
   'socket.io-client 4.0': 'node_modules/socket.io-client-4.0/dist/socket.io.min.js',
@@ -115,12 +116,12 @@ class BrowserSite extends Observable {
 
 for (const [client, build] of Object.entries(BUILDS)) {
   for (const [transport, options] of Object.entries(TRANSPORTS)) {
-    test(`${client} passes all checks in Chromium (${transport})`, { timeout: 90_000 }, async () => {
+    test(`${client} passes all checks in Chromium (${transport})`, { timeout: 180_000 }, async () => {
       const proxy = await CuttingProxy.start(echo);
       const site = await BrowserSite.start(build, { url: proxy.url, options }, proxy);
       try {
         await withChromium(site.url, async () => {
-          assert.equal(await site.waitFor(() => site.reports[0], () => 'no report', 60_000), 'passed');
+          assert.equal(await site.waitFor(() => site.reports[0], () => 'no report', 4 * DEFAULT_TIMEOUT), 'passed');
         });
       } finally {
         await proxy.close();

@@ -1,5 +1,6 @@
 // The Socket.IO server without the service, tested with the oldest and the newest supported client on each transport, and with the
 // Engine.IO client that they are based on.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { connect as connectTo, createServer } from 'node:net';
@@ -52,7 +53,7 @@ class EventLog extends Observable {
 function testEachClient(title, run, transports = TRANSPORTS) {
   for (const [client, io] of Object.entries(CLIENTS)) {
     for (const [transport, options] of Object.entries(transports)) {
-      test(`${title} (${client}, ${transport})`, { timeout: 60_000 }, async () => {
+      test(`${title} (${client}, ${transport})`, { timeout: 180_000 }, async () => {
         const sockets = [];
         const connect = (url, more) => {
           const socket = io(url, { forceNew: true, ...options, ...more });
@@ -214,7 +215,7 @@ testEachClient(
 );
 
 for (const [transport, options] of Object.entries(TRANSPORTS)) {
-  test(`the Engine.IO client receives every message as it was sent (${transport})`, { timeout: 60_000 }, async () => {
+  test(`the Engine.IO client receives every message as it was sent (${transport})`, { timeout: 180_000 }, async () => {
     const socket = new EngineSocket(`${echo.url}/engine.io/`, { path: '/engine.io/', ...options });
     try {
       const events = new EventLog();

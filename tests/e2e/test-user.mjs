@@ -18,7 +18,7 @@ export class TestUser {
 
   /** Sets a request timeout that outlasts a database outage or many reconnects at once, and returns this user. */
   withLongTimeout() {
-    this.timeout = 30_000;
+    this.timeout = 3 * DEFAULT_TIMEOUT;
     return this;
   }
 
