@@ -26,6 +26,7 @@ async function withProxiedClient({ service, transport }, user, run) {
   const client = new TestClient(proxy.url, { ...transport, auth: { token: user.token() } });
   try {
     await client.nextEvent('connect');
+    await client.waitForUpgrade();
     await run(client, proxy);
   } finally {
     client.close();

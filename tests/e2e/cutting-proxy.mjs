@@ -103,10 +103,10 @@ export class CuttingProxy extends Observable {
   /** Cuts until the client has noticed and `action` is done, and resolves with the client's identity after its reconnect. The
    * service notices as well, because the cut waits until the service has a connection to send on. */
   async interrupt(client, action = () => {}) {
-    if (!this.#isCut && !this.#discardsServerData) await this.waitForReceiver();
-    // A client that is cut during its transport upgrade notices only when its heartbeat fails.
-    const { engine } = client.socket.io;
-    if (engine.upgrading) await new Promise((resolve) => engine.once('upgrade', resolve));
+    if (!this.#isCut && !this.#discardsServerData) {
+      await client.waitForUpgrade();
+      await this.waitForReceiver();
+    }
     this.cut();
     await client.nextEvent('disconnect');
     await action();
@@ -130,6 +130,11 @@ export class CuttingProxy extends Observable {
   /** Waits until a client is connected, even for a moment. */
   async waitForConnection() {
     await this.waitFor(() => (this.#pairs.size > 0 ? true : undefined), () => 'no client connected');
+  }
+
+  /** Waits until a client has completed an upgrade. Cut in the middle of one, it may notice that only when its heartbeat fails. */
+  async waitForUpgrade() {
+    await this.waitFor(() => (this.wire.upgrades > 0 ? true : undefined), () => 'no client has upgraded');
   }
 
   /** Waits until the service can send to a client: on a WebSocket, or in the answer to a pending poll. */

@@ -61,6 +61,7 @@ testEachTransport('a reader reconnects after a kill and receives the missed even
   await httpApi(ana).create(shared, PAPER);
   await reader.waitForSeq(shared, since + 1);
 
+  await reader.waitForUpgrade();
   await service.kill();
   await reader.nextEvent('disconnect');
   await service.restart();

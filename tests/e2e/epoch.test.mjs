@@ -24,6 +24,7 @@ testEachTransport('after a restored backup and a renewed epoch, a client with la
   let known = await sync(cem, reader, shared, {});
   assert.deepEqual(known.titles, ['two', 'one']);
 
+  await reader.waitForUpgrade();
   await service.stop();
   await service.database.backUp();
   await service.restart();
@@ -34,6 +35,7 @@ testEachTransport('after a restored backup and a renewed epoch, a client with la
   await reader.waitForSeq(shared, before + 3);
   const old = { seq: before + 3, epoch: known.epoch, titles: [] };
 
+  await reader.waitForUpgrade();
   await service.stop();
   await service.database.restore();
   const newEpoch = (await service.run('epoch', 'renew')).trim();

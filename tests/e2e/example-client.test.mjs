@@ -57,6 +57,7 @@ testEachTransport('the example client has the same sources as the service after 
     await client.waitForOutput(/^3 sources$/m);
     await api.update(created[0], { fileKey: null });
     await client.waitForOutput(/^5: Ana did source:updated; 3 sources$/m);
+    await proxy.waitForUpgrade();
     proxy.cut();
     await client.waitForOutput(/^disconnected: /m);
     await api.create(shared, { ...PAPER, title: 'Another' });

@@ -107,6 +107,7 @@ test('the client before the changes gives up after five attempts', () =>
     await client.waitForOutput(/^Joined vault \S+ as viewer$/m);
     await add('One');
     await client.waitForOutput(/^showNotification "ana added One"$/m);
+    await proxy.waitForUpgrade();
     proxy.cut();
     await client.waitForOutput(/^gave up$/m);
   }));
@@ -114,6 +115,7 @@ test('the client before the changes gives up after five attempts', () =>
 test('the client before the changes misses events, and its reconnect handler is never called', () =>
   withClient('before', {}, async ({ client, proxy, add }) => {
     await client.waitForOutput(/^Joined vault \S+ as viewer$/m);
+    await proxy.waitForUpgrade();
     proxy.cut();
     await client.waitForOutput(/^Disconnected: /m);
     await add('One');
@@ -137,6 +139,7 @@ test('the changed client outlasts more than five attempts and shows every source
     await client.waitForOutput(/^Joined vault \S+ as viewer$/m);
     await add('One');
     await client.waitForOutput(/^showNotification "ana added One"$/m);
+    await proxy.waitForUpgrade();
     proxy.cut();
     await client.waitForOutput(/^Disconnected: /m);
     await add('Two');
@@ -156,6 +159,7 @@ test('the changed client outlasts more than five attempts and shows every source
 test('the changed client lists again when the missed events are not available', async () => {
   await withClient('after', {}, async ({ client, proxy, add }) => {
     await client.waitForOutput(/^Joined vault \S+ as viewer$/m);
+    await proxy.waitForUpgrade();
     proxy.cut();
     await client.waitForOutput(/^Disconnected: /m);
     await add('One');

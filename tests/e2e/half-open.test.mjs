@@ -23,6 +23,7 @@ testEachTransport('a client that reconnects while its old connection is half-ope
 
   for (const round of range(1, 3)) {
     // From here on the client does not receive what the service sends.
+    await client.waitForUpgrade();
     await proxy.waitForReceiver();
     await proxy.makeHalfOpen();
     await createSources(ana, shared, 3);
@@ -72,6 +73,7 @@ testOneSocketPerUser('a half-open connection does not count against a limit of o
   await client.join(shared);
 
   for (const round of range(1, 2)) {
+    await client.waitForUpgrade();
     await proxy.waitForReceiver();
     await proxy.makeHalfOpen();
     proxy.restore();

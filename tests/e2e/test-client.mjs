@@ -98,6 +98,15 @@ export class TestClient extends Observable {
     return this.nextEvent('vault:joined', (joined) => joined.vaultId === vault.id);
   }
 
+  /** Waits until the client uses its last transport. If its connection breaks in the middle of an upgrade, the official client may
+   * notice that only when its heartbeat fails. */
+  async waitForUpgrade() {
+    const { engine } = this.socket.io;
+    const isUpgraded = () => engine.transport.name === 'websocket' || !engine.transports.includes('websocket');
+    engine.once('upgrade', () => this.notify());
+    await this.waitFor(() => isUpgraded() || undefined, () => `not upgraded; ${this}`);
+  }
+
   close() {
     this.socket.disconnect();
   }

@@ -28,7 +28,7 @@ export function testEachTransportWith(settings) {
   });
   return (title, run) => {
     for (const transport of TRANSPORTS) {
-      test(`${title} (${transport.name})`, { timeout: 60_000 }, async () => {
+      test(`${title} (${transport.name})`, { timeout: 180_000 }, async () => {
         const service = await (starting ??= TestServer.start('serve', settings));
         const outputBefore = service.output.length;
         const context = new TestContext(service, transport.options, ++contexts);
@@ -83,10 +83,11 @@ class TestContext {
       return client;
     };
 
-    /** Opens a client of the user and waits until it is connected. */
+    /** Opens a client of the user and waits until it is connected, and has upgraded if its connection can be cut by a proxy. */
     this.connectClient = async (user, options) => {
       const client = this.openClient({ auth: { token: user.token() }, ...options });
       await client.nextEvent('connect');
+      if (options?.via) await client.waitForUpgrade();
       return client;
     };
   }

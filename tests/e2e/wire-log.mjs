@@ -4,11 +4,16 @@
 
 import { ConnectionTap } from './wire-tap.mjs';
 
+/** The packet with which a client begins to use its WebSocket. */
+const UPGRADE = '5';
+
 export class WireLog {
   /** `{ vault, seq }` of each event that the service sent again although the client had not requested it. */
   unrequested = [];
   /** The number of CONNECT packets that the client sent. */
   connects = 0;
+  /** The number of upgrades to WebSocket that the client completed. */
+  upgrades = 0;
   /** The number of joins of a vault that the client had already joined in the same session. */
   repeatedJoins = 0;
   /** The numbers of the events sent, by vault id. */
@@ -28,6 +33,7 @@ export class WireLog {
   /** Records an Engine.IO packet that the client sent in the session `sid`. */
   recordClientPacket(sid, packet) {
     const session = this.#session(sid);
+    if (packet === UPGRADE) this.upgrades += 1;
     const { type, data } = readPacket(packet);
     if (type === 'CONNECT') {
       this.connects += 1;
