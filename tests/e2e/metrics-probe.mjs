@@ -1,9 +1,10 @@
-// Observes a service from outside: its Prometheus metrics, and the open files and the memory of its process.
+// Observes a service from outside: its Prometheus metrics, and the memory of its process.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
+import { DEFAULT_TIMEOUT } from './observable.mjs';
 import { freePort } from './test-server.mjs';
 
 /** The interval between two reads of a value, in milliseconds. No event announces a change. */
@@ -40,7 +41,7 @@ export class MetricsProbe {
   }
 
   /** Polls `read` until its result matches, and returns the result. `name` appears in the error at the timeout. */
-  async waitForValue(name, read, matches, timeout = 20_000) {
+  async waitForValue(name, read, matches, timeout = 2 * DEFAULT_TIMEOUT) {
     for (const deadline = Date.now() + timeout; ; await pause(POLL_INTERVAL)) {
       const value = await read();
       if (matches(value)) return value;
@@ -51,11 +52,6 @@ export class MetricsProbe {
   /** Polls a metric until its value matches, and returns the value. */
   waitForMetric(name, matches, timeout) {
     return this.waitForValue(name, () => this.read(name), matches, timeout);
-  }
-
-  /** The number of open file descriptors of the process. */
-  get openDescriptors() {
-    return readdirSync(`/proc/${this.#service.pid}/fd`).length;
   }
 
   /** The resident memory of the process, in bytes. */

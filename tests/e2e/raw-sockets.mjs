@@ -10,8 +10,8 @@ import { Observable } from './observable.mjs';
 const MIN_RECONNECT_DELAY = 100;
 const MAX_RECONNECT_DELAY = 1_000;
 
-/** The timeout of a connection attempt, in milliseconds; the official client has the same. */
-const HANDSHAKE_TIMEOUT = 20_000;
+/** The timeout of a connection attempt among thousands of others on a busy machine, in milliseconds. */
+const HANDSHAKE_TIMEOUT = 60_000;
 
 export class RawSocketPool extends Observable {
   sockets = [];
@@ -39,7 +39,7 @@ export class RawSocketPool extends Observable {
   }
 
   /** Waits until each socket has joined its vault and has connected at least `connectionCount` times. */
-  async waitForConnections(connectionCount, timeout = 60_000) {
+  async waitForConnections(connectionCount, timeout = 300_000) {
     const missing = () => this.sockets.filter((socket) => !socket.isJoined || socket.connectionCount < connectionCount).length;
     await this.waitFor(() => (missing() === 0 ? true : undefined), () => `${missing()} sockets have not connected and joined`, timeout);
   }
@@ -47,7 +47,7 @@ export class RawSocketPool extends Observable {
   /** Waits until each socket has received the journal of its vault to the end. */
   async waitForJournals(journals) {
     const missing = () => this.sockets.filter((socket) => socket.lastSeq < journals.get(socket.vault).length).length;
-    await this.waitFor(() => (missing() === 0 ? true : undefined), () => `${missing()} sockets have not received all events`, 60_000);
+    await this.waitFor(() => (missing() === 0 ? true : undefined), () => `${missing()} sockets have not received all events`, 120_000);
   }
 
   /** The events out of sequence and the unexpected packets of all sockets. */
@@ -146,6 +146,11 @@ class RawSocket {
 
   #recordViolation(packet) {
     this.violations.push(`${packet} after ${this.lastSeq} of ${this.vault.id}`);
+  }
+
+  /** The port of this end of the present connection. */
+  get localPort() {
+    return this.#socket._socket.localPort;
   }
 
   /** Stops reading from the connection, which stays open. */
