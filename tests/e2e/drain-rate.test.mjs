@@ -1,36 +1,33 @@
-// A stop of the service with five thousand sockets and a stream of mutations, with `server.drain_delay` for load balancers and
-// `server.drain_rate` for the sockets. The reconnects are spread over time, and no event is lost.
+// A stop of the service with two thousand sockets and a stream of mutations, with `server.drain_delay` for load balancers and
+// `server.drain_rate` for the sockets. The reconnects are spread over time, and no event is lost. During the delay the service works.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { RawSocketPool } from './raw-sockets.mjs';
 import { TestClient } from './test-client.mjs';
-import { range } from './test-context.mjs';
+import { httpApi } from './source-api.mjs';
+import { PAPER, range } from './test-context.mjs';
 import { TestUser } from './test-user.mjs';
 import { TestServer } from './test-server.mjs';
+import { assertCompleteStop } from './complete-stop.mjs';
 import { CreateLoad } from './create-load.mjs';
 import { readJournals } from './journals.mjs';
 
-const VAULTS = 94;
+const VAULTS = 38;
 /** The number of raw sockets in each vault, and of official clients in total. */
 const RAW_SOCKETS = 50;
-const CLIENTS = 300;
+const CLIENTS = 100;
 const SOCKETS = VAULTS * RAW_SOCKETS + CLIENTS;
 
-const RATE = 1_000;
+const RATE = 400;
 /** More sockets than the service closes at once, at this rate. */
 const BURST = RATE / 4;
-const DELAY = 4_000;
-const SHUTDOWN_GRACE = 40_000;
+const DELAY = 1_000;
+/** More than a stop takes, even on a busy machine. */
+const SHUTDOWN_GRACE = 120_000;
 
-/** The time in which five thousand sockets connect even on a slow and busy machine, in milliseconds. */
-const CONNECT_TIMEOUT = 150_000;
-
-/** The log messages of an incomplete stop. The test requires them in docs/logs.md, so that it fails after a change of their text. */
-const STOP_PROBLEMS = ['server.drain_rate is too slow', 'server.shutdown_grace has passed', 'could not be stored', 'were not stored'];
-const LOGS_PAGE = readFileSync(new URL('../../docs/logs.md', import.meta.url), 'utf8');
-for (const message of STOP_PROBLEMS) assert(LOGS_PAGE.includes(message), `docs/logs.md has no message "${message}"`);
+/** The time in which two thousand sockets connect even on a slow and busy machine, in milliseconds. */
+const CONNECT_TIMEOUT = 300_000;
 
 const TRANSPORTS = [['websocket'], ['polling'], ['polling', 'websocket']];
 
@@ -41,18 +38,22 @@ after(async () => {
   await service?.dispose();
 });
 
-test('five thousand sockets are closed at the drain rate and reconnect without losing an event', { timeout: 500_000 }, async () => {
+test('two thousand sockets are closed at the drain rate and reconnect without losing an event', { timeout: 1_500_000 }, async () => {
   service = await TestServer.start('serve', {
     VAULTCAST__SERVER__DRAIN_RATE: String(RATE),
     VAULTCAST__SERVER__DRAIN_DELAY: `${DELAY}ms`,
     VAULTCAST__SERVER__SHUTDOWN_GRACE: `${SHUTDOWN_GRACE}ms`,
+    VAULTCAST__SOCKETIO__RECOVERY_WINDOW: '15m',
+    // On a busy machine this process may answer a ping late, and the service may admit the last of all reconnects late.
+    VAULTCAST__SOCKETIO__PING_TIMEOUT: '2m',
+    VAULTCAST__SOCKETIO__CONNECT_TIMEOUT: '5m',
   });
   const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com').withLongTimeout();
   const vaults = [];
   for (const number of range(1, VAULTS)) vaults.push({ id: (await ana.post('/api/vaults', { name: `Vault ${number}` })).expectStatus(201).body.id });
   const pool = new RawSocketPool(service.url, ana, [], RAW_SOCKETS);
   open.push(pool);
-  // The sockets connect in groups, because the kernel's accept queue does not hold five thousand connections.
+  // The sockets connect in groups, because the kernel's accept queue is short.
   for (let first = 0; first < VAULTS; first += 10) {
     pool.add(vaults.slice(first, first + 10), RAW_SOCKETS);
     await pool.waitForConnections(1, CONNECT_TIMEOUT);
@@ -68,29 +69,19 @@ test('five thousand sockets are closed at the drain rate and reconnect without l
   await Promise.all(clients.map(async (client, index) => {
     await waitForConnections(client, 1);
     await client.join(vaults[index % VAULTS]);
+    await client.waitForUpgrade();
   }));
   const load = new CreateLoad([ana, clients[0], clients[1], clients[2]], vaults, { concurrency: 4, interval: 50 });
   open.push(load);
   await load.waitForMore(50);
 
-  // During the delay only /readyz fails.
+  assert.deepEqual(pool.disconnectTimes, []);
   const start = performance.now();
   service.signal('SIGTERM');
-  while ((await ana.get('/readyz')).status === 200);
-  (await ana.get('/readyz')).expectError(503, 'UNAVAILABLE');
-  await load.waitForMore(5);
-  assert.equal(load.refused.length, 0);
-  assert.deepEqual(pool.disconnectTimes, []);
-  const newcomer = new TestClient(service.url, { auth: { token: ana.token() } });
-  open.push(newcomer);
-  await newcomer.nextEvent('connect');
-  assert(performance.now() - start < DELAY, 'these steps must complete within the drain delay');
-
-  const { code } = await service.waitForExit(SHUTDOWN_GRACE + 5_000);
+  const { code } = await service.waitForExit(SHUTDOWN_GRACE + 30_000);
   const duration = performance.now() - start;
   assert.equal(code, 0, service.output);
-  assert(duration < SHUTDOWN_GRACE, `the stop took ${duration} ms; the last output:\n${service.output.split('\n').slice(-20).join('\n')}`);
-  for (const message of STOP_PROBLEMS) assert(!service.output.includes(message), service.output);
+  assertCompleteStop(service);
 
   // All sockets were closed, but not faster than the rate.
   await pool.waitFor(() => (pool.disconnectTimes.length >= SOCKETS ? true : undefined), () => `${pool.disconnectTimes.length} of ${SOCKETS} sockets were closed`);
@@ -125,6 +116,39 @@ test('five thousand sockets are closed at the drain rate and reconnect without l
   assert.deepEqual(pool.violations.slice(0, 5), []);
   for (const [index, client] of clients.entries()) await assertComplete(client, vaults[index % VAULTS], journals);
   console.log(`${SOCKETS} sockets closed within ${Math.round(closed.at(-1) - closed[0])} ms; stopped after ${Math.round(duration)} ms; ${load.acknowledged.length} acknowledged, ${load.refused.length} refused, ${load.unknown.length} unknown`);
+});
+
+test('during the drain delay only /readyz fails, and a second signal ends it', { timeout: 180_000 }, async () => {
+  // Longer than the test, which ends the delay.
+  const delayed = await TestServer.start('serve', { VAULTCAST__SERVER__DRAIN_DELAY: '10m', VAULTCAST__SERVER__SHUTDOWN_GRACE: '20m' });
+  try {
+    const ana = new TestUser(delayed, 'ana', 'Ana', 'ana@example.com');
+    const vault = { id: (await ana.post('/api/vaults', { name: 'Plans' })).expectStatus(201).body.id };
+    const clients = [];
+    const connect = async () => {
+      const client = new TestClient(delayed.url, { auth: { token: ana.token() } });
+      open.push(client);
+      clients.push(client);
+      await client.nextEvent('connect');
+      await client.join(vault);
+    };
+    await connect();
+    delayed.signal('SIGTERM');
+    await delayed.waitForOutput(/draining begins after server\.drain_delay/);
+    (await ana.get('/readyz')).expectError(503, 'UNAVAILABLE');
+    await connect();
+    const { seq } = await httpApi(ana).create(vault, PAPER);
+    for (const client of clients) {
+      await client.waitForSeq(vault, seq);
+      assert(!client.log.some(({ event }) => event === 'disconnect'), `${client}`);
+      client.close();
+    }
+    delayed.signal('SIGTERM');
+    await delayed.waitForExit();
+    assert.match(delayed.output, /second signal/);
+  } finally {
+    await delayed.dispose();
+  }
 });
 
 /** Waits until the client has connected `count` times. */

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,10 +12,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { newDatabase } from './database.mjs';
 import { ManagedProcess } from './managed-process.mjs';
+import { DEFAULT_TIMEOUT } from './observable.mjs';
 
 const BINARY = path.resolve(
   process.env.VAULTCAST_BIN ?? fileURLToPath(new URL('../../target/debug/vaultcast', import.meta.url)),
 );
+
+/** A setting with which the service logs that a socket is disconnected. */
+export const LOG_DISCONNECTS = { RUST_LOG: 'info,vaultcast::gateway=debug' };
 
 export class TestServer {
   binary = BINARY;
@@ -112,7 +117,7 @@ export class TestServer {
 
   /** Polls `/readyz`, because no event announces an open port. */
   async waitUntilReady() {
-    for (const deadline = Date.now() + 20_000; ; await pause(20)) {
+    for (const deadline = Date.now() + 2 * DEFAULT_TIMEOUT; ; await pause(20)) {
       const answer = await fetch(`${this.url}/readyz`).catch(() => undefined);
       if (answer?.ok) return;
       if (this.#process.exitStatus || Date.now() > deadline) {
@@ -141,6 +146,11 @@ export class TestServer {
     return this.#process.waitForOutput(pattern, length - this.#earlierOutput.length);
   }
 
+  /** Waits until the service has noticed that this socket is disconnected. Its log needs the setting `LOG_DISCONNECTS`. */
+  waitForDisconnected(id) {
+    return this.waitForOutput(new RegExp(`^.*socket disconnected.*${id}`, 'm'));
+  }
+
   /** Sends SIGKILL and resolves with the exit status. The process may have exited before. */
   async kill() {
     return this.#process.stop('SIGKILL');
@@ -148,7 +158,7 @@ export class TestServer {
 
   /** Sends SIGTERM and asserts that the service exits with status 0. */
   async stop() {
-    const status = await this.#process.stop('SIGTERM');
+    const status = await this.#process.stop('SIGTERM', 3 * DEFAULT_TIMEOUT);
     assert.deepEqual(status, { code: 0, signal: null }, `the service did not exit cleanly; its output:\n${this.output}`);
   }
 
@@ -173,16 +183,33 @@ export class TestServer {
   }
 }
 
-/** Returns a free port below the kernel's ephemeral range, so that no outgoing connection takes it before the service does. */
+/**
+ * Returns a port that is free and that no other test process takes, even while the service on it is stopped. It is below the kernel's
+ * ephemeral range, so that no outgoing connection takes it.
+ */
 export async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const probe = createServer();
-    const free = await new Promise((resolve) => {
-      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!free) continue;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
+    const reservation = await reserve(port);
+    if (!reservation) continue;
+    if (await isFree(port)) return port;
+    reservation.close();
   }
+}
+
+/** Reserves a port until this process ends: holds the UDP port of the same number, which no server of the tests uses. */
+function reserve(port) {
+  const socket = createSocket('udp4').unref();
+  return new Promise((resolve) => {
+    socket.once('error', () => (socket.close(), resolve(undefined))).bind({ port, address: '127.0.0.1', exclusive: true }, () => resolve(socket));
+  });
+}
+
+async function isFree(port) {
+  const probe = createServer();
+  const free = await new Promise((resolve) => {
+    probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (free) await new Promise((resolve) => probe.close(resolve));
+  return free;
 }
