@@ -76,8 +76,8 @@ test('when the user session ends, the client continues with a new token and miss
   const ana = await service.newUser('Ana');
   const id = await service.newVault(ana);
   const now = Math.floor(Date.now() / 1000);
-  // Refused from 15 seconds after its end on, which is two seconds from now.
-  const tokens = [ana.token({ exp: now - 13 })];
+  // Refused from 15 seconds after its end on, which is eight seconds from now.
+  const tokens = [ana.token({ exp: now - 7 })];
   const client = service.connect(ana, { auth: () => tokens.pop() ?? ana.token() });
   const vault = client.vault(id);
   await until(vault, isLive);

@@ -11,7 +11,9 @@ import { TestClient } from './test-client.mjs';
 import { TestServer } from './test-server.mjs';
 import { TestUser } from './test-user.mjs';
 
-const HEARTBEAT = { VAULTCAST__SOCKETIO__PING_INTERVAL: '200ms', VAULTCAST__SOCKETIO__PING_TIMEOUT: '200ms' };
+/** A client notices after both times that it has received no ping. They are long enough for a busy machine. */
+const HEARTBEAT = { VAULTCAST__SOCKETIO__PING_INTERVAL: '1500ms', VAULTCAST__SOCKETIO__PING_TIMEOUT: '1500ms' };
+const HEARTBEAT_EXPIRED = 3_500;
 
 const open = [];
 after(async () => {
@@ -54,7 +56,7 @@ test('the official client joins twice if its heartbeat expired while it joined, 
   await service.restart();
   await createInAll(2);
   // The answer to the CONNECT packet is handled after the heartbeat has expired, but before its timer has fired.
-  client.socket.io.once('open', () => client.socket.io.engine.once('data', () => stall(600)));
+  client.socket.io.once('open', () => client.socket.io.engine.once('data', () => stall(HEARTBEAT_EXPIRED)));
   const restarted = client.nextEvent('disconnect', (reason) => reason === 'ping timeout').then(async () => {
     proxy.cut();
     await service.kill();
