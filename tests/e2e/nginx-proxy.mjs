@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { ManagedProcess } from './managed-process.mjs';
@@ -122,6 +123,13 @@ export class NginxProxy {
   /** Reloads the configuration. New workers take over; old ones exit with their last connection or after a timeout. */
   reload() {
     process.kill(this.#process.pid, 'SIGHUP');
+  }
+
+  /** Waits until the access log has a line with this text. nginx writes the line of a request after it has answered it. */
+  async waitForAccessLog(text) {
+    for (const deadline = Date.now() + DEFAULT_TIMEOUT; !(await readFile(this.#path('access.log'), 'utf8')).includes(text); await pause(20)) {
+      assert(Date.now() < deadline, `the access log has no ${text}`);
+    }
   }
 
   /** Returns the matching lines of the access log. */

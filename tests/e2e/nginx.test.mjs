@@ -31,20 +31,12 @@ let starting;
 /** Starts one nginx in front of the service that the tests share. */
 const nginxFor = (service) => (starting ??= NginxProxy.start([service]).then(track));
 
-/** Waits until the client uses its final transport. */
-async function waitForUpgrade({ socket }) {
-  const { opts, engine } = socket.io;
-  const last = opts.transports?.at(-1) ?? 'websocket';
-  if (engine.transport.name !== last) await once(engine, 'upgrade');
-  assert.equal(engine.transport.name, last);
-}
-
 testEachTransport('a client joins, sends mutations and receives events through nginx', async ({ service, newUser, newVault, connectClient }) => {
   const nginx = await nginxFor(service);
   const ana = newUser('ana');
   const shared = await newVault(ana);
   const client = await connectClient(ana, nginx.clientOptions());
-  await waitForUpgrade(client);
+  await client.waitForUpgrade();
   assert.equal((await client.join(shared)).role, 'owner');
 
   const headers = { authorization: `Bearer ${ana.token()}`, 'content-type': 'application/json' };
@@ -62,7 +54,7 @@ testEachTransport('a client is recovered after a reload of nginx and misses no e
   const shared = await newVault(ana);
   const client = await connectClient(ana, nginx.clientOptions());
   const before = client.identity;
-  await waitForUpgrade(client);
+  await client.waitForUpgrade();
   await client.join(shared);
   await httpApi(ana).create(shared, PAPER);
   await client.waitForSeq(shared, 1);
@@ -120,10 +112,12 @@ test('the nginx log contains the request id of a request and no session id', asy
   const { status, headers } = await nginx.request('GET', '/api/me?sid=secret', { from: '127.0.3.1' });
   assert.equal(status, 401);
   const requestId = headers['x-request-id'];
+  await nginx.waitForAccessLog(requestId);
   const [line, ...more] = await nginx.accessLog(/^127\.0\.3\.1 /);
   assert.deepEqual(more, []);
   assert.match(line, new RegExp(`"GET /api/me" 401 .* upstream=127.0.0.1:${service.port} request.id=${requestId}$`));
-  await nginx.request('GET', HANDSHAKE, { from: '127.0.3.1' });
+  const handshake = await nginx.request('GET', HANDSHAKE, { from: '127.0.3.1' });
+  await nginx.waitForAccessLog(handshake.headers['x-request-id']);
   assert.deepEqual(await nginx.accessLog(/sid|EIO|secret/), []);
 });
 
@@ -165,7 +159,7 @@ test('a caching nginx gives no answer of one user to another', async () => {
   assert.equal((await nginx.request('GET', '/api/me', { headers })).body.email, 'owner@demo.com');
 });
 
-test('each of two processes keeps its clients, and when one stops the other recovers its clients', { timeout: 120_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
+test('each of two processes keeps its clients, and when one stops the other recovers its clients', { timeout: 300_000, skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set' }, async () => {
   const first = track(await TestServer.start('serve', SETTINGS));
   const second = track(await TestServer.start('serve', { ...SETTINGS, DATABASE_URL: first.database.url }));
   const nginx = track(await NginxProxy.start([first, second]));
@@ -182,12 +176,13 @@ test('each of two processes keeps its clients, and when one stops the other reco
     const transports = [['polling'], ['websocket'], ['polling', 'websocket']][number % 3];
     const client = track(new TestClient(via.url, { transports, auth: { token: ana.token() }, ...options }));
     const identity = await client.nextEvent('connect');
-    await waitForUpgrade(client);
+    await client.waitForUpgrade();
     await client.join(vault);
     for (const seq of range(1, 3)) assert.equal((await client.emitOk('source:created', { vaultId: vault.id, source: PAPER })).seq, seq);
     await client.waitForSeq(vault, 3);
     // The log of nginx shows that one process received all requests of this address, API requests included.
-    await nginx.request('GET', '/api/me', { from: address });
+    const { headers } = await nginx.request('GET', '/api/me', { from: address });
+    await nginx.waitForAccessLog(headers['x-request-id']);
     const ports = await upstreams(address);
     assert.equal(ports.length, 1, `${address} was forwarded to ${ports}`);
     return { vault, client, identity, isOnFirst: ports[0] === first.port };
