@@ -1,4 +1,5 @@
 // The tables of docs/api.md are equal to docs/openapi.json and docs/asyncapi.json.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 // The documents are valid OpenAPI 3.1 and AsyncAPI 3, and the service serves them, and a page that shows both, without a session.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

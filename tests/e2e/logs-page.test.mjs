@@ -1,4 +1,5 @@
 // docs/logs.md lists every message that the service logs at level info and above, and no other.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { readFile, readdir } from 'node:fs/promises';

@@ -1,5 +1,6 @@
 // docs/ordering.md agrees with the code: its TypeScript is part of the example, and each file that it cites contains the names that
 // it lists for the file.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';

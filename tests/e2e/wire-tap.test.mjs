@@ -1,4 +1,5 @@
 // The tap decodes polling and WebSocket connections, however their bytes are divided.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

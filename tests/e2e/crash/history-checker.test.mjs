@@ -1,5 +1,6 @@
 // Tests the history checker: with a history without contradictions, and with the same history and one error at a time, of which it
 // must report exactly the contradictions.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
