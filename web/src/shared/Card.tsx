@@ -1,0 +1,32 @@
+import type { ComponentChildren } from 'preact';
+import { useId } from 'preact/hooks';
+import { classes } from './classes.ts';
+
+interface CardProps {
+  title: string;
+  /** One line below or beside the title. */
+  hint?: ComponentChildren;
+  /** Controls at the end of the head. */
+  actions?: ComponentChildren;
+  /** Without padding, for lists and tables that have their own. */
+  flush?: boolean;
+  class?: string;
+  children: ComponentChildren;
+}
+
+/** A titled region of the page. */
+export function Card({ title, hint, actions, flush = false, class: extra, children }: CardProps) {
+  const id = useId();
+  return (
+    <section class={classes('card', extra)} aria-labelledby={id}>
+      <div class="card__head">
+        <div>
+          <h2 id={id}>{title}</h2>
+          {hint && <p>{hint}</p>}
+        </div>
+        {actions}
+      </div>
+      <div class={classes('card__body', flush && 'card__body--flush')}>{children}</div>
+    </section>
+  );
+}
