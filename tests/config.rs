@@ -95,6 +95,7 @@ fn defaults_are_the_documented_values() {
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(10));
     assert_eq!(config.server.drain_delay, Duration::ZERO);
     assert_eq!(config.server.drain_rate, 0);
+    assert!(!config.server.page);
     assert_eq!(config.admin.bind, Some(socket_address("127.0.0.1:9300")));
     assert_eq!(config.database.url.expose(), "sqlite://vaultcast.db");
     assert_eq!(config.database.synchronous, Synchronous::Full);
@@ -261,6 +262,17 @@ fn demo_uses_a_separate_database_unless_database_url_names_one() {
         demo(&[("DATABASE_URL", "sqlite://mine.db")]).expose(),
         "sqlite://mine.db"
     );
+}
+
+#[test]
+fn demo_serves_the_page_unless_a_variable_disables_it() {
+    let demo = |env: &[(&str, &str)]| {
+        let file = file("[server]\npage = false\n");
+        let config = Config::load_for_demo(Some(file.path()), env.iter().copied());
+        config.unwrap().server.page
+    };
+    assert!(demo(&[]));
+    assert!(!demo(&[("VAULTCAST__SERVER__PAGE", "false")]));
 }
 
 #[test]

@@ -3,13 +3,8 @@
 //! They are the same for every caller and change only with the program, so caches may keep them and ask whether they are
 //! current.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, ETag, EntityTag, Header, IfNoneMatch},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::openapi::OpenApi;
 
 use crate::contract::asyncapi::AsyncApi;
@@ -17,35 +12,25 @@ use crate::contract::asyncapi::AsyncApi;
 use super::{
     docs,
     path_routes::{PathRoutes, path},
+    static_document::{StaticDocument, secure_page},
 };
-
-/// Allows caches to keep a document, and lets them ask each time whether it is current.
-const REVALIDATE: &str = "no-cache";
 
 /// The descriptions of the service.
 #[derive(Clone)]
 pub struct Descriptions {
-    openapi: Document,
-    asyncapi: Document,
-    page: Document,
+    openapi: StaticDocument,
+    asyncapi: StaticDocument,
+    page: StaticDocument,
     page_policy: String,
-}
-
-/// A document in the form in which it is served.
-#[derive(Clone)]
-struct Document {
-    content_type: &'static str,
-    tag: EntityTag,
-    bytes: web::Bytes,
 }
 
 impl Descriptions {
     /// Creates the descriptions from the two documents.
     pub fn new(openapi: &OpenApi, asyncapi: &AsyncApi) -> Self {
         Self {
-            openapi: Document::json(openapi),
-            asyncapi: Document::json(asyncapi),
-            page: Document::new("text/html; charset=utf-8", docs::page(openapi, asyncapi)),
+            openapi: json(openapi),
+            asyncapi: json(asyncapi),
+            page: StaticDocument::new("text/html; charset=utf-8", docs::page(openapi, asyncapi)),
             page_policy: docs::content_security_policy(),
         }
     }
@@ -71,42 +56,9 @@ pub(super) fn paths() -> [PathRoutes; 3] {
     ]
 }
 
-impl Document {
-    fn new(content_type: &'static str, text: String) -> Self {
-        let digest = Sha256::digest(&text);
-        let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-        Self {
-            content_type,
-            tag: EntityTag::new_strong(digits.collect()),
-            bytes: text.into(),
-        }
-    }
-
-    fn json(document: &impl Serialize) -> Self {
-        let text = serde_json::to_string(document).expect("documents are valid JSON");
-        Self::new("application/json", text)
-    }
-
-    fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        let is_current = match IfNoneMatch::parse(request) {
-            Ok(IfNoneMatch::Any) => true,
-            Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&self.tag)),
-            Err(_) => false,
-        };
-        let mut response = match is_current {
-            true => HttpResponse::NotModified(),
-            false => HttpResponse::Ok(),
-        };
-        response
-            .insert_header(ETag(self.tag.clone()))
-            .insert_header((header::CACHE_CONTROL, REVALIDATE));
-        match is_current {
-            true => response.finish(),
-            false => response
-                .content_type(self.content_type)
-                .body(self.bytes.clone()),
-        }
-    }
+fn json(document: &impl Serialize) -> StaticDocument {
+    let text = serde_json::to_string(document).expect("documents are valid JSON");
+    StaticDocument::new("application/json", text)
 }
 
 /// Handles `GET /openapi.json`.
@@ -122,12 +74,6 @@ async fn asyncapi(descriptions: web::Data<Descriptions>, request: HttpRequest) -
 /// Handles `GET /docs`.
 async fn page(descriptions: web::Data<Descriptions>, request: HttpRequest) -> HttpResponse {
     let mut response = descriptions.page.respond(&request);
-    let mut insert = |name, value: &str| {
-        let value = header::HeaderValue::from_str(value).expect("policies are visible ASCII");
-        response.headers_mut().insert(name, value);
-    };
-    insert(header::CONTENT_SECURITY_POLICY, &descriptions.page_policy);
-    insert(header::REFERRER_POLICY, "no-referrer");
-    insert(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    secure_page(&mut response, &descriptions.page_policy);
     response
 }

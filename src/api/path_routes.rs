@@ -103,6 +103,12 @@ impl PathRoutes {
         )
     }
 
+    /// Makes the path exist only while `condition` is true; otherwise it is an unknown path.
+    pub fn only_while(mut self, condition: impl Fn() -> bool + 'static) -> Self {
+        self.resource = self.resource.guard(fn_guard(move |_| condition()));
+        self
+    }
+
     /// Returns the path and each of its methods.
     #[cfg(test)]
     pub fn operations(&self) -> impl Iterator<Item = (String, Method)> + '_ {

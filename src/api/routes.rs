@@ -11,6 +11,7 @@ use super::{
     health,
     member_target::USER_ID,
     members,
+    pages::Pages,
     path_routes::{PathRoutes, path},
     sources, vaults,
 };
@@ -63,13 +64,18 @@ fn health_paths() -> [PathRoutes; 2] {
 }
 
 /// Configures the paths of the admin listener.
-pub fn admin_routes(api: Api, admin: AdminApi) -> impl FnOnce(&mut web::ServiceConfig) {
+pub fn admin_routes(
+    api: Api,
+    admin: AdminApi,
+    pages: Pages,
+) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
             .app_data(web::Data::new(api))
             .app_data(web::Data::new(admin))
             .service(path("/metrics").get(admin::metrics))
             .service(path("/actors").get(admin::actors))
+            .configure(pages.operators_routes())
             .configure(health_routes);
     }
 }

@@ -14,7 +14,11 @@ use super::layer::Layer;
 /// The file that is read if none is named.
 pub const DEFAULT_FILE: &str = "config.toml";
 
-const DEMO_DATABASE: &str = "sqlite://vaultcast-demo.db";
+/// The variables of the demo. They override the file, and variables of the environment override them.
+const DEMO_VARIABLES: [(&str, &str); 2] = [
+    ("DATABASE_URL", "sqlite://vaultcast-demo.db"),
+    ("VAULTCAST__SERVER__PAGE", "true"),
+];
 
 impl Config {
     /// Reads the configuration: the built-in defaults, over them `file`, over that the variables of `env`.
@@ -46,8 +50,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads the configuration of `vaultcast demo`: as [`Config::load`], but with a separate demo database unless
-    /// `DATABASE_URL` names one.
+    /// Reads the configuration of `vaultcast demo`: as [`Config::load`], but with the app at `/`, and with a separate demo
+    /// database unless `DATABASE_URL` names one.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -59,12 +63,12 @@ impl Config {
         K: AsRef<str>,
         V: AsRef<str>,
     {
-        // The last of two variables with one name wins, so that a real `DATABASE_URL` overrides this one.
-        let demo = ("DATABASE_URL".to_owned(), DEMO_DATABASE.to_owned());
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let env = env
             .into_iter()
-            .map(|(name, value)| (name.as_ref().to_owned(), value.as_ref().to_owned()));
-        Self::load(file, std::iter::once(demo).chain(env))
+            .map(|(name, value)| owned((name.as_ref(), value.as_ref())));
+        // The last of two variables with one name wins.
+        Self::load(file, DEMO_VARIABLES.into_iter().map(owned).chain(env))
     }
 }
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::allowed_origin::AllowedOrigin;
 use super::field::{
-    DAY_MS, GIBIBYTE, MILLION, read_duration, read_integer, read_socket_address, read_string_list,
-    write_duration,
+    DAY_MS, GIBIBYTE, MILLION, read_boolean, read_duration, read_integer, read_socket_address,
+    read_string_list, write_duration,
 };
 use super::network::Network;
 
@@ -45,6 +45,9 @@ pub struct ServerConfig {
     /// Peers whose `X-Forwarded-…` headers are trusted.
     #[serde(deserialize_with = "read_string_list")]
     pub trusted_proxies: Vec<Network>,
+    /// Whether the app is served at `/`.
+    #[serde(deserialize_with = "read_boolean")]
+    pub page: bool,
 }
 
 impl Default for ServerConfig {
@@ -58,6 +61,7 @@ impl Default for ServerConfig {
             drain_delay: Duration::ZERO,
             drain_rate: 0,
             trusted_proxies: Vec::new(),
+            page: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,7 +34,7 @@ use super::{
     watchdog::Watchdog,
 };
 use crate::{
-    api::{self, AdminApi, Api, Descriptions, SOCKETIO_PATH},
+    api::{self, AdminApi, Api, Descriptions, Pages, SOCKETIO_PATH},
     gateway::{self, Gateway, GatewayOptions, SocketMeter},
 };
 
@@ -56,6 +56,9 @@ pub(super) struct MainListener {
     pub connections: ConnectionLimit,
     pub sessions: SessionRegistry,
     pub demo: Option<Demo>,
+    pub pages: Pages,
+    /// Whether the app is served (`server.page`).
+    pub page: Arc<AtomicBool>,
     pub http_metrics: api::HttpMetrics,
     pub socket_metrics: SocketMetrics,
     pub watchdog: Watchdog,
@@ -86,7 +89,8 @@ impl MainListener {
             if let Some(demo) = &self.demo {
                 app = app.configure(demo.routes());
             }
-            app.app_data(web::Data::new(self.http_metrics.clone()))
+            app.configure(self.pages.app_routes(self.page.clone()))
+                .app_data(web::Data::new(self.http_metrics.clone()))
                 .default_service(web::to(api::not_found))
                 .wrap(from_fn(api::guard_origin))
                 .wrap(from_fn(api::forbid_caching))
@@ -122,6 +126,7 @@ pub(super) fn start_admin_listener(
     bind: SocketAddr,
     api: Api,
     operators: AdminApi,
+    pages: Pages,
     connections: ConnectionLimit,
     watchdog: Watchdog,
 ) -> Result<Server, ServerError> {
@@ -135,7 +140,11 @@ pub(super) fn start_admin_listener(
     let serve = move || {
         actix_web::rt::spawn(watchdog.heartbeat("admin".to_owned()));
         App::new()
-            .configure(api::admin_routes(api.clone(), operators.clone()))
+            .configure(api::admin_routes(
+                api.clone(),
+                operators.clone(),
+                pages.clone(),
+            ))
             .default_service(web::to(api::not_found))
             .wrap(from_fn(api::forbid_caching))
             .wrap(from_fn(api::with_request_id))

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use actix_socketio::engineio::OutboxBounds;
@@ -26,6 +26,8 @@ pub(super) struct ReloadableParts {
     pub origins: OriginPolicy,
     pub proxies: TrustedProxies,
     pub max_body: Arc<AtomicUsize>,
+    /// Whether the main listener serves the app (`server.page`).
+    pub page: Arc<AtomicBool>,
     pub outbox: OutboxBounds,
     pub gateways: gateway::GatewayBounds,
 }
@@ -46,6 +48,7 @@ impl ReloadableParts {
             origins: OriginPolicy::new(&config.server.allowed_origins, proxies.clone()),
             proxies,
             max_body: Arc::new(AtomicUsize::new(config.server.max_body)),
+            page: Arc::new(AtomicBool::new(config.server.page)),
             outbox: OutboxBounds::new(actors.session_outbox, actors.session_outbox_bytes),
             gateways: gateway::GatewayBounds::new(actors.relay_mailbox, actors.join_timeout),
         }
@@ -71,6 +74,7 @@ impl ReloadableParts {
         self.origins.reconfigure(&server.allowed_origins);
         self.proxies.reconfigure(&server.trusted_proxies);
         self.max_body.store(server.max_body, Ordering::Relaxed);
+        self.page.store(server.page, Ordering::Relaxed);
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     access::readiness::Readiness,
-    api::{AdminApi, Api},
+    api::{AdminApi, Api, Pages},
     auth::{Authenticator, Secrets, UserSessionVerifier},
     config::{Config, LoopbackReason},
     gateway::{GatewayOptions, RecoveryBounds, RecoveryStore},
@@ -116,6 +116,7 @@ impl Service {
             },
             metrics.gateway.clone(),
         );
+        let pages = Pages::embedded();
         let listener = MainListener {
             api: api.clone(),
             descriptions: descriptions(),
@@ -136,6 +137,8 @@ impl Service {
             connections: reloadable.connections.main.clone(),
             sessions: sessions.clone(),
             demo: demo.clone(),
+            pages: pages.clone(),
+            page: reloadable.page.clone(),
             http_metrics: metrics.http.clone(),
             socket_metrics: metrics.sockets.clone(),
             watchdog: watchdog.clone(),
@@ -149,7 +152,7 @@ impl Service {
                 sessions: sessions.clone(),
             };
             let connections = reloadable.connections.admin.clone();
-            let admin = start_admin_listener(bind, api, operators, connections, watchdog)?;
+            let admin = start_admin_listener(bind, api, operators, pages, connections, watchdog)?;
             servers.push(spawn(admin));
         }
         servers.push(spawn(server));

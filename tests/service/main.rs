@@ -17,6 +17,7 @@ mod listing_consistency;
 mod members;
 mod non_members;
 mod origins;
+mod pages;
 mod paging;
 mod panics_and_stalls;
 mod postgres_databases;

@@ -40,6 +40,11 @@ impl MonitoredService {
 pub struct MetricsClient(TestUser);
 
 impl MetricsClient {
+    /// Returns the user who sends requests to the admin listener.
+    pub fn user(&self) -> &TestUser {
+        &self.0
+    }
+
     /// Returns the value of a metric; `name` includes its labels. `None` if the service does not export it.
     pub async fn value(&self, name: &str) -> Option<f64> {
         let text = self.0.metrics().await;
