@@ -30,7 +30,7 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: {
       input: { index: here('index.html'), operators: here('operators.html') },
-      output: { codeSplitting: { groups: [{ name: 'shared', test: /node_modules|\/src\/shared\// }] } },
+      output: { codeSplitting: { groups: [{ name: 'shared', test: /node_modules\/preact|\/src\/shared\// }] } },
     },
   },
   server: {
