@@ -9,12 +9,12 @@ use url::form_urlencoded;
 
 use crate::{
     contract::problem::Problem,
-    telemetry::metrics::MetricsRegistry,
+    telemetry::{history::MetricsHistory, metrics::MetricsRegistry},
     vault::{VaultStats, Vaults},
 };
 use actix_socketio::engineio::SessionRegistry;
 
-use super::error::ApiError;
+use super::{bounds::EffectiveBounds, error::ApiError, process_facts::ProcessFacts};
 
 /// The parts of the service that the admin listener reads.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ pub struct AdminApi {
     pub metrics: MetricsRegistry,
     pub vaults: Vaults,
     pub sessions: SessionRegistry,
+    pub history: MetricsHistory,
+    pub bounds: EffectiveBounds,
+    pub process: ProcessFacts,
 }
 
 /// The content type of the Prometheus text format.

@@ -5,6 +5,7 @@
 //! Mutations go to the vault's actor, reads go to the journal. Only `error.rs` knows HTTP statuses of errors.
 
 mod admin;
+mod bounds;
 mod cache_control;
 mod context;
 mod cors;
@@ -14,6 +15,8 @@ mod entity_tags;
 mod error;
 mod extract;
 mod health;
+mod history;
+mod host_guard;
 mod json_body;
 mod known_versions;
 mod member_target;
@@ -25,6 +28,7 @@ mod origin;
 mod page_query;
 mod pages;
 mod path_routes;
+mod process_facts;
 mod refusals;
 mod request_id;
 mod responses;
@@ -34,14 +38,19 @@ mod static_document;
 mod vaults;
 
 pub use admin::{AdminApi, LiveTotals, LiveVault, LiveVaultList, VaultSortKey};
+pub use bounds::{
+    BoundDefinition, BoundLevel, BoundUnit, BoundValue, EffectiveBounds, MetricSelector,
+};
 pub use cache_control::forbid_caching;
 pub use context::Api;
 pub use descriptions::Descriptions;
 pub use error::ApiError;
+pub use host_guard::{forbid_embedding, guard_host};
 pub use metrics::{HttpMetrics, count_requests};
 pub use openapi::openapi;
 pub use origin::guard_origin;
 pub use pages::{Pages, app as app_page};
 pub use path_routes::path;
+pub use process_facts::ProcessFacts;
 pub use request_id::{SOCKETIO_PATH, with_request_id};
 pub use routes::{admin_routes, not_found, routes};

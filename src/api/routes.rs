@@ -8,7 +8,7 @@ use super::{
     admin::{self, AdminApi},
     context::Api,
     error::ApiError,
-    health,
+    health, history,
     member_target::USER_ID,
     members,
     pages::Pages,
@@ -75,6 +75,8 @@ pub fn admin_routes(
             .app_data(web::Data::new(admin))
             .service(path("/metrics").get(admin::metrics))
             .service(path("/actors").get(admin::actors))
+            .service(path("/history").get(history::history))
+            .service(path("/bounds").get(history::bounds))
             .configure(pages.operators_routes())
             .configure(health_routes);
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::field::{read_optional_socket_address, write_optional};
 
-/// The admin listener: health, metrics and live queues.
+/// The admin listener: health, metrics, live queues and the operators' page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdminConfig {
     /// The address to listen on; `None`, written `""`, disables the listener.

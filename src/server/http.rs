@@ -18,7 +18,7 @@ use actix_socketio::{
 use actix_web::{
     App,
     dev::{Server, ServerHandle},
-    middleware::from_fn,
+    middleware::{Condition, from_fn},
     web,
 };
 use tracing::{error, info};
@@ -137,6 +137,8 @@ pub(super) fn start_admin_listener(
         unacknowledged: ADMIN_TIMEOUT,
         shutdown: Duration::from_secs(1),
     };
+    // Only a listener on loopback can be named by every site: other addresses are private by their network.
+    let is_loopback = bind.ip().is_loopback();
     let serve = move || {
         actix_web::rt::spawn(watchdog.heartbeat("admin".to_owned()));
         App::new()
@@ -146,12 +148,14 @@ pub(super) fn start_admin_listener(
                 pages.clone(),
             ))
             .default_service(web::to(api::not_found))
+            .wrap(Condition::new(is_loopback, from_fn(api::guard_host)))
+            .wrap(from_fn(api::forbid_embedding))
             .wrap(from_fn(api::forbid_caching))
             .wrap(from_fn(api::with_request_id))
     };
     let (admin, addr) =
         listen(bind, options, serve).map_err(|source| listen_error("admin.bind", bind, source))?;
-    info!(%addr, "admin listener: /healthz, /readyz, /metrics, /actors");
+    info!(%addr, "admin listener: /, /healthz, /readyz, /metrics, /actors, /history, /bounds");
     Ok(admin)
 }
 

@@ -15,6 +15,7 @@ pub mod database;
 pub mod startup;
 
 mod admission;
+mod bounds;
 mod connection_limit;
 mod demo;
 mod descriptions;
@@ -24,6 +25,7 @@ mod listener;
 mod metrics;
 mod reload;
 mod reloadable;
+mod sampler;
 mod service;
 mod shutdown;
 mod socket_metrics;

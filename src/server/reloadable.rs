@@ -8,10 +8,12 @@ use std::sync::{
 use actix_socketio::engineio::OutboxBounds;
 
 use super::{
-    connection_limit::ConnectionLimits, metrics::ServiceMetrics, startup::max_connections,
+    bounds::effective_bounds, connection_limit::ConnectionLimits, metrics::ServiceMetrics,
+    startup::max_connections,
 };
 use crate::{
     access::{limits::Limits, origins::OriginPolicy, proxies::TrustedProxies},
+    api::EffectiveBounds,
     config::Config,
     gateway,
     journal::Retention,
@@ -30,6 +32,8 @@ pub(super) struct ReloadableParts {
     pub page: Arc<AtomicBool>,
     pub outbox: OutboxBounds,
     pub gateways: gateway::GatewayBounds,
+    /// What `GET /bounds` shows.
+    pub bounds: EffectiveBounds,
 }
 
 impl ReloadableParts {
@@ -41,6 +45,8 @@ impl ReloadableParts {
         let proxies = TrustedProxies::new(&config.server.trusted_proxies);
         let actors = &config.actors;
         let max_connections = max_connections(config.server.max_connections);
+        let bounds = EffectiveBounds::default();
+        bounds.replace(effective_bounds(config));
         Self {
             vaults,
             connections: ConnectionLimits::register(&metrics.registry, max_connections),
@@ -51,6 +57,7 @@ impl ReloadableParts {
             page: Arc::new(AtomicBool::new(config.server.page)),
             outbox: OutboxBounds::new(actors.session_outbox, actors.session_outbox_bytes),
             gateways: gateway::GatewayBounds::new(actors.relay_mailbox, actors.join_timeout),
+            bounds,
         }
     }
 
@@ -74,6 +81,7 @@ impl ReloadableParts {
         self.origins.reconfigure(&server.allowed_origins);
         self.proxies.reconfigure(&server.trusted_proxies);
         self.max_body.store(server.max_body, Ordering::Relaxed);
+        self.bounds.replace(effective_bounds(config));
         self.page.store(server.page, Ordering::Relaxed);
     }
 }

@@ -3,11 +3,12 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_socketio::engineio::{self, OutboxBounds, SessionRegistry};
 use actix_web::dev::ServerHandle;
+use rustix::system::uname;
 use tracing::{info, warn};
 
 use super::{
@@ -19,16 +20,17 @@ use super::{
     http::{MainListener, spawn, start_admin_listener},
     metrics::ServiceMetrics,
     reloadable::{ReloadableParts, retention, vault_options},
+    sampler::{MetricsSampler, now},
     watchdog::Watchdog,
 };
 use crate::{
     access::readiness::Readiness,
-    api::{AdminApi, Api, Pages},
+    api::{AdminApi, Api, Pages, ProcessFacts},
     auth::{Authenticator, Secrets, UserSessionVerifier},
     config::{Config, LoopbackReason},
     gateway::{GatewayOptions, RecoveryBounds, RecoveryStore},
     journal::{self, Journal, MigrationStatus, MigrationStep},
-    telemetry::panics,
+    telemetry::{history::MetricsHistory, panics},
     vault::{self, Vaults},
 };
 
@@ -53,6 +55,8 @@ pub struct Service {
     pub(super) config: Config,
     /// Why the service may listen on loopback only; empty when it may listen anywhere.
     pub(super) loopback_only: Vec<LoopbackReason>,
+    /// Samples the metrics while the service runs.
+    _sampler: Option<MetricsSampler>,
 }
 
 impl Service {
@@ -144,12 +148,20 @@ impl Service {
             watchdog: watchdog.clone(),
         };
         let (server, addr) = listener.start(config.server.bind)?;
-        let mut servers = Vec::new();
+        let (mut servers, mut sampler) = (Vec::new(), None);
         if let Some(bind) = config.admin.bind {
+            let history = MetricsHistory::default();
+            sampler = Some(MetricsSampler::start(
+                metrics.registry.clone(),
+                history.clone(),
+            ));
             let operators = AdminApi {
                 metrics: metrics.registry.clone(),
                 vaults: reloadable.vaults.clone(),
                 sessions: sessions.clone(),
+                history,
+                bounds: reloadable.bounds.clone(),
+                process: process_facts(addr),
             };
             let connections = reloadable.connections.admin.clone();
             let admin = start_admin_listener(bind, api, operators, pages, connections, watchdog)?;
@@ -170,6 +182,7 @@ impl Service {
             reloadable,
             config: config.clone(),
             loopback_only,
+            _sampler: sampler,
         })
     }
 
@@ -191,6 +204,18 @@ impl Service {
     /// Returns the number of open sockets.
     pub(super) fn open_sockets(&self) -> usize {
         self.sessions.open()
+    }
+}
+
+/// Returns what the operators' page shows of this process, which serves at `addr`.
+fn process_facts(addr: SocketAddr) -> ProcessFacts {
+    let system = uname();
+    let host = system.nodename().to_string_lossy();
+    ProcessFacts {
+        node: format!("{host}:{}", addr.port()).into(),
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: now().into(),
+        started: Instant::now(),
     }
 }
 

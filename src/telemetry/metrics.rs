@@ -15,8 +15,13 @@ use prometheus::{
     proto::MetricFamily,
 };
 
+use super::snapshot::MetricsSnapshot;
+
 /// Prefix of every metric name.
 const PREFIX: &str = "vaultcast";
+
+/// [`PREFIX`] as served names begin with it.
+const SERVED_PREFIX: &str = "vaultcast_";
 
 /// Bucket bounds of duration histograms, in seconds: from 10 µs, the cost of a message, to 10 s, the longest timeout.
 pub const SECONDS: &[f64] = &[
@@ -47,6 +52,11 @@ impl MetricsRegistry {
         let families = self.0.gather();
         let text = TextEncoder::new().encode_to_string(&families);
         text.expect("registered families are named, and their texts are UTF-8")
+    }
+
+    /// Returns all metrics as numbers.
+    pub fn snapshot(&self) -> MetricsSnapshot {
+        MetricsSnapshot::read(&self.0.gather(), SERVED_PREFIX)
     }
 
     /// Registers a metric.

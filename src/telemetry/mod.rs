@@ -17,11 +17,14 @@ use tracing_subscriber::{
 
 use crate::config::{LogFormat, TelemetryConfig};
 
+pub mod history;
 pub mod metrics;
 pub mod panics;
+pub mod snapshot;
 pub mod throttle;
 pub mod untrusted;
 
+mod bucket_counts;
 mod json;
 mod panic_log;
 

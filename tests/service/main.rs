@@ -16,6 +16,7 @@ mod limits;
 mod listing_consistency;
 mod members;
 mod non_members;
+mod operators;
 mod origins;
 mod pages;
 mod paging;
