@@ -15,7 +15,7 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 const CLIENT = fileURLToPath(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url));
 
 /** Returns `CHROMIUM_BIN` or the first installed Chromium. */
-function findBinary() {
+export function findBinary() {
   const installed = (process.env.PATH ?? '').split(':').flatMap((directory) => NAMES.map((name) => path.join(directory, name)));
   const found = [process.env.CHROMIUM_BIN, ...installed].find((file) => {
     try {

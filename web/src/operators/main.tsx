@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import '../shared/styles.css';
-import { EmptyState } from '../shared/EmptyState.tsx';
+import './operators.css';
+import { OperatorsPage } from './OperatorsPage.tsx';
 
-render(<EmptyState level={1} title="vaultcast operators" />, document.getElementById('root')!);
+render(<OperatorsPage />, document.getElementById('root')!);

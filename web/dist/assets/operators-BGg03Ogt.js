@@ -1,1 +1,0 @@
-import{n as e,r as t,t as n}from"./shared-Cr5ndYvH.js";t(e(n,{level:1,title:`vaultcast operators`}),document.getElementById(`root`));
