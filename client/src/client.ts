@@ -2,7 +2,7 @@
 import { io, type Socket } from 'socket.io-client';
 import { Emitter, type Unsubscribe } from './emitter.js';
 import type { ErrorCode, SocketError, VaultJoined } from './generated.js';
-import { Http } from './http.js';
+import { type Answer, Http } from './http.js';
 import type { VaultEvent } from './reducer.js';
 import { backoff } from './retry.js';
 import { Tokens } from './tokens.js';
@@ -76,6 +76,14 @@ export class VaultcastClient {
       if (this.#state === 'closed') vault.end(closedError());
     }
     return vault;
+  }
+
+  /**
+   * Sends a request to another route of the service, such as `GET /api/vaults`, with the credential of the client. It is not repeated.
+   * Rejects with a {@link VaultcastError}. `seq` is the number of the mutation's event, 0 without one.
+   */
+  request<Body>(method: string, path: string, body?: object, idempotencyKey?: string): Promise<Answer<Body>> {
+    return this.#link.http.send<Body>(method, path, body, idempotencyKey);
   }
 
   /** Calls `handler` for an event of the connection. */

@@ -6,9 +6,10 @@ import { VaultcastError } from './types.js';
 
 const TIMEOUT = 15_000;
 
+/** An answer of the service. */
 export interface Answer<Body> {
   body: Body;
-  /** The number of the mutation's event. */
+  /** The number of the mutation's event; 0 without one. */
   seq: number;
 }
 

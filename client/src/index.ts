@@ -5,7 +5,10 @@ export type {
   CreateSource,
   ErrorCode,
   EventMember,
+  EventPage,
   FieldError,
+  JournalEvent,
+  Member,
   MemberAddedEvent,
   MemberRemovedEvent,
   MemberUpdatedEvent,
@@ -15,9 +18,13 @@ export type {
   SourceDeletedEvent,
   SourceUpdatedEvent,
   UpdateSource,
+  User,
+  Vault,
   VaultDeletedEvent,
+  VaultPage,
   VaultUpdatedEvent,
 } from './generated.js';
+export type { Answer } from './http.js';
 export type { Accepted } from './mutations.js';
 export {
   type ConnectionEvents,
