@@ -29,6 +29,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
+      // `'use client'` of the published client is for servers.
+      onLog: (level, log, handle) => log.code !== 'MODULE_LEVEL_DIRECTIVE' && handle(level, log),
       input: { index: here('index.html'), operators: here('operators.html') },
       output: { codeSplitting: { groups: [{ name: 'shared', test: /node_modules\/preact|\/src\/shared\// }] } },
     },
@@ -37,6 +39,7 @@ export default defineConfig({
     proxy: {
       '/api': service,
       '/demo/sign-in': service,
+      '/demo/sign-out': service,
       '/demo/token': service,
       '/page.json': service,
       '/socket.io': { target: service, ws: true },

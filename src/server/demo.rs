@@ -3,23 +3,23 @@
 //! The sign-in links need no password, so the demo listens on loopback only.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    cookie::{Cookie, SameSite},
-    http::header,
+    cookie::{Cookie, CookieBuilder, SameSite, time::Duration as CookieAge},
+    http::header::{self, HeaderMap, HeaderName},
     web,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{ApiError, path},
+    api::{self, ApiError, path},
     auth::JwtKeys,
     config::AuthConfig,
-    contract::problem::Problem,
+    contract::problem::{ErrorCode, Problem},
     domain::{
         Command, Mutation, Principal, Role, UserId, UserProfile, UserRef, VaultId,
         ids::MembershipId,
@@ -36,8 +36,6 @@ const COOKIE: &str = "authjs.session-token";
 
 /// Lifetime of a demo session.
 const SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-
-const PAGE: &str = include_str!("../../web/demo.html");
 
 /// Returns the default configuration, with the demo's cookie before those that other projects may have left on this host.
 pub(super) fn auth_config() -> AuthConfig {
@@ -101,8 +99,11 @@ impl Demo {
         move |config| {
             config
                 .app_data(demo)
-                .service(path("/").get(page))
-                .service(path("/demo/sign-in").get(sign_in));
+                .service(path("/demo/split").get(api::app_page))
+                .service(path("/demo/sign-in").get(sign_in))
+                .service(path("/demo/sign-out").get(sign_out))
+                .service(path("/demo/token").get(token))
+                .service(path("/page.json").get(page_info));
         }
     }
 
@@ -114,7 +115,7 @@ impl Demo {
         let tokens = Role::ALL.map(token).join("\n");
         let curl = self.curl(&format!("http://{addr}"));
         format!(
-            "\nvaultcast demo: sign in as one of three users of the demo vault\n{links}\n\n\
+            "\nvaultcast demo: open http://{addr}/ to see two users of the demo vault side by side, or sign in as one of three\n{links}\n\n\
              or with a token (Authorization: Bearer TOKEN, or io(url, {{ auth: {{ token }} }})), valid for one day\n{tokens}\n\n\
              Subscribe to the vault with the official Socket.IO client:\n  \
              npm install --no-save socket.io-client && node examples/listen.mjs http://{addr}\n\n\
@@ -153,44 +154,164 @@ fn user(role: Role) -> Principal {
 }
 
 #[derive(Deserialize)]
-struct SignInQuery {
+struct UserQuery {
     r#as: Role,
 }
 
-/// The query of a sign-in link; an error when the role is missing or unknown.
-type SignInResult = Result<web::Query<SignInQuery>, actix_web::Error>;
+/// The query that names a demo user by its role; an error when the role is missing or unknown.
+type UserQueryResult = Result<web::Query<UserQuery>, actix_web::Error>;
+
+fn requested_role(query: UserQueryResult) -> Result<Role, ApiError> {
+    let invalid = |_| Problem::invalid_field("as", "must be owner, contributor or viewer");
+    Ok(query.map_err(invalid)?.r#as)
+}
 
 /// Sets the session cookie, as the application would, and redirects to the page.
-async fn sign_in(demo: web::Data<Demo>, query: SignInResult) -> Result<HttpResponse, ApiError> {
-    let invalid = |_| Problem::invalid_field("as", "must be owner, contributor or viewer");
-    let role = query.map_err(invalid)?.r#as;
-    let cookie = Cookie::build(COOKIE, demo.token(role))
+async fn sign_in(demo: web::Data<Demo>, query: UserQueryResult) -> Result<HttpResponse, ApiError> {
+    let cookie = session_cookie(demo.token(requested_role(query)?));
+    Ok(redirect_to_page(&cookie.finish()))
+}
+
+/// Removes the session cookie and redirects to the page.
+async fn sign_out() -> HttpResponse {
+    redirect_to_page(
+        &session_cookie(String::new())
+            .max_age(CookieAge::ZERO)
+            .finish(),
+    )
+}
+
+fn session_cookie(token: String) -> CookieBuilder<'static> {
+    Cookie::build(COOKIE, token)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        .finish();
-    Ok(HttpResponse::SeeOther()
-        .cookie(cookie)
+}
+
+fn redirect_to_page(cookie: &Cookie<'_>) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .cookie(cookie.clone())
         .insert_header((header::LOCATION, "/"))
-        .finish())
+        .finish()
 }
 
-/// Serves the page, with commands for the address that the browser used.
-async fn page(demo: web::Data<Demo>, request: HttpRequest) -> HttpResponse {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let url = format!("http://{host}");
-    let page = PAGE
-        .replace("{{curl}}", &escape(&demo.curl(&url)))
-        .replace("{{url}}", &escape(&url));
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .body(page)
+/// Answers a token of a demo user. The split view connects two users with two tokens, because a browser has one session cookie.
+async fn token(
+    demo: web::Data<Demo>,
+    query: UserQueryResult,
+    request: HttpRequest,
+) -> Result<web::Json<TokenAnswer>, ApiError> {
+    let role = requested_role(query)?;
+    if !is_from_own_page(request.headers()) {
+        let message = "Tokens of the demo are for its own page";
+        return Err(Problem::new(ErrorCode::OriginNotAllowed, message).into());
+    }
+    let token = demo.token(role);
+    Ok(web::Json(TokenAnswer { token }))
 }
 
-/// Escapes text for HTML.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('"', "&quot;")
+#[derive(Serialize)]
+struct TokenAnswer {
+    token: String,
+}
+
+/// Returns whether no page of another site has sent the request: neither directly, nor by a name that resolves to loopback (DNS
+/// rebinding). Clients other than browsers do not send `Sec-Fetch-Site`.
+fn is_from_own_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_own_site = text(HeaderName::from_static("sec-fetch-site"))
+        .is_none_or(|site| matches!(site, "same-origin" | "none"));
+    let host = text(header::HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(
+        host,
+        |(name, port)| if port.ends_with(']') { host } else { name },
+    );
+    let literal = name.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = name.eq_ignore_ascii_case("localhost")
+        || literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_own_site && is_loopback
+}
+
+/// What the page needs to know of the demo.
+#[derive(Serialize)]
+struct DemoInfo {
+    #[serde(rename = "vaultId")]
+    vault_id: &'static str,
+    users: Vec<DemoUser>,
+}
+
+#[derive(Serialize)]
+struct DemoUser {
+    role: Role,
+    id: String,
+    name: Option<String>,
+    email: Option<String>,
+}
+
+/// Handles `GET /page.json`: the page shows the users of the demo and offers the split view.
+async fn page_info() -> web::Json<PageInfo> {
+    let users = Role::ALL.map(|role| {
+        let Principal { id, name, email } = user(role);
+        let id = id.to_string();
+        DemoUser {
+            role,
+            id,
+            name,
+            email,
+        }
+    });
+    let demo = DemoInfo {
+        vault_id: VAULT_ID,
+        users: users.into(),
+    };
+    web::Json(PageInfo { demo })
+}
+
+#[derive(Serialize)]
+struct PageInfo {
+    demo: DemoInfo,
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(expected: bool, headers: &[(&'static str, &'static str)]) {
+        let request = headers
+            .iter()
+            .fold(TestRequest::default(), |request, header| {
+                request.insert_header(*header)
+            });
+        let request = request.to_http_request();
+        assert_eq!(is_from_own_page(request.headers()), expected, "{headers:?}");
+    }
+
+    #[test]
+    fn tokens_are_for_loopback_hosts_and_pages_of_the_same_origin() {
+        for host in [
+            "127.0.0.1:3000",
+            "localhost:3000",
+            "LOCALHOST",
+            "[::1]:3000",
+            "[::1]",
+        ] {
+            check(true, &[("host", host)]);
+            check(true, &[("host", host), ("sec-fetch-site", "same-origin")]);
+            check(true, &[("host", host), ("sec-fetch-site", "none")]);
+            check(false, &[("host", host), ("sec-fetch-site", "same-site")]);
+            check(false, &[("host", host), ("sec-fetch-site", "cross-site")]);
+        }
+        for host in [
+            "evil.example:3000",
+            "192.0.2.1",
+            "127.0.0.1.evil.example",
+            "",
+        ] {
+            check(false, &[("host", host)]);
+        }
+        check(false, &[]);
+    }
 }

@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import '../shared/styles.css';
-import { EmptyState } from '../shared/EmptyState.tsx';
+import './styles/app.css';
+import { App } from './App.tsx';
 
-render(<EmptyState level={1} title="vaultcast" />, document.getElementById('root')!);
+render(<App />, document.getElementById('root')!);

@@ -1,6 +1,9 @@
-import type { ComponentChildren } from 'preact';
-import { useId } from 'preact/hooks';
+import { type ComponentChildren, createContext } from 'preact';
+import { useContext, useId } from 'preact/hooks';
 import { classes } from './classes.ts';
+
+/** The id of an element that distinguishes the cards of one part of the page from those of another, for screen readers. */
+export const RegionLabel = createContext<string | undefined>(undefined);
 
 interface CardProps {
   title: string;
@@ -17,8 +20,9 @@ interface CardProps {
 /** A titled region of the page. */
 export function Card({ title, hint, actions, flush = false, class: extra, children }: CardProps) {
   const id = useId();
+  const part = useContext(RegionLabel);
   return (
-    <section class={classes('card', extra)} aria-labelledby={id}>
+    <section class={classes('card', extra)} aria-labelledby={part ? `${id} ${part}` : id}>
       <div class="card__head">
         <div>
           <h2 id={id}>{title}</h2>

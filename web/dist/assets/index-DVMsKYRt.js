@@ -1,1 +1,0 @@
-import{g as e,h as t,v as n}from"./shared-Cb_idsbe.js";n(e(t,{level:1,title:`vaultcast`}),document.getElementById(`root`));

@@ -1,0 +1,25 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { usePane } from './pane-context.ts';
+
+interface PaneTitleProps {
+  /** Names the page in the browser's tab. */
+  text: string;
+  /** Takes the focus when it appears, as after a navigation. */
+  focus?: boolean;
+  children?: ComponentChildren;
+}
+
+/** The title of what a pane shows. */
+export function PaneTitle({ text, focus = false, children }: PaneTitleProps) {
+  const { titleLevel } = usePane();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (focus) heading.current?.focus();
+  }, []);
+  useEffect(() => {
+    if (titleLevel === 1) document.title = text ? `${text} · vaultcast` : 'vaultcast';
+  }, [text]);
+  const Heading = `h${titleLevel}` as const;
+  return <Heading ref={heading} tabIndex={-1} class="pane-title">{children ?? text}</Heading>;
+}
