@@ -56,7 +56,7 @@ export class CutService extends Observable {
   /** The options of a client. Its reconnects are quick, and what may not have arrived is repeated soon. */
   optionsOf(number) {
     const { name, writers, transports } = CLIENTS[number];
-    const socket = { transports, timeout: 1000, reconnectionDelay: 10, reconnectionDelayMax: 100 };
+    const socket = { transports, timeout: 3000, reconnectionDelay: 10, reconnectionDelayMax: 100 };
     return { name, writers, vaultId: this.vaultId, url: this.proxies[number].url, auth: this.owner.token(), retryDelay: 20, pageSize: 10, socket };
   }
 

@@ -13,7 +13,7 @@ import { readJournals } from './journals.mjs';
 const CUTS = 200;
 
 /** The timeout of a connection attempt, in milliseconds. A client whose WebSocket closes before the first packet waits for it. */
-const CONNECT_TIMEOUT = 1_000;
+const CONNECT_TIMEOUT = 3_000;
 
 /** The transports of each client whose connection is cut. */
 const TRANSPORTS = [['websocket'], ['websocket'], ['polling'], ['polling'], ['polling', 'websocket']];

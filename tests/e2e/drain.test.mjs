@@ -108,7 +108,7 @@ test('two thousand sockets reconnect without a gap after a graceful shutdown and
   assert.deepEqual([...new Set(upgrades)], [503]);
   assert(handshakes.length > 0 && mutations.length > 0, 'the service must accept requests while it drains');
 
-  await service.restart();
+  await service.restartUnderLoad();
   await pool.waitForConnections(2);
   // A socket whose recovery is refused because the database is overloaded joins again with `since`.
   assert(pool.recovered >= 0.9 * SOCKETS, `only ${pool.recovered} sockets were recovered`);
@@ -130,7 +130,7 @@ test('two thousand sockets reconnect without a gap after a graceful shutdown and
   await service.waitForExit();
   assert.match(service.output, /second signal/);
 
-  await service.restart();
+  await service.restartUnderLoad();
   await pool.waitForConnections(3);
   await secondLoad.waitForMore(50);
   await secondLoad.stop();

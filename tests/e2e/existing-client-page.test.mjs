@@ -49,7 +49,7 @@ async function compileClient(directory, name, code) {
   await writeFile(path.join(directory, `${name}.ts`), code);
   const options = ['--strict', '--noUnusedLocals', '--target', 'es2022', '--lib', 'es2022,dom', '--module', 'nodenext', '--skipLibCheck'];
   const compiler = new ManagedProcess(process.execPath, ['node_modules/typescript/bin/tsc', ...options, `${name}.ts`], { cwd: directory });
-  assert.equal((await compiler.waitForExit(60_000)).code, 0, compiler.output);
+  assert.equal((await compiler.waitForExit(180_000)).code, 0, compiler.output);
   const compiled = await readFile(path.join(directory, `${name}.js`), 'utf8');
   const adapted = [
     [`'http://localhost:3000'`, 'process.env.URL'],

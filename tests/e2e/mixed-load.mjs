@@ -28,7 +28,7 @@ export class MixedLoad extends Observable {
   async #write(user, vault, writer) {
     const sourceIds = [];
     for (let number = 0; ; number += 1) {
-      await this.waitFor(() => (this.#paused ? undefined : true), () => 'the load is still paused', 60_000);
+      await this.waitFor(() => (this.#paused ? undefined : true), () => 'the load is still paused', 180_000);
       if (!this.#running) return;
       this.#inFlight += 1;
       const answer = await mutate({ user, vault, sourceIds, title: `${writer}.${number}`, number }).catch(() => undefined);

@@ -54,7 +54,7 @@ export class OperationsPage {
         const { PATH, HOME } = process.env;
         const env = { PATH: `${directory}/bin:${PATH}`, HOME, ...database.environment };
         const bash = new ManagedProcess('bash', ['-c', database.withDatabaseName(script)], { env });
-        const { code } = await bash.waitForExit(30_000);
+        const { code } = await bash.waitForExit(180_000);
         assert.equal(code, 0, `${part}printed: ${bash.output}`);
         output += bash.output;
       }

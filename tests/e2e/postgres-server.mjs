@@ -29,7 +29,7 @@ export class PostgresServer {
     await chmod(postgres.directory, 0o755);
     if (USER.uid) await chown(postgres.directory, USER.uid, USER.gid);
     const initdb = postgres.#spawn('initdb', ['-D', postgres.#data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']);
-    if ((await initdb.waitForExit(60_000)).code !== 0) throw new Error(initdb.output);
+    if ((await initdb.waitForExit(180_000)).code !== 0) throw new Error(initdb.output);
     await postgres.restart();
     return postgres;
   }

@@ -34,7 +34,7 @@ async function createSubjects(ana) {
 }
 
 const skip = onPostgres ? 'the database does not change the description' : false;
-test('Schemathesis finds nothing wrong with the HTTP API', { timeout: 3 * MINUTES, skip }, async () => {
+test('Schemathesis finds nothing wrong with the HTTP API', { timeout: 11 * MINUTES, skip }, async () => {
   const service = await TestServer.start();
   try {
     const ana = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
@@ -53,7 +53,7 @@ test('Schemathesis finds nothing wrong with the HTTP API', { timeout: 3 * MINUTE
         env: { ...process.env, SCHEMATHESIS_HOOKS: 'schemathesis_hooks', PYTHONPATH: pythonFile(''), SUBJECTS: JSON.stringify(subjects) },
       },
     );
-    const { code } = await schemathesis.waitForExit(3 * MINUTES);
+    const { code } = await schemathesis.waitForExit(10 * MINUTES);
     assert.equal(code, 0, schemathesis.output);
   } finally {
     await service.dispose();

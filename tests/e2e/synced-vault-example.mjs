@@ -25,7 +25,7 @@ export async function compileExample() {
     await symlink(here('node_modules'), path.join(directory, 'node_modules'));
     const args = ['node_modules/typescript/bin/tsc', ...STRICT_OPTIONS, ...NODE_OPTIONS, 'synced-vault.ts'];
     const compiler = new ManagedProcess(process.execPath, args, { cwd: directory });
-    const { code } = await compiler.waitForExit(60_000);
+    const { code } = await compiler.waitForExit(180_000);
     assert.equal(code, 0, `the example does not compile:\n${compiler.output}`);
     return await import(pathToFileURL(path.join(directory, 'synced-vault.js')).href);
   } finally {

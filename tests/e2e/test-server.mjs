@@ -55,6 +55,12 @@ export class TestServer {
     await this.waitUntilReady();
   }
 
+  /** Starts the service and waits until it listens, while thousands of clients reconnect: a request of this process may wait for long. */
+  async restartUnderLoad() {
+    this.launch();
+    await this.waitForOutput(/vaultcast serves/);
+  }
+
   /** Starts the service without waiting for it. */
   launch() {
     assert(existsSync(BINARY), `${BINARY} does not exist: run \`cargo build\`, or set VAULTCAST_BIN`);
@@ -73,7 +79,7 @@ export class TestServer {
   /** Runs another command of the binary and returns its exit code and output. */
   async tryRun(...args) {
     const child = this.#spawn(args);
-    const { code } = await child.waitForExit(60_000);
+    const { code } = await child.waitForExit(180_000);
     return { code, output: child.output };
   }
 

@@ -10,6 +10,7 @@ use crate::{
     attack_harness::AttackHarness,
     polling_client::PollingClient,
     test_server::{TestServer, fast_config, quiet_config},
+    timeout::TIMEOUT,
 };
 
 const LIMIT: usize = 10_000;
@@ -147,14 +148,10 @@ async fn flood_of_one_byte_fragments_closes_the_session() {
 
 #[actix_web::test]
 async fn message_of_endless_fragments_closes_the_session() {
-    let mut harness = AttackHarness::start(EngineConfig {
-        max_payload: LIMIT,
-        ..fast_config()
-    })
-    .await;
+    let mut harness = AttackHarness::start(limited_config()).await;
     harness
         .assert_withstands(async |server| {
-            // Too many fragments, too many bytes, and a message that is never completed.
+            // Too many fragments, and too many bytes.
             let many = [
                 frame(FIRST_TEXT, b""),
                 frame(CONTINUATION, b"").repeat(1024),
@@ -165,6 +162,15 @@ async fn message_of_endless_fragments_closes_the_session() {
                 frame(CONTINUATION, &[b'x'; 100]).repeat(100),
             ];
             assert_closes(server, &large.concat(), 1009, "payload too large").await;
+        })
+        .await;
+}
+
+#[actix_web::test]
+async fn message_that_is_never_completed_ends_with_its_session() {
+    let mut harness = AttackHarness::start(fast_config()).await;
+    harness
+        .assert_withstands(async |server| {
             assert_closes(server, &frame(FIRST_TEXT, b"4"), 1000, "ping timeout").await;
         })
         .await;
@@ -186,7 +192,11 @@ async fn flood_of_pings_with_unread_pongs_ends_the_session() {
 
 #[actix_web::test]
 async fn session_of_a_disconnected_or_silent_websocket_ends() {
-    let mut harness = AttackHarness::start(fast_config()).await;
+    let mut harness = AttackHarness::start(EngineConfig {
+        connect_timeout: TIMEOUT,
+        ..fast_config()
+    })
+    .await;
     harness
         .assert_withstands(async |server| {
             drop(server.connect_to_namespace().await);

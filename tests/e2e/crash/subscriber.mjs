@@ -6,7 +6,7 @@ import { CuttingProxy } from '../cutting-proxy.mjs';
 import { ResumingClient } from '../resuming-client.mjs';
 
 /** The timeout of a connection attempt, in milliseconds. A client whose WebSocket closes before the first packet waits for it. */
-const CONNECT_TIMEOUT = 2_000;
+const CONNECT_TIMEOUT = 4_000;
 
 /** The kinds of cuts while both ends of a connection are running. */
 const CUT_KINDS = [
