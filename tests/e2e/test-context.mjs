@@ -28,7 +28,7 @@ export function testEachTransportWith(settings) {
   });
   return (title, run) => {
     for (const transport of TRANSPORTS) {
-      test(`${title} (${transport.name})`, { timeout: 180_000 }, async () => {
+      test(`${title} (${transport.name})`, { timeout: 600_000 }, async () => {
         const service = await (starting ??= TestServer.start('serve', settings));
         const outputBefore = service.output.length;
         const context = new TestContext(service, transport.options, ++contexts);
