@@ -54,6 +54,7 @@ pub fn connecting_config() -> EngineConfig {
 pub fn quiet_config() -> EngineConfig {
     EngineConfig {
         connect_timeout: TIMEOUT,
+        upgrade_timeout: 10 * TIMEOUT,
         ..EngineConfig::default()
     }
 }

@@ -177,7 +177,6 @@ async fn heartbeats_of_many_sessions_are_sent_and_time_out() {
     for _ in 0..20 {
         clients.push(server.connect_engineio().await);
     }
-    assert_eq!(server.sessions.open(), 20);
     for client in &mut clients {
         assert_eq!(client.recv_text().await, "2");
     }

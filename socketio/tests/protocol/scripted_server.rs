@@ -18,7 +18,11 @@ use tokio::sync::{
     watch,
 };
 
-use crate::{echo, test_server::TestServer, timeout::within_timeout};
+use crate::{
+    echo,
+    test_server::TestServer,
+    timeout::{TIMEOUT, within_timeout},
+};
 
 /// The namespace of the server. The auth payload of a client determines the answer to its CONNECT.
 #[derive(Clone)]
@@ -181,6 +185,7 @@ impl ScriptedServer {
             let server = server
                 .workers(1)
                 .h1_allow_half_closed(false)
+                .client_request_timeout(TIMEOUT)
                 .client_disconnect_timeout(Duration::ZERO)
                 .on_connect(|connection, _| {
                     echo::set_tcp_user_timeout(connection, Duration::from_millis(500));

@@ -14,6 +14,7 @@ use crate::{
     polling_client::PollingClient,
     scripted_server::ScriptedServer,
     test_server::{TestServer, pinging_config, quiet_config},
+    timeout::TIMEOUT,
     websocket_client::WebSocketClient,
 };
 
@@ -267,7 +268,8 @@ fn start_on_four_threads() -> TestServer {
                     }
                 })
         });
-        Ok(server.workers(4).listen(listener)?.run())
+        let server = server.workers(4).client_request_timeout(TIMEOUT);
+        Ok(server.listen(listener)?.run())
     })
 }
 
