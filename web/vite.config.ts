@@ -9,6 +9,12 @@ const service = process.env['VAULTCAST_URL'] ?? 'http://127.0.0.1:3000';
 /** Its admin listener, for the operators' page. */
 const admin = process.env['VAULTCAST_ADMIN_URL'] ?? 'http://127.0.0.1:9300';
 
+const SERVICE_PATHS = ['/api', '/demo/sign-in', '/demo/sign-out', '/demo/token', '/page.json', '/socket.io'];
+const ADMIN_PATHS = ['/actors', '/bounds', '/history', '/metrics', '/readyz'];
+
+/** Returns proxies that keep the host, so that the service takes its own pages for such. */
+const paths = (target: string, names: string[]) => names.map((name) => [name, { target, changeOrigin: false, ws: name === '/socket.io' }] as const);
+
 export default defineConfig({
   root: here('.'),
   publicDir: false,
@@ -35,19 +41,5 @@ export default defineConfig({
       output: { codeSplitting: { groups: [{ name: 'shared', test: /node_modules\/preact|\/src\/shared\// }] } },
     },
   },
-  server: {
-    proxy: {
-      '/api': service,
-      '/demo/sign-in': service,
-      '/demo/sign-out': service,
-      '/demo/token': service,
-      '/page.json': service,
-      '/socket.io': { target: service, ws: true },
-      '/actors': admin,
-      '/bounds': admin,
-      '/history': admin,
-      '/metrics': admin,
-      '/readyz': admin,
-    },
-  },
+  server: { proxy: Object.fromEntries([...paths(service, SERVICE_PATHS), ...paths(admin, ADMIN_PATHS)]) },
 });

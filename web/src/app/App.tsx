@@ -1,6 +1,6 @@
 // The app: the demo's sign-in or split view, or the pane of the signed-in user.
 import { useEffect } from 'preact/hooks';
-import { Button } from '../shared/Button.tsx';
+import { Button, ButtonLink } from '../shared/Button.tsx';
 import { NowContext, useNow } from './shell/Time.tsx';
 import { Loading, Unreachable } from './shell/Status.tsx';
 import { TopBar } from './shell/TopBar.tsx';
@@ -61,6 +61,7 @@ function UserApp({ demo, address, go }: UserAppProps) {
         {session.state === 'ready' && (
           <>
             <span class="topbar__user">{session.user.name ?? session.user.email ?? session.user.id}</span>
+            {demo && <ButtonLink small href="/demo/split">Two users</ButtonLink>}
             {(demo || token) && <Button small onClick={signOut}>Sign out</Button>}
           </>
         )}

@@ -25,7 +25,7 @@ export function Card({ title, hint, actions, flush = false, class: extra, childr
     <section class={classes('card', extra)} aria-labelledby={part ? `${id} ${part}` : id}>
       <div class="card__head">
         <div>
-          <h2 id={id}>{title}</h2>
+          <h2 id={id} tabIndex={-1}>{title}</h2>
           {hint && <p>{hint}</p>}
         </div>
         {actions}

@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { classes } from '../../shared/classes.ts';
 import type { Toast } from '../state/toasts.ts';
 
@@ -22,12 +22,16 @@ export function Toasts({ toasts, onDismiss }: ToastsProps) {
 }
 
 function ToastItem({ toast, onDismiss }: { toast: Toast; onDismiss: (id: number) => void }) {
+  // It stays while the pointer or the focus is on it.
+  const [isHeld, setHeld] = useState(false);
   useEffect(() => {
+    if (isHeld) return;
     const timer = setTimeout(() => onDismiss(toast.id), SHOWN_FOR);
     return () => clearTimeout(timer);
-  }, []);
+  }, [isHeld]);
+  const [hold, release] = [() => setHeld(true), () => setHeld(false)];
   return (
-    <div class={classes('toast', toast.tone === 'bad' && 'toast--bad')}>
+    <div class={classes('toast', toast.tone === 'bad' && 'toast--bad')} onMouseEnter={hold} onMouseLeave={release} onFocusIn={hold} onFocusOut={release}>
       <span>{toast.text}</span>
       <button type="button" class="toast__close" aria-label={`Dismiss: ${toast.text}`} onClick={() => onDismiss(toast.id)}><span aria-hidden="true">×</span></button>
     </div>

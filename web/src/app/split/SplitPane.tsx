@@ -1,5 +1,7 @@
 import { useId, useState } from 'preact/hooks';
+import { Button } from '../../shared/Button.tsx';
 import { RegionLabel } from '../../shared/Card.tsx';
+import { EmptyState } from '../../shared/EmptyState.tsx';
 import { Avatar } from '../shell/Avatar.tsx';
 import { Loading, Unreachable } from '../shell/Status.tsx';
 import type { DemoInfo } from '../shell/use-page-info.ts';
@@ -30,7 +32,7 @@ export function SplitPane({ side, demo, role, initialRoute, onRole, hrefOf }: Sp
     <section class="pane" aria-labelledby={id}>
       <div class="pane__head">
         <Avatar id={user.id} name={user.name} />
-        <h2 id={id} class="pane__name">{user.name}</h2>
+        <h2 id={id} class="pane__name"><span class="visually-hidden">{side === 'left' ? 'Left' : 'Right'}: </span>{user.name}</h2>
         <label class="visually-hidden" for={`${id}-user`}>User in the {side} pane</label>
         <select id={`${id}-user`} class="input input--small" value={role} onChange={(event) => onRole(event.currentTarget.value)}>
           {demo.users.map((candidate) => <option key={candidate.role} value={candidate.role}>{candidate.role}</option>)}
@@ -49,6 +51,7 @@ function PaneSession({ role, initialRoute, hrefOf }: Pick<SplitPaneProps, 'role'
   const [route, setRoute] = useState(initialRoute);
   const { session, restart } = useSession(role, () => demoToken(role));
   if (session.state === 'loading') return <Loading />;
+  if (session.state === 'signed-out') return <EmptyState level={2} title="The session has ended" actions={<Button onClick={restart}>Sign in again</Button>} />;
   if (session.state !== 'ready') return <Unreachable level={2} onRetry={restart} />;
   return (
     <Workspace client={session.client} user={session.user} route={route} navigate={setRoute} hrefOf={hrefOf} sessionEnded={restart} titleLevel={2} />

@@ -33,11 +33,11 @@ export function errorText(error: unknown): string {
     case 'ACCESS_DENIED':
       return 'You are not a member of this vault.';
     case 'UNAUTHORIZED':
-    case 'AUTHENTICATION_FAILED':
       return 'Your session has ended. Sign in again.';
     case 'NETWORK_ERROR':
       return error.outcomeUnknown ? 'The service did not answer. The change may have been made.' : 'The service does not answer.';
     case 'UNAVAILABLE':
+    case 'AUTHENTICATION_FAILED':
       return 'The service is restarting or its database is not available. Try again in a moment.';
     case 'VAULT_BUSY':
       return 'The vault is busy. Try again in a moment.';

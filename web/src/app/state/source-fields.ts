@@ -12,6 +12,12 @@ export interface SourceFields {
 
 export const NO_FIELDS: SourceFields = { title: '', fileUrl: '', fileKey: '', fileSize: '', mimeType: '' };
 
+/** Returns the fields of an example whose title contains the time, so that several can be told apart. */
+export function exampleFields(now: Date): SourceFields {
+  const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+  return { ...NO_FIELDS, title: `Minutes of ${time}`, fileUrl: 'https://files.example.com/minutes.pdf' };
+}
+
 /** Returns the fields that show a source. */
 export function fieldsOf(source: Source): SourceFields {
   const { title, fileUrl, fileKey = '', fileSize, mimeType } = source;

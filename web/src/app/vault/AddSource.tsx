@@ -4,7 +4,7 @@ import { Button } from '../../shared/Button.tsx';
 import { Card } from '../../shared/Card.tsx';
 import { ErrorNotice, Notice } from '../../shared/Notice.tsx';
 import { formErrors, NO_ERRORS } from '../state/errors.ts';
-import { createRequest, NO_FIELDS, type SourceFields } from '../state/source-fields.ts';
+import { createRequest, exampleFields, NO_FIELDS, type SourceFields } from '../state/source-fields.ts';
 import { SourceFieldset } from './SourceFieldset.tsx';
 
 interface AddSourceProps {
@@ -37,13 +37,19 @@ export function AddSource({ role, create }: AddSourceProps) {
       setFields((now) => (now === NO_FIELDS ? sent : now));
     }
   };
+  const actions = (
+    <div class="cluster">
+      <Button kind="quiet" onClick={() => setFields(exampleFields(new Date()))}>Fill in an example</Button>
+      <Button type="submit" kind="primary">Add source</Button>
+    </div>
+  );
   return (
     <Card title="Add a source">
       <form ref={form} class="stack" onSubmit={(event) => void submit(event)} noValidate>
         {isViewer && <Notice>You are a viewer of this vault. Owners and contributors can add, edit and remove sources.</Notice>}
         <fieldset class="plain-fieldset stack" disabled={isViewer}>
           <legend class="visually-hidden">New source</legend>
-          <SourceFieldset fields={fields} onFields={setFields} errors={errors} action={<Button type="submit" kind="primary">Add source</Button>} />
+          <SourceFieldset fields={fields} onFields={setFields} errors={errors} action={actions} />
           {errors.form && <ErrorNotice title="The source was not added">{errors.form}</ErrorNotice>}
         </fieldset>
       </form>

@@ -9,16 +9,18 @@ interface EndedVaultProps {
   code?: VaultcastErrorCode | undefined;
   /** The user could read the vault before. */
   wasOpen?: boolean;
+  /** The title takes the focus. */
+  focus?: boolean;
   name: string;
   onRetry?: () => void;
 }
 
 /** Says why the vault is not available, and what can be done. */
-export function EndedVault({ reason, code, wasOpen = false, name, onRetry }: EndedVaultProps) {
+export function EndedVault({ reason, code, wasOpen = false, focus = false, name, onRetry }: EndedVaultProps) {
   const { title, text, mayReturn } = endText(reason ?? endReason(code, wasOpen), name);
   return (
     <div class="empty-state" role="alert">
-      <PaneTitle text={title} focus={wasOpen && document.activeElement === document.body} />
+      <PaneTitle text={title} focus={focus} />
       <p>{text}</p>
       <div class="empty-state__actions">
         <RouteLink to={{ page: 'vaults' }} class="button button--primary">Your vaults</RouteLink>

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
 import { Field } from '../shell/Field.tsx';
 import type { FormErrors } from '../state/errors.ts';
 import type { SourceFields } from '../state/source-fields.ts';
@@ -24,7 +25,8 @@ export function SourceFieldset({ fields, onFields, errors, action, expanded = fa
     name,
     autoComplete: 'off',
   });
-  const isOpen = expanded || OPTIONAL.some((name) => errors.fields[name]);
+  const [isOpen, setOpen] = useState(expanded);
+  const hasHiddenError = OPTIONAL.some((name) => errors.fields[name]);
   return (
     <>
       <div class="field-grid">
@@ -32,7 +34,7 @@ export function SourceFieldset({ fields, onFields, errors, action, expanded = fa
         <Field label="File URL" {...control('fileUrl')} type="url" inputMode="url" placeholder="https://files.example.com/report.pdf" />
       </div>
       <div class="form-foot">
-        <details class="more" open={isOpen}>
+        <details class="more" open={isOpen || hasHiddenError} onToggle={(event) => setOpen(event.currentTarget.open)}>
           <summary>More fields</summary>
           <div class="field-grid field-grid--three">
             <Field label="Media type" {...control('mimeType')} placeholder="application/pdf" />

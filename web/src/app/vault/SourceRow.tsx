@@ -21,10 +21,9 @@ interface SourceRowProps {
 export function SourceRow({ source, isPending, changedAt, change, onEdit, onRemove }: SourceRowProps) {
   const { title, fileUrl, fileSize, mimeType, createdAt, updatedAt } = source;
   const href = safeHref(fileUrl);
-  // Two names for one animation, so that the next event starts it again.
-  const flash = changedAt !== undefined && `row--flash-${changedAt % 2}`;
   return (
-    <li class={classes('row', flash, isPending && 'row--pending')} aria-busy={isPending}>
+    <li class={classes('row', isPending && 'row--pending')} aria-busy={isPending}>
+      {changedAt !== undefined && <span key={changedAt} class="row__flash" aria-hidden="true" />}
       <div class="row__main">
         {href ? <a class="row__title" href={href} target="_blank" rel="noopener noreferrer">{title}</a> : <span class="row__title">{title}</span>}
         <p class="row__meta">

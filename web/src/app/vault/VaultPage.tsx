@@ -1,20 +1,21 @@
 // One vault: its head, its connection, its sources, members and timeline, or why it is not available.
 import { useMemo, useRef } from 'preact/hooks';
 import { useVault, useVaultcast } from 'vaultcast-client/react';
+import { Button } from '../../shared/Button.tsx';
 import { Notice } from '../../shared/Notice.tsx';
-import { Loading } from '../shell/Status.tsx';
 import { isVaultId } from '../state/ended.ts';
 import { lastChanges } from '../state/timeline.ts';
 import { AddSource } from './AddSource.tsx';
 import { ConnectionBar } from './ConnectionBar.tsx';
+import { EndedVault } from './EndedVault.tsx';
 import { Members } from './Members.tsx';
+import { OpeningVault } from './OpeningVault.tsx';
 import { SourceList } from './SourceList.tsx';
 import { TimelineCard } from './TimelineCard.tsx';
 import { useConnection } from './use-connection.ts';
 import { useCut } from './use-cut.ts';
 import { useTimeline } from './use-timeline.ts';
 import { useVaultNews } from './use-vault-news.ts';
-import { EndedVault } from './EndedVault.tsx';
 import { VaultHead } from './VaultHead.tsx';
 
 interface VaultPageProps {
@@ -36,22 +37,28 @@ function OpenVault({ vaultId, focus }: VaultPageProps) {
   const connection = useConnection(vault);
   const cut = useCut(client);
   const timeline = useTimeline(vault, view);
-  const changed = useVaultNews(vault);
+  const isReturning = connection.progress.phase === 'away' || connection.progress.phase === 'catching-up';
+  const changed = useVaultNews(vault, isReturning);
+  const root = useRef<HTMLDivElement>(null);
   const authors = useMemo(() => lastChanges(timeline.timeline.events), [timeline.timeline.events]);
   const lastName = useRef('');
   if (name) lastName.current = name;
 
-  if (status === 'ended') return <EndedVault code={error?.code} wasOpen={lastName.current !== ''} name={lastName.current} onRetry={() => client.connect()} />;
+  if (status === 'ended') {
+    // Only the pane that has the focus may move it.
+    const hadFocus = root.current?.contains(document.activeElement) ?? false;
+    return <EndedVault code={error?.code} wasOpen={lastName.current !== ''} focus={hadFocus} name={lastName.current} onRetry={() => client.connect()} />;
+  }
   if (status === 'loading') {
-    return <>{connection.error ? <Notice tone="warn">The service does not answer yet. Trying again…</Notice> : null}<Loading label="Opening the vault…" /></>;
+    return <OpeningVault error={connection.error} onRetry={() => client.connect()} />;
   }
   const isLost = connection.progress.phase === 'away' && connection.error !== undefined && cut.seconds === undefined;
   return (
-    <div class="vault">
+    <div class="vault" ref={root}>
       <VaultHead vault={vault} name={name} role={role} focus={focus} />
       <ConnectionBar progress={connection.progress} seq={seq} cut={cut} />
       {isLost && (
-        <Notice tone="warn" title="The service does not answer">
+        <Notice tone="warn" title="The service does not answer" actions={<Button small onClick={() => client.connect()}>Try now</Button>}>
           You see the vault as of event {seq}. It continues by itself when the service is back, without a gap.
         </Notice>
       )}

@@ -22,6 +22,8 @@ function watch(client: VaultcastClient, vault: SyncedVault, show: (view: Connect
   let view: ConnectionView = { progress: CONNECTING, error: undefined };
   /** The last event of the vault when the connection came back; undefined until it is asked for, and Infinity until the answer. */
   let head: number | undefined;
+  /** Counts the connections, so that the answer of an earlier one is ignored. */
+  let run = 0;
   const set = (next: ConnectionView) => show((view = next));
   const update = () => {
     const snapshot = vault.getSnapshot();
@@ -33,14 +35,20 @@ function watch(client: VaultcastClient, vault: SyncedVault, show: (view: Connect
     if (progress !== view.progress) set({ ...view, progress });
   };
   const ask = async () => {
+    const asked = run;
     const path = `/api/vaults/${encodeURIComponent(vault.id)}`;
     // Without an answer the connection itself reports the failure.
-    head = await client.request<Vault>('GET', path).then(({ body }) => body.seq, () => 0);
+    const answer = await client.request<Vault>('GET', path).then(({ body }) => body.seq, () => vault.getSnapshot().seq);
+    if (asked !== run) return;
+    head = answer;
     update();
   };
   const unsubscribe = [
     vault.subscribe(update),
-    vault.on('disconnect', () => (head = undefined)),
+    vault.on('disconnect', () => {
+      head = undefined;
+      run += 1;
+    }),
     vault.on('error', (error) => set({ ...view, error })),
     vault.on('connect', () => set({ ...view, error: undefined })),
   ];

@@ -32,18 +32,22 @@ export function useTimeline(vault: SyncedVault, { status, seq, epoch }: { status
       try {
         const query = `since=${wanted.since}&limit=${wanted.limit}`;
         const { body } = await client.request<EventPage>('GET', `/api/vaults/${encodeURIComponent(vault.id)}/events?${query}`);
-        if (isCurrent) setTimeline((before) => withEvents(before, body.epoch, body.events));
+        // Also if a live event has changed what is wanted meanwhile. An answer from before a restored backup is void.
+        if (body.epoch === vault.getSnapshot().epoch) setTimeline((before) => withEvents(before, body.epoch, body.events));
       } catch (cause) {
         const start = trimmedStart(cause);
         if (start === undefined) error = cause;
-        else if (isCurrent) setTimeline((before) => trimmedAt({ ...before, epoch }, start));
+        else if (isCurrent) setTimeline((before) => trimmedAt(before.epoch === epoch ? before : { ...EMPTY, epoch }, start));
       }
       if (!isCurrent) return;
       if (error === undefined) setEarlierPage(undefined);
       setProgress(({ run }) => ({ busy: false, error, run }));
     };
     void load();
-    return () => void (isCurrent = false);
+    return () => {
+      isCurrent = false;
+      setProgress(({ error, run }) => ({ busy: false, error, run }));
+    };
   }, [vault, wanted?.since, wanted?.limit, progress.run]);
 
   const next = earlier(timeline);

@@ -4,8 +4,11 @@ import { usePane } from '../shell/pane-context.ts';
 import { article, describeEvent, sentenceText } from '../state/sentences.ts';
 import { useVaultEvents } from './use-vault-events.ts';
 
-/** Notifies the user of the changes of others, and returns the event that changed each source last while the page was open. */
-export function useVaultNews(vault: SyncedVault): ReadonlyMap<string, number> {
+/**
+ * Notifies the user of the changes of others, and returns the event that changed each source last while the page was open. The events of
+ * an absence are not notified one by one (`isReturning`): the connection says how many there were.
+ */
+export function useVaultNews(vault: SyncedVault, isReturning: boolean): ReadonlyMap<string, number> {
   const { user, notify } = usePane();
   const [changed, setChanged] = useState<ReadonlyMap<string, number>>(new Map());
   // The titles of sources until now, so that the notification of a deletion can name its source.
@@ -20,7 +23,7 @@ export function useVaultNews(vault: SyncedVault): ReadonlyMap<string, number> {
     }
     // The page itself shows the user's own changes, and that the user was removed.
     const isOwnRemoval = event.event === 'member:removed' && event.payload.member.userId === user.id;
-    if (payload.actor.userId !== user.id && !isOwnRemoval) notify(newsText(event, user.id, titles.current));
+    if (payload.actor.userId !== user.id && !isOwnRemoval && !isReturning) notify(newsText(event, user.id, titles.current));
   });
   return changed;
 }
