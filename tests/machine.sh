@@ -7,10 +7,10 @@ fail() {
 
 needs_rust_and_node() {
     command -v cargo >/dev/null || fail "cargo is not installed (https://rustup.rs)"
-    command -v node >/dev/null || fail "node is not installed: the end-to-end tests need Node.js 20.10 or newer"
+    command -v node >/dev/null || fail "node is not installed: the end-to-end tests need Node.js 20.19 or newer"
     command -v npm >/dev/null || fail "npm is not installed: it comes with Node.js"
-    node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 10) ? 0 : 1)' ||
-        fail "node $(node --version) is too old: the end-to-end tests need 20.10 or newer"
+    node -e 'const [major, minor] = process.versions.node.split("."); process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' ||
+        fail "node $(node --version) is too old: the end-to-end tests need 20.19 or newer"
 }
 
 # Installs Debian packages, with sudo unless run by root.

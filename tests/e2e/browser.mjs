@@ -23,6 +23,8 @@ export async function launchBrowser() {
 /** A window of a user: a Playwright page and its faults. */
 export class AppWindow {
   faults = [];
+  /** The addresses of the websockets that were opened. */
+  sockets = [];
 
   /** Opens a window without cookies. `options` are those of a browser context, such as `viewport` and `colorScheme`. */
   static async open(browser, url, options = {}) {
@@ -40,6 +42,10 @@ export class AppWindow {
     page.on('request', (request) => {
       const { host, protocol } = new URL(request.url());
       if (protocol !== 'data:' && host !== origin) this.faults.push(`request to another origin: ${request.url()}`);
+    });
+    page.on('websocket', (socket) => {
+      this.sockets.push(socket.url());
+      if (new URL(socket.url()).host !== origin) this.faults.push(`websocket to another origin: ${socket.url()}`);
     });
   }
 
