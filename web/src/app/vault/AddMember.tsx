@@ -21,7 +21,7 @@ export function AddMember({ path }: { path: string }) {
   const fieldErrors = error === undefined ? undefined : Object.values(formErrors(error, ['email', 'userId']).fields)[0];
   const message = error === undefined ? undefined : (fieldErrors ?? memberErrorText(error));
   return (
-    <form class="inline-form card__form" onSubmit={submit} noValidate aria-label="Add a member">
+    <form class="inline-form card__form" onSubmit={submit} noValidate>
       <Field label="Email or user ID" value={name} onValue={setName} error={message} autoComplete="off" spellcheck={false} />
       <div class="field field--short">
         <label for={id}>Role</label>

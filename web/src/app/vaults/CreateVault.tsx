@@ -21,7 +21,7 @@ export function CreateVault() {
   const { busy, error, submit } = useSubmit(create, () => setName(''));
   const errors = error === undefined ? NO_ERRORS : formErrors(error, ['name']);
   return (
-    <form class="inline-form" onSubmit={submit} noValidate aria-label="Create a vault">
+    <form class="inline-form" onSubmit={submit} noValidate>
       <Field label="New vault" value={name} onValue={setName} error={errors.fields['name']} placeholder="Name" autoComplete="off" />
       <Button type="submit" kind="primary" disabled={busy}>Create vault</Button>
       {errors.form && <ErrorNotice>{errors.form}</ErrorNotice>}
