@@ -13,6 +13,7 @@ server.max_connections = -1 -> a whole number from 0 to 100000000
 server.shutdown_grace = "0s" -> a duration from "1ms" to "1day", with its unit
 server.drain_delay = "2days" -> a duration from "0s" to "1day", with its unit
 server.drain_rate = -1 -> a whole number from 0 to 1000000
+server.page = "yes" -> true or false
 server.trusted_proxies = ["10.0.0.0/40"] -> an address or a network, such as "10.1.2.3" or "10.0.0.0/8"
 server.trusted_proxies = [10] -> an address or a network, such as "10.1.2.3" or "10.0.0.0/8"
 admin.bind = "off" -> an address and a port, such as "127.0.0.1:3000", or "" for none

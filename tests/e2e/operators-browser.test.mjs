@@ -1,4 +1,5 @@
 // The operators' page in a real browser: a service under load, one that stalls, the keyboard, and what the page must not do.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,4 +1,5 @@
-// The app for everyone: its main path with the keyboard alone, and axe-core without violations on every page and state, light and dark.
+// The app is accessible: its main path with the keyboard alone, and axe-core without violations on every page and state, light and dark.
+// Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -37,7 +37,10 @@ async fn history_names_the_process_and_has_samples_of_its_metrics() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
-    assert!(sample["mutationsPerSecond"].as_f64().unwrap() > 0.0, "{sample}");
+    assert!(
+        sample["mutationsPerSecond"].as_f64().unwrap() > 0.0,
+        "{sample}"
+    );
     assert!(sample["commit"]["p99"].as_f64().unwrap() > 0.0, "{sample}");
     for actor in ["vault", "committer"] {
         let wait = &sample["mailboxWait"][actor];
@@ -52,7 +55,11 @@ async fn history_names_the_process_and_has_samples_of_its_metrics() {
     let later = operator.get(&format!("/history?after={time}")).await;
     let later = later.assert_status(200);
     let times = later["samples"].as_array().unwrap().iter();
-    assert!(times.clone().all(|sample| sample["time"].as_str() > Some(time)));
+    assert!(
+        times
+            .clone()
+            .all(|sample| sample["time"].as_str() > Some(time))
+    );
     let repeated = operator.get("/history?after=a&after=b").await;
     assert_eq!(repeated.invalid_fields(), ["after"]);
 }
@@ -69,15 +76,26 @@ async fn bounds_show_the_values_in_effect_and_how_often_they_were_reached() {
     let operator = monitored.metrics.user().clone();
     let bounds = operator.get("/bounds").await.assert_status(200);
     let queue = bound(&bounds, "actors.vault_mailbox");
-    assert_eq!((&queue["value"], &queue["level"]), (&77.0.into(), &0.0.into()));
-    assert_eq!((&queue["unit"], &queue["outcome"]), (&"mutations".into(), &"503 VAULT_BUSY".into()));
+    assert_eq!(
+        (&queue["value"], &queue["level"]),
+        (&77.0.into(), &0.0.into())
+    );
+    assert_eq!(
+        (&queue["unit"], &queue["outcome"]),
+        (&"mutations".into(), &"503 VAULT_BUSY".into())
+    );
     let reads = bound(&bounds, "limits.reads_per_second");
-    assert_eq!((&reads["value"], &reads["hits"]), (&1.0.into(), &1.0.into()));
+    assert_eq!(
+        (&reads["value"], &reads["hits"]),
+        (&1.0.into(), &1.0.into())
+    );
     assert_eq!(bound(&bounds, "limits.sockets")["value"], Value::Null);
     let connections = bound(&bounds, "server.max_connections");
     assert!(connections["value"].as_f64().unwrap() > connections["level"].as_f64().unwrap());
 
-    let reloaded = monitored.service.reload(|config| config.actors.vault_mailbox = 88);
+    let reloaded = monitored
+        .service
+        .reload(|config| config.actors.vault_mailbox = 88);
     assert_eq!(reloaded.unwrap().applied.len(), 1);
     let bounds = operator.get("/bounds").await.assert_status(200);
     assert_eq!(bound(&bounds, "actors.vault_mailbox")["value"], 88.0);
@@ -96,11 +114,20 @@ async fn page_of_a_name_that_resolves_to_loopback_is_refused() {
     let monitored = MonitoredService::start().await;
     let operator = monitored.metrics.user();
     for path in PRIVATE {
-        for host in ["evil.example", "evil.example:9300", "localhost.evil.example"] {
+        for host in [
+            "evil.example",
+            "evil.example:9300",
+            "localhost.evil.example",
+        ] {
             let refused = get_from_host(operator, path, host).await;
             refused.assert_refused(403, "ORIGIN_NOT_ALLOWED");
         }
-        for host in ["127.0.0.1:9300", "localhost", "localhost:9300", "[::1]:9300"] {
+        for host in [
+            "127.0.0.1:9300",
+            "localhost",
+            "localhost:9300",
+            "[::1]:9300",
+        ] {
             let allowed = get_from_host(operator, path, host).await;
             assert_eq!(allowed.status, 200, "{path} at {host}");
         }
@@ -131,7 +158,11 @@ async fn pages_of_other_origins_can_neither_read_nor_embed_an_answer() {
     for path in PRIVATE {
         let request = monitored.metrics.user().request(Method::GET, path);
         let response = send(request.header("Origin", "https://evil.example")).await;
-        assert_eq!(response.header("access-control-allow-origin"), None, "{path}");
+        assert_eq!(
+            response.header("access-control-allow-origin"),
+            None,
+            "{path}"
+        );
         let policy = response.header("cross-origin-resource-policy");
         assert_eq!(policy, Some("same-origin"), "{path}");
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"));

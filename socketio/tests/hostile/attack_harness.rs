@@ -30,7 +30,7 @@ const MAX_RUNS_WITH_LEAK: usize = 8;
 /// Memory that may remain, in bytes; less than any leaked object.
 const TOLERANCE: usize = 64;
 /// Time for the last connections of an attack to end.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval between two reads of the memory in use. It leaves the processor to the server.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
