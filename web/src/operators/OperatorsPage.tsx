@@ -27,7 +27,7 @@ export function OperatorsPage() {
         {snapshot && (
           <div class={connection === 'lost' ? 'operators__data operators__data--old' : 'operators__data'}>
             <Tiles snapshot={snapshot} />
-            <ProblemList snapshot={snapshot} />
+            <ProblemList snapshot={snapshot} isOld={connection === 'lost'} />
             <VaultTable live={snapshot.actors} query={query} onQuery={setQuery} />
             <Charts snapshot={snapshot} />
             <BoundTable snapshot={snapshot} />

@@ -3,9 +3,10 @@ import { Card } from '../../shared/Card.tsx';
 import { problems } from '../data/problems.ts';
 import type { Snapshot } from '../data/snapshot.ts';
 
-/** What an operator should look at, in plain words. */
-export function ProblemList({ snapshot }: { snapshot: Snapshot }) {
+/** What an operator should look at, in plain words. Nothing is "all clear" while the service does not answer (`isOld`). */
+export function ProblemList({ snapshot, isOld }: { snapshot: Snapshot; isOld: boolean }) {
   const found = problems(snapshot);
+  if (isOld && found.length === 0) return null;
   return (
     <Card title="What needs attention" class="problems" flush={found.length > 0}>
       {found.length === 0 ? (
