@@ -39,7 +39,7 @@ test('refusals are in plain words', () => {
   assert.match(errorText(new VaultcastError('NETWORK_ERROR', 'x', { outcomeUnknown: true })), /may have been made/);
 });
 
-test('a removed member, a stranger and a deleted vault are told apart', () => {
+test('a removed member, a stranger and a deleted vault have different texts', () => {
   assert.equal(endText(endReason('ACCESS_DENIED', true), 'Papers').title, 'You are no longer a member of this vault');
   assert.equal(endText(endReason('ACCESS_DENIED', false), '').title, 'You cannot open this vault');
   assert.match(endText(endReason('VAULT_DELETED', true), 'Papers').text, /“Papers”/);

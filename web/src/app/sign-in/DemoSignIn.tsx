@@ -18,7 +18,7 @@ export function DemoSignIn({ demo, expired }: { demo: DemoInfo; expired: boolean
       <section class="hero" aria-labelledby="welcome-title">
         <h1 id="welcome-title">One vault, two users, no refresh</h1>
         <p>
-          A change that one user makes is on disk before the other user sees it, and everyone sees all changes in the same order. Open both users
+          A change that one user makes is on disk before the other user sees it, and all users see all changes in the same order. Open both users
           side by side, add a source on the left and watch the right. Then cut the connection of one and let it catch up.
         </p>
         <ButtonLink kind="primary" class="button--large" href="/demo/split?left=owner&right=contributor">Open two users side by side</ButtonLink>

@@ -12,7 +12,7 @@ export interface SourceFields {
 
 export const NO_FIELDS: SourceFields = { title: '', fileUrl: '', fileKey: '', fileSize: '', mimeType: '' };
 
-/** Returns the fields of an example whose title contains the time, so that several can be told apart. */
+/** Returns the fields of an example whose title contains the time, so that several of them differ. */
 export function exampleFields(now: Date): SourceFields {
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
   return { ...NO_FIELDS, title: `Minutes of ${time}`, fileUrl: 'https://files.example.com/minutes.pdf' };

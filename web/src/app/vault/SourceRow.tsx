@@ -12,7 +12,7 @@ interface SourceRowProps {
   isPending: boolean;
   /** The event that changed the source while the page was open. */
   changedAt: number | undefined;
-  /** Who changed it last, if the loaded timeline says so. */
+  /** The author of the last change, if the loaded timeline has it. */
   change: LastChange | undefined;
   onEdit?: () => void;
   onRemove?: () => void;
@@ -48,7 +48,7 @@ interface AttributionProps {
   updatedAt: string;
 }
 
-/** Who made the last change, and when. */
+/** The author and the time of the last change. */
 function Attribution({ change, createdAt, updatedAt }: AttributionProps) {
   if (!change) return <>{createdAt === updatedAt ? 'Added' : 'Updated'} <Time at={updatedAt} /></>;
   return <>{change.kind === 'added' ? 'Added' : 'Updated'} by {change.actor.userName} <Time at={change.timestamp} /></>;
