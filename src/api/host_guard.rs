@@ -75,12 +75,13 @@ pub async fn forbid_embedding(
     Ok(response)
 }
 
-/// Returns whether there is one `Host`, and it is an IP address or `localhost`, with any port.
+/// Returns whether `Host` is an IP address or `localhost`, with any port. Only clients other than browsers omit it.
 fn names_loopback(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST);
     match (hosts.next(), hosts.next()) {
+        (None, _) => true,
         (Some(host), None) => host.to_str().is_ok_and(is_address_or_localhost),
-        _ => false,
+        (Some(_), Some(_)) => false,
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_and_repeated_hosts_are_refused() {
+    fn missing_host_is_accepted_and_repeated_ones_are_refused() {
         let headers = |hosts: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for host in hosts {
@@ -151,7 +152,7 @@ mod tests {
             headers
         };
         assert!(names_loopback(&headers(&["localhost"])));
-        assert!(!names_loopback(&headers(&[])));
+        assert!(names_loopback(&headers(&[])));
         assert!(!names_loopback(&headers(&["localhost", "evil.example"])));
     }
 }

@@ -167,8 +167,17 @@ fn requested_role(query: UserQueryResult) -> Result<Role, ApiError> {
 }
 
 /// Sets the session cookie, as the application would, and redirects to the page.
-async fn sign_in(demo: web::Data<Demo>, query: UserQueryResult) -> Result<HttpResponse, ApiError> {
-    let cookie = session_cookie(demo.token(requested_role(query)?));
+async fn sign_in(
+    demo: web::Data<Demo>,
+    query: UserQueryResult,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let role = requested_role(query)?;
+    if !names_loopback(request.headers()) {
+        let message = "Sessions of the demo are for an address or name of loopback only";
+        return Err(Problem::new(ErrorCode::OriginNotAllowed, message).into());
+    }
+    let cookie = session_cookie(demo.token(role));
     Ok(redirect_to_page(&cookie.finish()))
 }
 
@@ -218,18 +227,27 @@ struct TokenAnswer {
 /// Returns whether no page of another site has sent the request: neither directly, nor by a name that resolves to loopback (DNS
 /// rebinding). Clients other than browsers do not send `Sec-Fetch-Site`.
 fn is_from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_own_site = text(HeaderName::from_static("sec-fetch-site"))
-        .is_none_or(|site| matches!(site, "same-origin" | "none"));
-    let host = text(header::HOST).unwrap_or_default();
+    let site = headers.get(HeaderName::from_static("sec-fetch-site"));
+    let is_own_site = site.is_none_or(|site| site == "same-origin" || site == "none");
+    is_own_site && names_loopback(headers)
+}
+
+/// Returns whether `Host` is a loopback address or `localhost`. The name of another site can resolve to loopback, too (DNS rebinding);
+/// its page would have the session.
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
     let name = host.rsplit_once(':').map_or(
         host,
         |(name, port)| if port.ends_with(']') { host } else { name },
     );
     let literal = name.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = name.eq_ignore_ascii_case("localhost")
-        || literal.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    is_own_site && is_loopback
+    name.eq_ignore_ascii_case("localhost")
+        || literal
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// What the page needs to know of the demo.
@@ -297,6 +315,7 @@ mod tests {
             "LOCALHOST",
             "[::1]:3000",
             "[::1]",
+            "[::ffff:127.0.0.1]:3000",
         ] {
             check(true, &[("host", host)]);
             check(true, &[("host", host), ("sec-fetch-site", "same-origin")]);

@@ -137,8 +137,8 @@ pub(super) fn start_admin_listener(
         unacknowledged: ADMIN_TIMEOUT,
         shutdown: Duration::from_secs(1),
     };
-    // Only a listener on loopback can be named by every site: other addresses are private by their network.
-    let is_loopback = bind.ip().is_loopback();
+    // Other listeners are scraped by the names of their hosts, which are not known here.
+    let is_loopback = bind.ip().to_canonical().is_loopback();
     let serve = move || {
         actix_web::rt::spawn(watchdog.heartbeat("admin".to_owned()));
         App::new()

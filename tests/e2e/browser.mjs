@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { findBinary } from './chromium.mjs';
+import { DEFAULT_TIMEOUT } from './observable.mjs';
 
 const AXE = readFileSync(fileURLToPath(new URL('node_modules/axe-core/axe.min.js', import.meta.url)), 'utf8');
 
-/** The time for one step; the machine of a test run may be busy. */
-const STEP_TIMEOUT = 20_000;
+/** The time for one step: several requests of the page, which polls or reconnects with a delay. */
+const STEP_TIMEOUT = 2 * DEFAULT_TIMEOUT;
 
 /** Starts the installed Chromium. */
 export async function launchBrowser() {

@@ -44,7 +44,7 @@ async function tabTo(page, role, name, limit = 40) {
   assert.fail(`${role} "${name}" is not reached with Tab`);
 }
 
-test('the main path works with the keyboard alone', { timeout: 120_000 }, () =>
+test('the main path works with the keyboard alone', { timeout: 240_000 }, () =>
   inWindow(demo.url, async (window, page) => {
     await page.goto('/');
     await page.getByRole('heading', { level: 1 }).waitFor();
@@ -58,6 +58,7 @@ test('the main path works with the keyboard alone', { timeout: 120_000 }, () =>
     await page.keyboard.press('Enter');
     await page.getByText('Connected, up to date at 0').waitFor();
     // The title of the new page has the focus.
+    await page.locator('h1:focus').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'By keyboard');
 
     await tabTo(page, 'textbox', 'Title');
@@ -81,6 +82,7 @@ test('the main path works with the keyboard alone', { timeout: 120_000 }, () =>
     await page.keyboard.press('Enter');
     await page.getByText('Connected, up to date at 2').waitFor();
     await page.getByRole('heading', { name: 'No sources yet' }).waitFor();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     // The control that opened the dialog is gone with its source.
     assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Sources');
   }));
@@ -167,7 +169,7 @@ for (const colorScheme of ['light', 'dark']) {
     }
   });
 
-  test(`axe-core finds nothing on the pages of a service without a session (${colorScheme})`, { timeout: 120_000 }, () =>
+  test(`axe-core finds nothing on the pages of a service without a session (${colorScheme})`, { timeout: 240_000 }, () =>
     inWindow(service.url, async (window, page) => {
       await page.goto('/');
       await page.getByRole('heading', { name: 'You are not signed in' }).waitFor();
@@ -175,7 +177,7 @@ for (const colorScheme of ['light', 'dark']) {
     }, { colorScheme }));
 }
 
-test('a pasted token signs in until the service refuses it, and a wrong one is named', { timeout: 120_000 }, () =>
+test('a pasted token signs in until the service refuses it, and a wrong one is named', { timeout: 240_000 }, () =>
   inWindow(service.url, async (window, page) => {
     const user = new TestUser(service, 'ana', 'Ana', 'ana@example.com');
     await page.goto('/');

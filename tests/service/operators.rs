@@ -1,5 +1,7 @@
 //! What the operators' page requests from the admin listener, and which hosts may request it.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -41,7 +43,7 @@ async fn history_names_the_process_and_has_samples_of_its_metrics() {
         if let Some(sample) = samples.find(has_mutations) {
             break sample.clone();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert!(sample["commit"]["p99"].as_f64().unwrap() > 0.0, "{sample}");
     for actor in ["vault", "committer"] {
@@ -74,7 +76,10 @@ async fn bounds_show_the_values_in_effect_and_how_often_they_were_reached() {
     })
     .await;
     let ana = monitored.service.user("ana");
-    while ana.get("/api/vaults").await.status != 429 {}
+    let refused = async { while ana.get("/api/vaults").await.status != 429 {} };
+    tokio::time::timeout(Duration::from_secs(60), refused)
+        .await
+        .expect("the limit of reads is reached");
     let operator = monitored.metrics.user().clone();
     let bounds = operator.get("/bounds").await.assert_status(200);
     let queue = bound(&bounds, "actors.vault_mailbox");

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { usePane } from './pane-context.ts';
 
 interface PaneTitleProps {
@@ -14,7 +14,8 @@ interface PaneTitleProps {
 export function PaneTitle({ text, focus = false, children }: PaneTitleProps) {
   const { titleLevel } = usePane();
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // Before the first paint: the user may press a key right after it.
+  useLayoutEffect(() => {
     if (focus) heading.current?.focus();
   }, []);
   useEffect(() => {

@@ -48,8 +48,9 @@ function watch(client: VaultcastClient, vault: SyncedVault, show: (view: Connect
     vault.on('disconnect', () => {
       head = undefined;
       run += 1;
+      set({ ...view, error: undefined });
     }),
-    vault.on('error', (error) => set({ ...view, error })),
+    vault.on('error', (error) => set({ ...view, error: error.temporary ? error : undefined })),
     vault.on('connect', () => set({ ...view, error: undefined })),
   ];
   update();

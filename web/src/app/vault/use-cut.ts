@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import type { VaultcastClient } from 'vaultcast-client';
 
 /** How long a cut lasts, in milliseconds: long enough to make some changes as another user. */
@@ -15,7 +15,8 @@ export interface Cut {
 export function useCut(client: VaultcastClient): Cut {
   const [until, setUntil] = useState<number>();
   const [now, setNow] = useState(0);
-  useEffect(() => {
+  // Before the bar says so.
+  useLayoutEffect(() => {
     if (until === undefined) return;
     client.socket?.io.reconnection(false);
     client.socket?.io.engine.close();

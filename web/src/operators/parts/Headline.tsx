@@ -25,7 +25,7 @@ export function Headline({ snapshot, connection, refresh }: LiveSnapshot) {
           </p>
         )}
         <div class="headline__poll">
-          <p role="status" class="numeric">{pollText(snapshot, connection)}</p>
+          <p role="status" aria-live="off" class="numeric">{pollText(snapshot, connection)}</p>
           <Button small onClick={refresh}>Refresh</Button>
         </div>
       </div>
