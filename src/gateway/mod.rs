@@ -18,10 +18,10 @@ mod offset;
 mod panic_guard;
 mod protocol;
 mod recovery;
-mod relay;
+pub mod relay;
 mod scoped_task;
 mod socket_meter;
-mod trace;
+pub mod trace;
 
 #[cfg(test)]
 mod test_vaults;
@@ -30,6 +30,7 @@ pub use asyncapi::asyncapi;
 pub use bounds::GatewayBounds;
 pub use metrics::GatewayMetrics;
 pub use namespace::{Gateway, GatewayOptions};
+pub use offset::Offset;
 pub use protocol::NAMESPACE;
 pub use recovery::{RecoveryBounds, RecoveryStore};
 pub use socket_meter::SocketMeter;

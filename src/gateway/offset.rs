@@ -9,8 +9,8 @@ use super::issued_id::issued_id;
 use crate::domain::{Seq, VaultId};
 
 /// Identifies one packet of a vault that a socket was sent. An event has the same offset for all sockets.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Offset(String);
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Offset(String);
 
 /// Whether the frames of a socket carry an offset as their last argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +23,17 @@ pub(super) enum OffsetMode {
 
 impl Offset {
     /// Returns the offset of an event.
-    pub(super) fn for_event(vault: &VaultId, seq: Seq) -> Self {
+    pub fn for_event(vault: &VaultId, seq: Seq) -> Self {
         Self(format!("{}.{vault}", seq.0))
     }
 
     /// Returns the offset of a `vault:joined`. Each has its own `ticket`.
-    pub(super) fn for_join(vault: &VaultId, ticket: u64) -> Self {
+    pub fn for_join(vault: &VaultId, ticket: u64) -> Self {
         Self(format!("j{ticket}.{vault}"))
     }
 
     /// Wraps the text that a client sent as its offset. `None` if it is longer than every offset.
-    pub(super) fn from_client(text: &str) -> Option<Self> {
+    pub fn from_client(text: &str) -> Option<Self> {
         issued_id(text).map(Self)
     }
 
@@ -44,7 +44,7 @@ impl Offset {
         (*self == Self::for_event(vault, seq)).then_some(seq)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -55,7 +55,7 @@ pub struct Attached {
 }
 
 /// The state of a subscription after its answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AttachOutcome {
     /// No event is missing. The subscriber receives every further event.
     Live,
@@ -72,7 +72,7 @@ pub enum AttachOutcome {
 }
 
 /// The confirmation of a join.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Joined {
     pub role: Role,
     /// The vault's head.

@@ -14,6 +14,7 @@ mod delivery;
 mod delivery_budget;
 mod delivery_socket;
 mod handle;
+pub mod machine;
 mod replay_permits;
 mod requests;
 mod sink;

@@ -20,8 +20,8 @@ const HEARTBEAT_AFTER: u64 = 512;
 /// The packets that a socket was sent of its vaults since its last answered heartbeat.
 ///
 /// Packets are numbered in the order sent, over all vaults of the socket.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(in crate::gateway) struct DeliveryTrace {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DeliveryTrace {
     subscriptions: TracedSubscriptions,
     log: PacketLog,
     /// The number of the first packet in the log.
@@ -60,7 +60,7 @@ enum OffsetPosition {
 
 impl DeliveryTrace {
     /// Returns an empty trace that records `capacity` packets, for a client that sent this offset with its CONNECT.
-    pub(in crate::gateway) fn new(capacity: u64, initial_offset: Option<Offset>) -> Self {
+    pub fn new(capacity: u64, initial_offset: Option<Offset>) -> Self {
         Self {
             initial_offset,
             capacity,
@@ -69,12 +69,7 @@ impl DeliveryTrace {
     }
 
     /// Records that a subscription is resumed at this position.
-    pub(in crate::gateway) fn record_resume(
-        &mut self,
-        id: SubscriberId,
-        vault: &VaultId,
-        position: ResumePosition,
-    ) {
+    pub fn record_resume(&mut self, id: SubscriberId, vault: &VaultId, position: ResumePosition) {
         let subscription = TracedSubscription {
             last_seen: Some(position.last_seen),
             joined_at: position.joined_at,
@@ -85,7 +80,7 @@ impl DeliveryTrace {
 
     /// Records a sent event, the one after the last event of its subscription. Returns whether a heartbeat should confirm
     /// the trace now.
-    pub(in crate::gateway) fn record_event(&mut self, id: SubscriberId) -> bool {
+    pub fn record_event(&mut self, id: SubscriberId) -> bool {
         let Some(slot) = self.subscriptions.slot(id) else {
             return false; // each subscription begins with a join or a resume
         };
@@ -95,12 +90,7 @@ impl DeliveryTrace {
     }
 
     /// Records a sent `vault:joined`. Returns whether a heartbeat should confirm the trace now.
-    pub(in crate::gateway) fn record_join(
-        &mut self,
-        id: SubscriberId,
-        vault: &VaultId,
-        join: TracedJoin,
-    ) -> bool {
+    pub fn record_join(&mut self, id: SubscriberId, vault: &VaultId, join: TracedJoin) -> bool {
         let slot = match self.subscriptions.slot(id) {
             Some(slot) => slot,
             None => self
@@ -116,26 +106,26 @@ impl DeliveryTrace {
     }
 
     /// Records that the vault ended a subscription after the packets sent so far.
-    pub(in crate::gateway) fn record_end(&mut self, id: SubscriberId) {
+    pub fn record_end(&mut self, id: SubscriberId) {
         if let Some(subscription) = self.subscriptions.get_mut(id) {
             subscription.ended = true;
         }
     }
 
     /// Records that the client left a vault. Recovery does not resume the subscription.
-    pub(in crate::gateway) fn record_leave(&mut self, id: SubscriberId) {
+    pub fn record_leave(&mut self, id: SubscriberId) {
         if let Some(subscription) = self.subscriptions.get_mut(id) {
             subscription.left = true;
         }
     }
 
     /// Records that a ping was queued after the packets sent so far.
-    pub(in crate::gateway) fn record_ping(&mut self) {
+    pub fn record_ping(&mut self) {
         self.pinged = Some(self.next);
     }
 
     /// Records that the ping was answered: drops the confirmed packets.
-    pub(in crate::gateway) fn record_pong(&mut self) {
+    pub fn record_pong(&mut self) {
         let Some(confirmed) = self.pinged.take() else {
             return;
         };
@@ -160,16 +150,13 @@ impl DeliveryTrace {
     }
 
     /// Returns how many packets were dropped unconfirmed since the last call.
-    pub(in crate::gateway) fn take_dropped(&mut self) -> u64 {
+    pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
 
     /// Returns the subscriptions to resume for a client that reconnects with this offset, or `None` if the trace does
     /// not show what the client has received.
-    pub(in crate::gateway) fn recover(
-        &self,
-        offset: Option<&Offset>,
-    ) -> Option<Vec<ResumedSubscription>> {
+    pub fn recover(&self, offset: Option<&Offset>) -> Option<Vec<ResumedSubscription>> {
         let mut unseen = self.clone();
         let position = match offset {
             Some(offset) => self.position_of(offset),
@@ -309,7 +296,7 @@ impl DeliveryTrace {
     }
 
     /// Returns about how many bytes the trace takes.
-    pub(in crate::gateway) fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         let offsets = [&self.initial_offset, &self.confirmed_offset];
         let offset_bytes = |offset: &Offset| offset.as_str().len();
         let offsets: usize = offsets.into_iter().flatten().map(offset_bytes).sum();

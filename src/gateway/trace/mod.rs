@@ -17,6 +17,8 @@ mod traced_join;
 #[cfg(test)]
 mod tests;
 
-pub(super) use delivery_trace::DeliveryTrace;
-pub(super) use resumed::{ResumePosition, ResumedSubscription};
-pub(super) use traced_join::{TracedJoin, attach_bytes};
+pub use delivery_trace::DeliveryTrace;
+pub use resumed::{ResumePosition, ResumedSubscription};
+pub use traced_join::TracedJoin;
+
+pub(super) use traced_join::attach_bytes;

@@ -13,7 +13,7 @@ use super::traced_join::{TracedJoin, attach_bytes};
 const RETAINED_RUNS: usize = 64;
 
 /// The index of a subscription in its trace. A trace has far fewer than 2^24 subscriptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct TraceSlot(u32);
 
 impl TraceSlot {
@@ -30,7 +30,7 @@ impl TraceSlot {
 }
 
 /// The slot in the upper 24 bits, the number of its events in the lower 8. No event means a join.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct PackedRun(u32);
 
 impl PackedRun {
@@ -50,7 +50,7 @@ impl PackedRun {
 }
 
 /// The packets that were sent and not confirmed, oldest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct PacketLog {
     runs: VecDeque<PackedRun>,
     /// The joins among the runs.

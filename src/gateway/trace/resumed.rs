@@ -6,8 +6,8 @@ use crate::{
 };
 
 /// Where a subscription continues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) struct ResumePosition {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResumePosition {
     /// The last event that the client has received.
     pub last_seen: Seq,
     /// The head of the vault when the socket joined it.
@@ -15,8 +15,8 @@ pub(in crate::gateway) struct ResumePosition {
 }
 
 /// A subscription to resume.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::gateway) struct ResumedSubscription {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ResumedSubscription {
     pub vault: VaultId,
     /// `None` if the socket has not joined yet.
     pub position: Option<ResumePosition>,

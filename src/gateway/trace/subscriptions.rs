@@ -12,7 +12,7 @@ use crate::{
 use super::{packet_log::TraceSlot, resumed::ResumePosition};
 
 /// A subscription that the socket has or had.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct TracedSubscription {
     pub(super) vault: VaultId,
     /// The last event before the recorded packets. `None` until the socket has joined.
@@ -61,7 +61,7 @@ impl TracedSubscription {
 }
 
 /// The subscriptions of a trace, by slot and by id.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct TracedSubscriptions {
     slots: Vec<Option<TracedSubscription>>,
     by_id: BTreeMap<u64, TraceSlot>,

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::vault::{Attach, Joined};
 
 /// A `vault:joined` that was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::gateway) struct TracedJoin {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TracedJoin {
     /// The ticket of the offset.
     pub ticket: u64,
     /// What the client requested.
