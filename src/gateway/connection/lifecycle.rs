@@ -76,9 +76,10 @@ impl UserConnection {
         }
         let new_trace = || DeliveryTrace::new(context.recovery.traced_packets(), initial_offset);
         let trace = pid.is_some().then(new_trace);
+        let delivery = DeliverySocket::new(socket.clone(), user.id.clone(), trace);
         let connection = Self(Rc::new(ConnectionState {
-            delivery: DeliverySocket::new(socket.clone(), user.id.clone(), trace),
-            _attachment: context.relay.attach(&socket),
+            attachment: context.relay.attach(&delivery),
+            delivery,
             context,
             socket,
             user,
@@ -113,7 +114,7 @@ impl UserConnection {
         let ConnectionContext { vaults, relay, .. } = &self.0.context;
         for subscription in resumed {
             let vault = subscription.vault.clone();
-            let subscriber = relay.resume(vaults.open(&vault), &self.0.delivery, subscription);
+            let subscriber = relay.resume(vaults.open(&vault), &self.0.attachment, subscription);
             self.0.subscriptions.borrow_mut().insert(vault, subscriber);
         }
     }

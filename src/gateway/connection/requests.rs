@@ -98,7 +98,7 @@ impl UserConnection {
             attach,
             ack: response.ack,
         };
-        let subscriber = context.relay.join(request, &self.0.delivery);
+        let subscriber = context.relay.join(request, &self.0.attachment);
         let mut subscriptions = self.0.subscriptions.borrow_mut();
         subscriptions.insert(id, subscriber);
         if subscriptions.len().is_power_of_two() {

@@ -43,7 +43,7 @@ pub(super) struct ConnectionState {
     pub(super) socket: Socket,
     pub(super) delivery: DeliverySocket,
     pub(super) user: Principal,
-    pub(super) _attachment: SocketAttachment,
+    pub(super) attachment: SocketAttachment,
     /// The subscriptions by vault. Some may have ended; the relay has the current ones.
     pub(super) subscriptions: RefCell<HashMap<VaultId, SubscriberId>>,
     /// Requests that wait for a lookup, oldest first.

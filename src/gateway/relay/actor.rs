@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::prelude::*;
-use tracing::error;
 
 use crate::{
     gateway::{bounds::RelayCapacity, connections::ConnectionRegistry},
@@ -57,8 +56,7 @@ impl Drop for RelayActor {
     /// Ends the relay after a panic: its sockets are closed, and the next connection starts another relay.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let sockets = self.relay.end();
-            error!(sockets, "relay panicked; closing its sockets");
+            self.relay.end_after_panic();
         }
     }
 }
@@ -93,7 +91,7 @@ impl Handler<FellBehind> for RelayActor {
     fn handle(&mut self, FellBehind(vault): FellBehind, ctx: &mut Self::Context) {
         // Catches up once for several messages, and after the mailbox is empty: actix polls the mailbox before spawned
         // futures.
-        if self.relay.mark_behind(&vault) {
+        for vault in self.relay.fall_behind(vault) {
             ctx.spawn(
                 async {}
                     .into_actor(self)

@@ -3,10 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
 };
-
-use tokio::sync::Semaphore;
 
 use crate::{
     domain::UserId,
@@ -14,14 +11,14 @@ use crate::{
 };
 use actix_socketio::Socket;
 
-use super::replay_permits::{ReplayPermit, SocketReplayPermit};
+/// A socket receives no further page of missed events while more frames than this wait in its outbox.
+pub(super) const MAX_WAITING_FRAMES: usize = 16;
 
-/// A socket with its user, its delivery trace and its replay permit. Clones are the same socket.
+/// A socket with its user and its delivery trace. Clones are the same socket.
 #[derive(Clone)]
 pub(in crate::gateway) struct DeliverySocket {
     pub socket: Socket,
     pub user: UserId,
-    replay: SocketReplayPermit,
     /// `None` if the connection is not recoverable.
     trace: Option<Rc<PoisonableTrace>>,
 }
@@ -44,7 +41,6 @@ impl DeliverySocket {
         Self {
             socket,
             user,
-            replay: SocketReplayPermit::new(),
             trace: trace.map(|trace| {
                 Rc::new(PoisonableTrace {
                     trace: RefCell::new(trace),
@@ -95,14 +91,9 @@ impl DeliverySocket {
         }
     }
 
-    /// Acquires a replay permit if it is available at once.
-    pub(super) fn try_acquire_replay(&self, vault: &Arc<Semaphore>) -> Option<ReplayPermit> {
-        self.replay.try_acquire(&self.socket, vault)
-    }
-
-    /// Waits for a replay permit.
-    pub(super) async fn acquire_replay(self, vault: Arc<Semaphore>) -> Option<ReplayPermit> {
-        self.replay.acquire(self.socket, vault).await
+    /// Returns whether the outbox has room for a page of missed events.
+    pub(super) fn has_room_for_page(&self) -> bool {
+        self.socket.outbox_usage().frames <= MAX_WAITING_FRAMES
     }
 }
 

@@ -1,27 +1,29 @@
-//! The state of a relay: the subscriptions of its sockets, by vault.
+//! The relay of one worker thread: the machine, and what it acts on.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
-    rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    mem,
+    rc::{Rc, Weak},
+    sync::Arc,
+    time::{Duration, Instant},
 };
+
+use tracing::error;
 
 use crate::{
     domain::{SubscriberId, VaultId},
-    gateway::{bounds::GatewayBounds, metrics::GatewayMetrics},
-    vault::{VaultError, VaultHandle},
+    gateway::{bounds::GatewayBounds, metrics::GatewayMetrics, scoped_task::ScopedTask},
+    vault::Attach,
 };
-use actix_socketio::{Socket, engineio::CloseReason};
+use actix_socketio::{Ack, engineio::CloseReason};
 
 use super::{
-    attached_sockets::{AttachedSockets, SocketAttachment},
+    delivery_socket::{DeliverySocket, MAX_WAITING_FRAMES},
+    effects::{EncodedEvent, RelayIo, RelayPerformer},
     handle::RelayHandle,
+    machine::{RelayBounds, RelayInput, RelayMachine, RelaySocketId},
     sink::RelaySink,
-    vault_subscriptions::VaultSubscriptions,
+    socket_table::{SocketAttachment, SocketTable},
 };
 
 /// The sockets of one worker thread and their subscriptions. Clones are the same relay.
@@ -43,27 +45,50 @@ pub(in crate::gateway) struct RelayOptions {
 pub(super) struct RelayState {
     pub(super) options: RelayOptions,
     pub(super) sink: Arc<RelaySink>,
-    pub(super) handle: RelayHandle,
-    pub(super) vaults: RefCell<HashMap<VaultId, VaultSubscriptions>>,
-    /// Vaults that send no notices until the relay has caught up.
-    pub(super) behind: RefCell<HashSet<VaultId>>,
-    pub(super) next_ticket: Cell<u64>,
-    attached: AttachedSockets,
+    pub(super) sockets: SocketTable,
+    handle: RelayHandle,
+    core: RefCell<RelayCore>,
+    /// The machine counts time from here.
+    started: Instant,
+    /// Sends the next tick.
+    timer: Cell<Option<ScopedTask>>,
     has_ended: Cell<bool>,
+}
+
+struct RelayCore {
+    machine: RelayMachine,
+    io: RelayIo,
+    bounds: RelayBounds,
+}
+
+/// What the caller of the relay does after an input.
+pub(super) struct HandledInput {
+    /// How many sockets received the event.
+    pub(super) delivered: usize,
+    /// The acknowledgements of cancelled joins.
+    pub(super) cancelled: Vec<Ack>,
+    /// The vaults to catch up with after the notices in the mailbox.
+    pub(super) await_mailbox: Vec<VaultId>,
 }
 
 impl Relay {
     pub(super) fn new(options: RelayOptions, sink: RelaySink, handle: RelayHandle) -> Self {
+        let bounds = relay_bounds(&options.bounds);
+        // Tickets are part of the offsets that clients send when they reconnect, perhaps to another process. A random
+        // start makes them unique.
+        let first_ticket = u64::from(rand::random::<u32>()) << 32;
         Self(Rc::new(RelayState {
             options,
             sink: Arc::new(sink),
+            sockets: SocketTable::default(),
             handle,
-            vaults: RefCell::default(),
-            behind: RefCell::default(),
-            // Tickets are part of the offsets that clients send when they reconnect, perhaps to another process. A random
-            // start makes them unique.
-            next_ticket: Cell::new(u64::from(rand::random::<u32>()) << 32),
-            attached: AttachedSockets::default(),
+            core: RefCell::new(RelayCore {
+                machine: RelayMachine::new(bounds, first_ticket),
+                io: RelayIo::default(),
+                bounds,
+            }),
+            started: Instant::now(),
+            timer: Cell::default(),
             has_ended: Cell::new(false),
         }))
     }
@@ -74,65 +99,128 @@ impl Relay {
     }
 
     /// Adds a socket that uses this relay. It is closed if the relay panics.
-    pub(in crate::gateway) fn attach(&self, socket: &Socket) -> SocketAttachment {
-        self.0.attached.attach(socket.clone())
+    pub(in crate::gateway) fn attach(&self, socket: &DeliverySocket) -> SocketAttachment {
+        self.0.sockets.attach(socket.clone())
     }
 
-    /// Ends the relay: closes all sockets that use it, and returns their number.
-    pub(super) fn end(&self) -> usize {
-        self.0.has_ended.set(true);
-        self.0.attached.close_all(RELAY_PANICKED)
+    /// Ends the relay after a panic: closes all sockets that use it. The next connection starts another relay.
+    pub(super) fn end_after_panic(&self) {
+        if !self.0.has_ended.replace(true) {
+            let sockets = self.0.sockets.close_all(RELAY_PANICKED);
+            error!(sockets, "relay panicked; closing its sockets");
+        }
     }
 
     /// Returns whether the actor of this relay has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.0.has_ended.get()
     }
-}
 
-impl RelayState {
-    /// Returns a ticket that no query had before.
-    pub(super) fn take_ticket(&self) -> u64 {
-        let ticket = self.next_ticket.get();
-        self.next_ticket.set(ticket + 1);
-        ticket
+    /// Returns whether this subscription exists.
+    pub(in crate::gateway) fn is_subscribed(&self, vault: &VaultId, id: SubscriberId) -> bool {
+        self.with_machine(|machine| machine.is_subscribed(vault, id))
     }
 
-    /// Refuses the oldest pending join of a subscription and counts it.
-    pub(super) fn refuse_join(
+    /// Returns the joins of a subscription that the vault has not answered.
+    pub(in crate::gateway) fn pending_joins(
         &self,
-        subscriptions: &mut VaultSubscriptions,
+        vault: &VaultId,
         id: SubscriberId,
-        error: VaultError,
-    ) {
-        if let Some(code) = subscriptions.refuse_join(id, error) {
-            self.options.metrics.join_refused(code);
+    ) -> Vec<Attach> {
+        self.with_machine(|machine| machine.pending_joins(vault, id).cloned().collect())
+    }
+
+    pub(super) fn with_machine<T>(&self, read: impl FnOnce(&RelayMachine) -> T) -> T {
+        read(&self.0.core.borrow().machine)
+    }
+
+    pub(super) fn with_io<T>(&self, call: impl FnOnce(&mut RelayIo) -> T) -> T {
+        call(&mut self.0.core.borrow_mut().io)
+    }
+
+    /// Lets the machine handle an input, and performs its effects.
+    pub(super) fn input(&self, input: RelayInput<'_, EncodedEvent<'_>>) -> HandledInput {
+        let guard = EndsAfterPanic(self);
+        let RelayCore {
+            machine,
+            io,
+            bounds,
+        } = &mut *self.0.core.borrow_mut();
+        let now = self.0.started.elapsed();
+        let mut performer = RelayPerformer::new(&self.0, io);
+        let current = relay_bounds(&self.0.options.bounds);
+        if mem::replace(bounds, current) != current {
+            machine.handle(RelayInput::Reconfigure(current), now, &mut performer);
+        }
+        machine.handle(input, now, &mut performer);
+        while let Some(socket) = performer.io.await_room.pop_front() {
+            let has_room = |socket: &DeliverySocket| socket.has_room_for_page();
+            if self.0.sockets.with(socket, has_room).unwrap_or(true) {
+                machine.handle(RelayInput::OutboxDrained { socket }, now, &mut performer);
+            } else {
+                self.await_room(socket);
+            }
+        }
+        if let Some(at) = io.wake_at.take() {
+            self.wake_after(at.saturating_sub(now));
+        }
+        mem::forget(guard);
+        HandledInput {
+            delivered: mem::take(&mut io.delivered),
+            cancelled: mem::take(&mut io.cancelled),
+            await_mailbox: mem::take(&mut io.await_mailbox),
         }
     }
+
+    /// Continues when the outbox of a socket has room for a page. One task per socket waits at most.
+    fn await_room(&self, socket: RelaySocketId) {
+        let drained = |socket: &DeliverySocket| socket.socket.drained_to(MAX_WAITING_FRAMES);
+        if let Some(drained) = self.0.sockets.with(socket, drained) {
+            let relay = Rc::downgrade(&self.0);
+            let waiter = ScopedTask::spawn(async move {
+                drained.await;
+                input_later(&relay, RelayInput::OutboxDrained { socket });
+            });
+            self.0.sockets.keep_room_waiter(socket, waiter);
+        }
+    }
+
+    fn wake_after(&self, delay: Duration) {
+        let relay = Rc::downgrade(&self.0);
+        let timer = ScopedTask::spawn(async move {
+            tokio::time::sleep(delay).await;
+            input_later(&relay, RelayInput::Tick);
+        });
+        self.0.timer.set(Some(timer));
+    }
 }
 
-/// Returns the subscriptions of a vault, and adds an empty set where there is none.
-pub(super) fn subscriptions_of(
-    vaults: &mut HashMap<VaultId, VaultSubscriptions>,
-    vault: VaultHandle,
-) -> &mut VaultSubscriptions {
-    vaults
-        .entry(vault.id().clone())
-        .or_insert_with(|| VaultSubscriptions::new(vault))
+/// Lets the machine of a relay handle what a task has waited for, unless the relay is gone.
+fn input_later(relay: &Weak<RelayState>, input: RelayInput<'_, EncodedEvent<'_>>) {
+    if let Some(relay) = relay.upgrade() {
+        Relay(relay).input(input);
+    }
 }
 
-/// Removes the subscriptions of a vault if there are none left.
-pub(super) fn remove_if_empty(vaults: &mut HashMap<VaultId, VaultSubscriptions>, id: &VaultId) {
-    if vaults
-        .get(id)
-        .is_some_and(|subscriptions| subscriptions.sockets.is_empty())
-    {
-        vaults.remove(id);
+/// Ends the relay if a panic drops it. The state of the machine may be wrong then.
+struct EndsAfterPanic<'a>(&'a Relay);
+
+impl Drop for EndsAfterPanic<'_> {
+    fn drop(&mut self) {
+        self.0.end_after_panic();
+    }
+}
+
+fn relay_bounds(bounds: &GatewayBounds) -> RelayBounds {
+    RelayBounds {
+        mailbox: bounds.relay_mailbox(),
+        join_timeout: bounds.join_timeout(),
     }
 }
 
 /// Returns an id that no other subscription of this process has.
 pub(super) fn new_subscriber_id() -> SubscriberId {
+    use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT_ID: AtomicU64 = AtomicU64::new(0);
     SubscriberId(NEXT_ID.fetch_add(1, Ordering::Relaxed))
 }

@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use crate::{
     domain::{SubscriberId, UserId},
-    gateway::{offset::Offset, relay::delivery_socket::DeliverySocket, trace::DeliveryTrace},
+    gateway::{
+        offset::Offset,
+        relay::{Relay, SocketAttachment, delivery_socket::DeliverySocket},
+        trace::DeliveryTrace,
+    },
     vault::Attach,
 };
 use actix_socketio::{
@@ -27,6 +31,7 @@ pub(super) struct RelayClient {
     user: UserId,
     pub(super) engine: engineio::SessionSocket,
     pub(super) socket: DeliverySocket,
+    pub(super) attachment: SocketAttachment,
     pub(super) subscriber: Option<SubscriberId>,
     pub(super) progress: ClientProgress,
 }
@@ -111,7 +116,7 @@ impl ClientProgress {
 }
 
 impl RelayClient {
-    pub(super) fn connect(index: usize) -> Self {
+    pub(super) fn connect(relay: &Relay, index: usize) -> Self {
         let user = user_id(index);
         let engine = engineio::SessionSocket::detached(engineio::EngineConfig {
             outbox: OutboxBounds::new(OUTBOX_FRAMES, 1 << 20),
@@ -126,6 +131,7 @@ impl RelayClient {
         Self {
             user,
             engine,
+            attachment: relay.attach(&socket),
             socket,
             subscriber: None,
             progress: ClientProgress::default(),

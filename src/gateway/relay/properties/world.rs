@@ -8,10 +8,7 @@ use crate::{
         bounds::{GatewayBounds, RelayPermit},
         connections::ConnectionRegistry,
         metrics::GatewayMetrics,
-        relay::{
-            JoinRequest, Relay, RelayOptions, WorkerRelay,
-            socket_subscription::{PendingQuery, QueryPurpose},
-        },
+        relay::{JoinRequest, Relay, RelayOptions, WorkerRelay},
         test_vaults::{create_source, create_vault, principal},
         trace::{DeliveryTrace, ResumedSubscription},
     },
@@ -52,11 +49,12 @@ impl RelayWorld {
             epoch: vaults.journal().epoch().to_owned(),
             metrics: GatewayMetrics::default(),
         };
-        let relay = WorkerRelay::start(options, ConnectionRegistry::default());
+        let relay = WorkerRelay::start(options, ConnectionRegistry::default()).current();
+        let connect = |index| RelayClient::connect(&relay, index);
         let world = Self {
             vault,
-            relay: relay.current(),
-            clients: (0..CLIENTS).map(RelayClient::connect).collect(),
+            clients: (0..CLIENTS).map(connect).collect(),
+            relay,
             stalled: None,
         };
         for index in 0..CLIENTS {
@@ -92,7 +90,7 @@ impl RelayWorld {
             attach,
             ack: None,
         };
-        client.subscriber = Some(self.relay.join(request, &client.socket));
+        client.subscriber = Some(self.relay.join(request, &client.attachment));
     }
 
     fn leave(&mut self, index: usize) {
@@ -111,7 +109,7 @@ impl RelayWorld {
 
     /// Loses the connection and recovers it, as `connection/lifecycle.rs` and `recovery/` do.
     fn reconnect(&mut self, index: usize) {
-        let new = RelayClient::connect(index);
+        let new = RelayClient::connect(&self.relay, index);
         let mut old = mem::replace(&mut self.clients[index], new);
         let trace = old.socket.with_trace(mem::take);
         let trace = trace.expect("the connection is recoverable");
@@ -159,7 +157,7 @@ impl RelayWorld {
         new.progress.expected.extend(joins);
         let subscriber = self
             .relay
-            .resume(self.vault.clone(), &new.socket, subscription);
+            .resume(self.vault.clone(), &new.attachment, subscription);
         new.subscriber = Some(subscriber);
     }
 
@@ -238,27 +236,6 @@ impl RelayWorld {
 impl Relay {
     fn check_invariants(&self) {
         assert!(self.0.sink.capacity.used() <= self.0.options.bounds.relay_mailbox());
-        for subscriptions in self.0.vaults.borrow().values() {
-            assert!(
-                !subscriptions.sockets.is_empty(),
-                "a vault without subscriptions is removed"
-            );
-            assert!(subscriptions.replay_permits.available() <= self.0.replay_pages());
-            for subscription in subscriptions.sockets.values() {
-                assert!(
-                    !subscription.live || subscription.last_sent.is_some(),
-                    "a live subscription has joined"
-                );
-                assert!(
-                    subscription.query.is_some() || subscription.next_query().is_none(),
-                    "a needed query is pending"
-                );
-                if let Some(PendingQuery::Sent(query)) = &subscription.query {
-                    let is_join = query.purpose == QueryPurpose::Join;
-                    assert!(!is_join || !subscription.joins.is_empty());
-                    assert!(query.ticket < self.0.next_ticket.get());
-                }
-            }
-        }
+        self.with_machine(|machine| machine.check_invariants().unwrap());
     }
 }
