@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// The reason of a refusal. The texts are those of the contract; `contract::problem` adds the codes.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Refusal {
     /// The user is not a member, or the vault does not exist. Both cases look the same to the caller.
     #[error("Access denied to vault")]

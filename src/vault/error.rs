@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The reason why a vault did not do what was requested.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 pub enum VaultError {
     /// A rule of the domain refuses it.
     #[error(transparent)]

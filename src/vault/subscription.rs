@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Seq, SubscriberId, UserId};
 
 /// A request to receive the events of a vault.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subscription {
     pub subscriber: SubscriberId,
     pub user: UserId,
@@ -15,7 +15,7 @@ pub struct Subscription {
 }
 
 /// The event after which a subscriber is attached, and whether the answer confirms a join.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Attach {
     /// Join, and receive events from now on.
     Join,
