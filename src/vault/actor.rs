@@ -11,7 +11,7 @@ use actix::{SpawnHandle, prelude::*};
 use crate::{
     domain::{MonotonicTime, VaultId},
     journal::{Journal, report},
-    telemetry::{panics, throttle::LogThrottle},
+    telemetry::throttle::LogThrottle,
 };
 
 use super::{
@@ -19,7 +19,6 @@ use super::{
     handle::{SinkId, VaultHandle},
     machine::{VaultEffects, VaultInput, VaultMachine},
     members_snapshot::MembersSnapshot,
-    message::{Envelope, VaultMessage},
     metrics::VaultMetrics,
     params::{LoadParams, VaultActorParams, VaultHost, WriterLease},
     permits::AdmissionPermits,
@@ -114,20 +113,6 @@ impl Actor for VaultActor {
             });
             this.handle_input(VaultInput::Opened(loaded), ctx);
         }));
-    }
-}
-
-impl<M: VaultMessage> Handler<Envelope<M>> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, envelope: Envelope<M>, ctx: &mut Self::Context) {
-        let handling = self.metrics.mailbox.message_taken(envelope.sent_at);
-        let _panic_context = panics::vault_scope(self.id.as_str());
-        if M::IS_USE {
-            self.stats.record_use(handling.started);
-        }
-        let input = envelope.message.into_input(self);
-        self.handle_input(input, ctx);
     }
 }
 

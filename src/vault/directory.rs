@@ -32,7 +32,7 @@ use super::{
     options::VaultOptions,
     params::{LoadParams, VaultActorParams, VaultHost},
     permits::{AdmissionPermits, QueueSlot},
-    sinks::OpenRequest,
+    sinks::OpenSubscribe,
     stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
     subscription::Subscription,
 };
@@ -339,7 +339,7 @@ impl VaultRouter for Directory {
         let (entry, permit) = self.reserve_subscription(vault.id());
         entry.send(Subscribe {
             subscription,
-            request: OpenRequest::new(sink, vault.clone(), permit),
+            request: OpenSubscribe::new(sink, vault.clone(), permit),
         });
     }
 

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use actix::prelude::*;
 
-use crate::domain::{Mutation, SubscriberId};
+use crate::{
+    domain::{Mutation, SubscriberId},
+    telemetry::panics,
+};
 
 use super::{
     actor::VaultActor,
@@ -12,7 +15,7 @@ use super::{
     handle::SinkId,
     machine::{SubscribeRequest, VaultInput},
     options::VaultOptions,
-    sinks::OpenRequest,
+    sinks::OpenSubscribe,
     subscription::Subscription,
 };
 
@@ -43,6 +46,20 @@ impl<M: VaultMessage> Envelope<M> {
     }
 }
 
+impl<M: VaultMessage> Handler<Envelope<M>> for VaultActor {
+    type Result = ();
+
+    fn handle(&mut self, envelope: Envelope<M>, ctx: &mut Self::Context) {
+        let handling = self.metrics.mailbox.message_taken(envelope.sent_at);
+        let _panic_context = panics::vault_scope(self.id.as_str());
+        if M::IS_USE {
+            self.stats.record_use(handling.started);
+        }
+        let input = envelope.message.into_input(self);
+        self.handle_input(input, ctx);
+    }
+}
+
 /// The message that requests a mutation.
 pub(super) struct Submit {
     pub(super) mutation: Mutation,
@@ -52,7 +69,7 @@ pub(super) struct Submit {
 /// The message that attaches a subscriber. The answer and all notices go to its sink.
 pub(super) struct Subscribe {
     pub(super) subscription: Subscription,
-    pub(super) request: OpenRequest,
+    pub(super) request: OpenSubscribe,
 }
 
 /// The message that ends a subscription.

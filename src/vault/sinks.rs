@@ -13,13 +13,13 @@ use super::{
 #[derive(Default)]
 pub(super) struct Sinks {
     sinks: HashMap<SinkId, Arc<dyn Sink>>,
-    requests: HashMap<SubscribeId, OpenRequest>,
+    requests: HashMap<SubscribeId, OpenSubscribe>,
     next: u64,
 }
 
 /// A request that is not finished. If it is dropped before, because the actor has ended, its sink is notified and requests it
 /// again.
-pub(super) struct OpenRequest {
+pub(super) struct OpenSubscribe {
     sink: Arc<dyn Sink>,
     vault: VaultHandle,
     is_finished: bool,
@@ -28,7 +28,7 @@ pub(super) struct OpenRequest {
 
 impl Sinks {
     /// Adds a request and its sink.
-    pub(super) fn add(&mut self, request: OpenRequest) -> (SubscribeId, SinkId) {
+    pub(super) fn add(&mut self, request: OpenSubscribe) -> (SubscribeId, SinkId) {
         let (id, sink) = (SubscribeId(self.next), request.sink.id());
         self.next += 1;
         let add_sink = || request.sink.clone();
@@ -56,7 +56,7 @@ impl Sinks {
     }
 }
 
-impl OpenRequest {
+impl OpenSubscribe {
     pub(super) fn new(
         sink: Arc<dyn Sink>,
         vault: VaultHandle,
@@ -71,7 +71,7 @@ impl OpenRequest {
     }
 }
 
-impl Drop for OpenRequest {
+impl Drop for OpenSubscribe {
     fn drop(&mut self) {
         if !self.is_finished {
             self.sink.fell_behind(self.vault.clone());

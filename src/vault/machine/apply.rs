@@ -8,9 +8,9 @@ use crate::{
 };
 
 use super::{
-    Step, VaultMachine,
     effect::{VaultEffect, VaultFact},
-    state::VaultState,
+    state::{VaultMachine, VaultState},
+    step::Step,
 };
 
 impl VaultMachine {

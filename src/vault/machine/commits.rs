@@ -11,11 +11,12 @@ use crate::{
 };
 
 use super::{
-    Step, VaultMachine,
-    effect::{Batch, MissedPurpose, QueuedMutation, VaultEffect, VaultFact},
-    input::{BatchOutcome, CallerId, WrittenBatch},
+    effect::{Batch, QueuedMutation, VaultEffect, VaultFact},
+    ids::{CallerId, MissedPurpose},
+    input::{BatchOutcome, WrittenBatch},
     queue::QueueGate,
-    state::VaultState,
+    state::{VaultMachine, VaultState},
+    step::Step,
 };
 
 /// The time between two attempts to resolve an unknown commit.

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::input::{CallerId, SubscribeId};
+use super::ids::{CallerId, MissedPurpose, SubscribeId};
 
 /// What the shell has to do. Each kind of read answers with one input of the same name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,17 +64,6 @@ pub enum VaultEffect {
     Restart,
     /// Report a fact to the operator.
     Report(VaultFact),
-}
-
-/// Why events are read from the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MissedPurpose {
-    /// The outcome of a commit is unknown. The read must fail while a transaction holds the head's lock.
-    UnknownCommit,
-    /// A join waits for the events of another node.
-    Join,
-    /// Another node has moved the head.
-    Hint,
 }
 
 /// A batch of mutations with the state on which it is decided.

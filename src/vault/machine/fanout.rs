@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-use super::{Step, effect::VaultEffect};
+use super::{effect::VaultEffect, step::Step};
 
 /// The live subscribers of one vault.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -11,15 +11,29 @@ use std::mem;
 use crate::{domain::Seq, journal::CommittedEvent, vault::error::VaultError};
 
 use super::{
-    Step, VaultMachine,
-    effect::{MissedPurpose, VaultEffect, VaultFact},
+    effect::{VaultEffect, VaultFact},
+    ids::MissedPurpose,
+    input::SubscribeRequest,
     joins::finish,
     queue::QueueGate,
-    state::VaultState,
-    waiting_joins::{HeadCheck, WaitingJoin},
+    state::{VaultMachine, VaultState},
+    step::Step,
+    waiting_joins::{HeadCheck, JoinPosition, WaitingJoin},
 };
 
 impl VaultMachine {
+    /// Returns the join with its position in the vault's order, which is that of its arrival.
+    pub(super) fn waiting_join(&self, request: SubscribeRequest) -> WaitingJoin {
+        let position = if self.fanout.contains(request.subscription.subscriber) {
+            JoinPosition::Head
+        } else {
+            JoinPosition::BeforeLaterTransactions {
+                started: self.queue.started,
+            }
+        };
+        WaitingJoin { request, position }
+    }
+
     /// Attaches a subscriber after the head has been compared with the journal's.
     pub(super) fn join_after_head_check(&mut self, join: WaitingJoin, step: &mut Step<'_>) {
         self.reads.begin(&join.request);

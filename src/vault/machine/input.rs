@@ -10,15 +10,10 @@ use crate::{
     },
 };
 
-use super::{effect::MissedPurpose, state::MachineOptions};
-
-/// Identifies a mutation that is not answered yet. The shell chooses it, and does not use it twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallerId(pub u64);
-
-/// Identifies a request to subscribe that is not finished yet. The shell chooses it, and does not use it twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SubscribeId(pub u64);
+use super::{
+    ids::{CallerId, MissedPurpose, SubscribeId},
+    options::MachineOptions,
+};
 
 /// What happens to a vault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -15,11 +15,12 @@ use crate::{
 };
 
 use super::{
-    Step, VaultMachine,
     effect::VaultEffect,
-    input::{SubscribeId, SubscribeRequest},
+    ids::SubscribeId,
+    input::SubscribeRequest,
     queue::QueueGate,
-    state::VaultState,
+    state::{VaultMachine, VaultState},
+    step::Step,
     waiting_joins::WaitingJoin,
 };
 

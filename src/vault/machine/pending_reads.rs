@@ -8,7 +8,7 @@ use crate::{
     vault::handle::SinkId,
 };
 
-use super::input::{SubscribeId, SubscribeRequest};
+use super::{ids::SubscribeId, input::SubscribeRequest};
 
 /// The requests that wait for a read, at most one awaited for each subscriber.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

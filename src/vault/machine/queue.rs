@@ -5,9 +5,9 @@ use std::{collections::VecDeque, mem};
 use crate::{domain::MonotonicTime, journal::BatchWindow, vault::error::VaultError};
 
 use super::{
-    Step,
     effect::{QueuedMutation, VaultEffect},
-    input::CallerId,
+    ids::CallerId,
+    step::Step,
 };
 
 /// The mutations that are not answered. Each holds a slot of the vault's queue.

@@ -7,21 +7,8 @@
 use crate::{domain::Seq, journal::CommittedEvent, vault::error::VaultError};
 
 use super::{
-    Step, VaultMachine,
-    effect::{MissedPurpose, VaultEffect},
+    effect::VaultEffect, hint_read::HintRead, ids::MissedPurpose, state::VaultMachine, step::Step,
 };
-
-/// The read that a hint has started.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum HintRead {
-    Idle,
-    Reading {
-        /// The hint that started the read.
-        started_for: Seq,
-        /// The latest hint since.
-        latest: Seq,
-    },
-}
 
 impl VaultMachine {
     /// Reads the missed events, unless the vault has them or needs none.

@@ -15,12 +15,13 @@ use crate::{
 };
 
 use super::{
-    Step, VaultMachine,
     effect::VaultEffect,
-    input::{SubscribeId, SubscribeRequest},
+    ids::SubscribeId,
+    input::SubscribeRequest,
     joins::finish,
     pending_reads::PendingPage,
-    state::VaultState,
+    state::{VaultMachine, VaultState},
+    step::Step,
 };
 
 /// Events for a replay, without gaps. There may be more of them than fit into one answer.

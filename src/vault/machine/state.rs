@@ -1,25 +1,29 @@
-//! The state of the vault as it was loaded, and the bounds of the machine.
+//! The state of the machine.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     domain::{Membership, Refusal, Seq, UserId, Vault},
-    journal::DatabaseSharing,
     vault::{error::VaultError, handle::SinkId},
 };
 
-use super::{Step, VaultMachine, effect::VaultEffect, ring::EventRing};
+use super::{
+    effect::VaultEffect, fanout::Fanout, hint_read::HintRead, lifetime::Lifetime,
+    options::MachineOptions, pending_reads::PendingReads, queue::MutationQueue, ring::EventRing,
+    step::Step, waiting_joins::WaitingJoins,
+};
 
-/// The bounds and the surroundings of a vault.
+/// The state of one vault and of everything that waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MachineOptions {
-    /// The maximum number of mutations in one transaction (`actors.commit_batch`).
-    pub commit_batch: usize,
-    /// A vault without subscribers and work ends after this time (`actors.vault_idle`).
-    pub idle: Duration,
-    /// The epoch of the journal. A `since` of another epoch is unknown.
-    pub epoch: Arc<str>,
-    pub sharing: DatabaseSharing,
+pub struct VaultMachine {
+    pub(super) options: MachineOptions,
+    pub(super) state: VaultState,
+    pub(super) queue: MutationQueue,
+    pub(super) fanout: Fanout,
+    pub(super) joins: WaitingJoins,
+    pub(super) reads: PendingReads,
+    pub(super) hint_read: HintRead,
+    pub(super) lifetime: Lifetime,
 }
 
 /// The state of the vault.
@@ -36,6 +40,20 @@ pub(super) enum VaultState {
 }
 
 impl VaultMachine {
+    /// Returns a machine that waits for [`VaultInput::Opened`].
+    pub fn new(options: MachineOptions) -> Self {
+        Self {
+            options,
+            state: VaultState::Loading,
+            queue: MutationQueue::default(),
+            fanout: Fanout::default(),
+            joins: WaitingJoins::default(),
+            reads: PendingReads::default(),
+            hint_read: HintRead::Idle,
+            lifetime: Lifetime::default(),
+        }
+    }
+
     /// Returns the vault's head if the vault is open.
     pub fn head(&self) -> Option<Seq> {
         match &self.state {

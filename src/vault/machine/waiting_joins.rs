@@ -8,11 +8,7 @@ use std::{collections::BTreeMap, mem};
 
 use crate::domain::Seq;
 
-use super::{
-    VaultMachine,
-    input::{SubscribeId, SubscribeRequest},
-    queue::MutationQueue,
-};
+use super::{ids::SubscribeId, input::SubscribeRequest, queue::MutationQueue};
 
 /// The joins that wait for the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -116,19 +112,5 @@ impl JoinPosition {
             Self::After(seq) => Some(*seq),
             Self::BeforeLaterTransactions { .. } | Self::Head => None,
         }
-    }
-}
-
-impl VaultMachine {
-    /// Returns the join with its position in the vault's order, which is that of its arrival.
-    pub(super) fn waiting_join(&self, request: SubscribeRequest) -> WaitingJoin {
-        let position = if self.fanout.contains(request.subscription.subscriber) {
-            JoinPosition::Head
-        } else {
-            JoinPosition::BeforeLaterTransactions {
-                started: self.queue.started,
-            }
-        };
-        WaitingJoin { request, position }
     }
 }

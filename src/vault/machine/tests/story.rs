@@ -185,7 +185,7 @@ pub(super) fn records(seqs: impl IntoIterator<Item = u64>) -> Vec<JournalRecord>
 
 pub(super) fn removed(seq: u64, name: &str) -> CommittedEvent {
     let payload = format!(
-        r#"{{"member":{{"userId":"{name}","userName":null,"role":"viewer"}},"timestamp":"2026-01-01T00:00:00.000Z"}}"#
+        r#"{{"member":{{"userId":"{name}","userName":"Ben","role":"viewer"}},"timestamp":"2026-01-01T00:00:00.000Z"}}"#
     );
     let change = StateChange::MemberRemoved { user: user(name) };
     committed(seq, EventKind::MemberRemoved, &payload, change)
