@@ -3,15 +3,14 @@
 //! Any client can send `X-Forwarded-…` headers, so they are used only if the connection comes from a proxy in
 //! `server.trusted_proxies`.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use arc_swap::ArcSwap;
 
 use crate::config::{AllowedOrigin, Network};
+
+use super::host::parse_address;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -39,7 +38,7 @@ impl TrustedProxies {
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         for entry in values(headers, &FORWARDED_FOR).into_iter().rev() {
-            match address(entry) {
+            match parse_address(entry) {
                 Some(before) if self.trusts(client) => client = before,
                 Some(_) | None => break,
             }
@@ -98,14 +97,6 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
         .flat_map(|line| line.to_str().unwrap_or_default().split(','))
         .map(str::trim)
         .collect()
-}
-
-/// Parses an address with or without a port.
-fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let with_port = || text.parse().map(|address: SocketAddr| address.ip());
-    let address: IpAddr = bare.parse().or_else(|_| with_port()).ok()?;
-    Some(address.to_canonical())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The answer to an accepted mutation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MutationAnswer {
     /// The number of the mutation's event; 0 for a new vault.
     pub seq: Seq,
@@ -21,7 +21,7 @@ pub struct MutationAnswer {
 }
 
 /// The resource in an answer. Answers are stored for repeated requests, so the JSON form must stay readable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Resource {
     Source(Source),
@@ -32,7 +32,7 @@ pub enum Resource {
 }
 
 /// A vault as one of its members sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Vault)]
 pub struct VaultView {

@@ -10,7 +10,7 @@ use super::{
 
 /// A requested change of a vault. HTTP and the gateway validate its fields; [`Vault::decide`](super::Vault::decide)
 /// accepts or refuses it. The ids of new things are part of the command, so deciding needs no randomness.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     CreateSource {
         id: SourceId,
@@ -102,7 +102,7 @@ pub enum CommandTarget<'a> {
 }
 
 /// A reference to a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserRef {
     /// By id; the user need not be recorded.
     Id(UserId),
@@ -111,7 +111,7 @@ pub enum UserRef {
 }
 
 /// The condition of an `If-Match` header: the versions of a source for which the change is requested.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum IfMatch {
     /// `*`: any version, as long as the source exists.
     Any,
@@ -130,7 +130,7 @@ impl IfMatch {
 }
 
 /// A command together with its author.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mutation {
     /// The user who requests the change.
     pub by: Principal,

@@ -33,7 +33,7 @@ impl Event {
 }
 
 /// The author of an event as the contract shows it, with the name and role at the time of the event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Actor {
     pub user_id: UserId,

@@ -156,7 +156,7 @@ impl fmt::Display for Seq {
 pub struct SubscriberId(pub u64);
 
 /// The user of a valid user session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
     pub id: UserId,
     /// The display name, if the session has one.
@@ -182,7 +182,7 @@ impl Principal {
 }
 
 /// A user as recorded in the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     /// The name from the latest session that had one.

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// The relation of one user to one vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     pub role: Role,
     /// When the user became a member.
@@ -18,14 +18,14 @@ pub struct Membership {
 }
 
 /// A user together with their membership in a vault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Member {
     pub user: User,
     pub membership: Membership,
 }
 
 /// A user and their role in a vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Member)]
 pub struct MemberView {

@@ -18,7 +18,7 @@ pub enum Role {
 }
 
 /// An action on a vault that needs permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Read the vault, its members, sources and events, and subscribe to new events.
     Read,

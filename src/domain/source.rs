@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A source, as in responses and acknowledgements. `fileKey` and `fileSize` are absent when they are not set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     pub id: SourceId,
@@ -41,7 +41,7 @@ pub struct Source {
 
 /// The fields of a source to be created: validated, trimmed, with defaults. Its JSON is the fingerprint of an
 /// idempotency key, so the order of the fields must not change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NewSource {
     pub title: String,
     pub file_url: String,
@@ -51,7 +51,7 @@ pub struct NewSource {
 }
 
 /// The requested changes of a source's fields. A field that is `None` keeps its value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SourcePatch {
     pub title: Option<String>,
     pub file_url: Option<String>,
@@ -61,7 +61,7 @@ pub struct SourcePatch {
 }
 
 /// The requested change of an optional field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum FieldChange<T> {
     /// The field keeps its value.
     #[default]

@@ -4,7 +4,7 @@ use super::{ids::UserId, member::Membership, role::Role, time::Timestamp};
 
 /// What an event changes in a [`Vault`](super::Vault) besides its head. A `Vault` does not contain sources, so
 /// events about sources change nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StateChange {
     /// Only the head moves.
     Unchanged,

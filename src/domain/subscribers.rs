@@ -1,38 +1,48 @@
 //! The subscribers of a vault, by id, by user and by the sink that serves them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{Hash, Hasher},
 };
 
-use super::ids::{SubscriberId, UserId};
+use super::{
+    ids::{SubscriberId, UserId},
+    unordered_hash::hash_unordered,
+};
 
 /// A set of subscribers. `S` identifies the sink that serves a subscriber.
-#[derive(Debug)]
-pub struct Subscribers<S> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribers<S: Ord> {
     by_id: HashMap<SubscriberId, Subscriber<S>>,
     by_user: HashMap<UserId, BTreeSet<SubscriberId>>,
     /// The number of subscribers of each sink.
-    by_sink: HashMap<S, usize>,
+    by_sink: BTreeMap<S, usize>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Subscriber<S> {
     user: UserId,
     sink: S,
 }
 
-impl<S: Copy + Eq + Hash> Default for Subscribers<S> {
+impl<S: Copy + Ord> Default for Subscribers<S> {
     fn default() -> Self {
         Self {
             by_id: HashMap::new(),
             by_user: HashMap::new(),
-            by_sink: HashMap::new(),
+            by_sink: BTreeMap::new(),
         }
     }
 }
 
-impl<S: Copy + Eq + Hash> Subscribers<S> {
+impl<S: Ord + Hash> Hash for Subscribers<S> {
+    /// The other indexes follow from the first.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_unordered(self.by_id.iter(), state);
+    }
+}
+
+impl<S: Copy + Ord> Subscribers<S> {
     /// Adds a subscriber, or replaces the one with the same id.
     pub fn insert(&mut self, id: SubscriberId, user: UserId, sink: S) {
         self.remove(id);
@@ -85,7 +95,7 @@ impl<S: Copy + Eq + Hash> Subscribers<S> {
         }
     }
 
-    /// Returns the sinks that serve at least one subscriber.
+    /// Returns the sinks that serve at least one subscriber, in order.
     pub fn sinks(&self) -> impl Iterator<Item = S> + '_ {
         self.by_sink.keys().copied()
     }

@@ -1,6 +1,10 @@
 //! The state of a vault and the rules by which it accepts or refuses commands.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use super::{
     answer::VaultView,
@@ -15,6 +19,7 @@ use super::{
     source::{NewSource, Source},
     state_change::StateChange,
     time::Timestamp,
+    unordered_hash::hash_unordered,
 };
 
 /// The state of a vault: its name, its members and its head. Sources are not part of it. A clone is cheap,
@@ -28,6 +33,21 @@ pub struct Vault {
     pub members: Arc<HashMap<UserId, Membership>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Hash for Vault {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            id,
+            name,
+            head,
+            members,
+            created_at,
+            updated_at,
+        } = self;
+        (id, name, head, created_at, updated_at).hash(state);
+        hash_unordered(members.iter(), state);
+    }
 }
 
 impl Vault {

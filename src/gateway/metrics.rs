@@ -1,12 +1,11 @@
 //! Metrics of connected sockets: CONNECTs, joins, recoveries and delivered events.
 
-use std::time::Instant;
-
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 use tracing::debug;
 
 use crate::{
     contract::problem::ErrorCode,
+    domain::MonotonicTime,
     telemetry::metrics::{
         MailboxFamilies, MailboxMetrics, MetricsRegistry, SECONDS, counter, counters, histogram,
     },
@@ -119,10 +118,10 @@ impl GatewayMetrics {
     }
 
     /// Counts an event that was queued for `sockets` sockets and was committed at this time.
-    pub(super) fn delivered(&self, sockets: usize, committed: Instant) {
+    pub(super) fn delivered(&self, sockets: usize, committed: MonotonicTime) {
         self.deliveries.inc_by(sockets as u64);
-        self.commit_to_queue
-            .observe(committed.elapsed().as_secs_f64());
+        let elapsed = MonotonicTime::now().since(committed);
+        self.commit_to_queue.observe(elapsed.as_secs_f64());
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     domain::{Command, NewSource, Principal, SourceId, UserId, VaultId, ids::MembershipId},
-    journal::{Database, DatabaseOptions, Journal, NewVault, Retention},
+    journal::{Database, DatabaseOptions, DatabaseSharing, Journal, NewVault, Retention},
     vault::{VaultHandle, VaultOptions, Vaults},
 };
 
@@ -14,6 +14,7 @@ pub(super) async fn open_vaults(directory: &Path) -> Vaults {
         url: format!("sqlite://{}/vaultcast.db", directory.display()),
         schema: None,
         full_sync: false,
+        sharing: DatabaseSharing::ThisProcess,
     };
     let database = Database::connect(&options).await.unwrap();
     database.migrate().await.unwrap();

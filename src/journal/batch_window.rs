@@ -8,7 +8,7 @@
 const SKIPPED_WAITS: u32 = 32;
 
 /// Decides before each transaction how many requests to wait for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct BatchWindow {
     expected: usize,
     skip_remaining: u32,

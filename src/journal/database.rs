@@ -27,6 +27,7 @@ use super::{
     migration_checks::refuse_foreign_file,
     outage::OutageMonitor,
     session_settings::SessionSettings,
+    sharing::DatabaseSharing,
 };
 
 /// The metric labels of the shares of the read pool.
@@ -46,6 +47,8 @@ pub struct DatabaseOptions {
     pub schema: Option<String>,
     /// SQLite only: whether a commit waits for the disk (`FULL`) or may be lost in a power loss (`NORMAL`).
     pub full_sync: bool,
+    /// Which processes write the database.
+    pub sharing: DatabaseSharing,
 }
 
 /// The connections of one service.
@@ -63,6 +66,8 @@ pub struct Database {
     pub(super) write_outage: Arc<OutageMonitor>,
     /// The schema of [`DatabaseOptions::schema`].
     pub(super) schema: Option<String>,
+    /// [`DatabaseOptions::sharing`].
+    pub(super) sharing: DatabaseSharing,
 }
 
 impl Database {
@@ -117,12 +122,8 @@ impl Database {
             probe: pool.share(probes),
             write_outage,
             schema: options.schema.clone(),
+            sharing: options.sharing,
         })
-    }
-
-    /// Returns whether other processes may write to the database: not to a SQLite file, which belongs to one process.
-    pub(super) fn is_shared(&self) -> bool {
-        self.reader.pool().get_database_backend() != DbBackend::Sqlite
     }
 
     /// Returns the shares of the read pool with their metric labels.

@@ -21,6 +21,7 @@ use super::{
     request::{BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
     retention::Retention,
     retention_sweeper::{self, RetentionSweeper, SweepStats},
+    sharing::DatabaseSharing,
     write_check::WriteCheck,
     write_queue::WriteQueue,
 };
@@ -89,9 +90,9 @@ impl Journal {
         &self.epoch
     }
 
-    /// Returns whether other processes may write to the database: not to a SQLite file, which belongs to one process.
-    pub fn is_shared(&self) -> bool {
-        self.database.is_shared()
+    /// Returns which processes write the database.
+    pub fn sharing(&self) -> DatabaseSharing {
+        self.database.sharing
     }
 
     /// Returns the connections.

@@ -42,6 +42,7 @@ mod retention_sweeper;
 mod rows;
 mod schema;
 mod session_settings;
+mod sharing;
 mod socket_rows;
 mod statements;
 mod stored_sockets;
@@ -69,4 +70,5 @@ pub use request::{CommitOutcome, CommittedEvent, MutationError, NewVault, Stored
 pub use retention::Retention;
 pub use retention_sweeper::SweepStats;
 pub use session_settings::{SearchOrder, SessionSettings};
+pub use sharing::DatabaseSharing;
 pub use stored_sockets::SubscriptionPosition;

@@ -12,7 +12,7 @@ use crate::domain::{Event, EventKind, Membership, Seq, StateChange, Timestamp};
 use super::payload::{self, EventMember, UpdatedVault};
 
 /// One row of the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct JournalRecord {
     pub seq: Seq,
     pub kind: EventKind,

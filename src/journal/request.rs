@@ -73,7 +73,7 @@ pub(super) enum PurgeStep {
 }
 
 /// An event in the journal with its change of the vault's state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommittedEvent {
     pub record: JournalRecord,
     pub state_change: StateChange,

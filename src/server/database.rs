@@ -5,7 +5,9 @@ use tracing::info;
 use super::ServerError;
 use crate::{
     config::{Config, Synchronous},
-    journal::{Database, DatabaseError, DatabaseOptions, MigrationStatus, MigrationStep},
+    journal::{
+        Database, DatabaseError, DatabaseOptions, DatabaseSharing, MigrationStatus, MigrationStep,
+    },
 };
 
 /// Connects to the configured database. A database that a newer version has migrated is refused, because this version
@@ -36,6 +38,7 @@ pub async fn connect(config: &Config) -> Result<Database, ServerError> {
         url: url.driver_url().to_owned(),
         schema: url.schema().map(str::to_owned),
         full_sync: config.database.synchronous == Synchronous::Full,
+        sharing: DatabaseSharing::of_url(url.driver_url()),
     };
     let database = Database::connect(&options).await;
     database.map_err(|source| unusable(config, source))

@@ -3,7 +3,7 @@
 //! The sign-in links need no password, so the demo listens on loopback only.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
@@ -16,6 +16,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::host::RequestHost,
     api::{self, ApiError, path},
     auth::JwtKeys,
     config::AuthConfig,
@@ -235,19 +236,11 @@ fn is_from_own_page(headers: &HeaderMap) -> bool {
 /// Returns whether `Host` is a loopback address or `localhost`. The name of another site can resolve to loopback, too (DNS rebinding);
 /// its page would have the session.
 fn names_loopback(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = host.unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(
-        host,
-        |(name, port)| if port.ends_with(']') { host } else { name },
-    );
-    let literal = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || literal
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+    match RequestHost::of(headers) {
+        RequestHost::Address(address) => address.is_loopback(),
+        RequestHost::Localhost => true,
+        RequestHost::Missing | RequestHost::Other(_) => false,
+    }
 }
 
 /// What the page needs to know of the demo.

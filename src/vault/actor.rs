@@ -1,26 +1,92 @@
-//! The life of a vault's actor: one vault, one mailbox, one transaction in flight.
+//! The actor of one vault: one mailbox, one transaction in flight. It is the shell of the [`VaultMachine`]: messages and
+//! results become inputs, and `perform.rs` performs the effects.
 //!
-//! The actor first loads its vault, after the last transaction of its predecessor has ended. It ends when there is no
-//! vault, or when the vault is idle. It may also panic at any time, since its state is in the journal: its sinks
-//! are notified and attach their subscribers to the successor.
+//! The actor first loads its vault, after the last transaction of its predecessor has ended. It may panic at any time, since
+//! its state is in the journal: its sinks are notified and attach their subscribers to the successor.
 
 use std::{sync::Arc, thread, time::Instant};
 
-use actix::prelude::*;
-use tracing::debug;
+use actix::{SpawnHandle, prelude::*};
 
 use crate::{
-    domain::Vault,
-    journal::{JournalError, report},
-    telemetry::panics,
+    domain::{MonotonicTime, VaultId},
+    journal::{Journal, report},
+    telemetry::throttle::LogThrottle,
 };
 
 use super::{
-    error::VaultError,
-    message::{Envelope, VaultMessage},
-    ring::EventRing,
-    state::{Reconfigure, VaultActor, VaultState, WriterLease},
+    callers::Callers,
+    handle::{SinkId, VaultHandle},
+    machine::{VaultEffects, VaultInput, VaultMachine},
+    members_snapshot::MembersSnapshot,
+    metrics::VaultMetrics,
+    params::{LoadParams, VaultActorParams, VaultHost, WriterLease},
+    permits::AdmissionPermits,
+    sinks::Sinks,
+    stats::VaultStatsRecorder,
 };
+
+/// The actor of one vault.
+pub(super) struct VaultActor {
+    pub(super) id: VaultId,
+    pub(super) handle: VaultHandle,
+    pub(super) journal: Journal,
+    pub(super) host: Arc<dyn VaultHost>,
+    pub(super) permits: AdmissionPermits,
+    pub(super) metrics: VaultMetrics,
+    pub(super) stats: Arc<VaultStatsRecorder>,
+    pub(super) members_snapshot: MembersSnapshot,
+    pub(super) load: LoadParams,
+    pub(super) lease: Option<WriterLease>,
+    pub(super) machine: VaultMachine,
+    pub(super) effects: VaultEffects,
+    pub(super) callers: Callers,
+    pub(super) sinks: Sinks,
+    pub(super) wake_up: Option<SpawnHandle>,
+    pub(super) behind_log: LogThrottle,
+}
+
+impl VaultActor {
+    pub(super) fn new(params: VaultActorParams) -> Self {
+        let options = params.options.for_machine(&params.journal);
+        Self {
+            id: params.handle.id().clone(),
+            handle: params.handle,
+            journal: params.journal,
+            host: params.host,
+            permits: params.permits,
+            metrics: params.metrics,
+            stats: params.stats,
+            members_snapshot: params.members_snapshot,
+            load: params.load,
+            lease: None,
+            machine: VaultMachine::new(options),
+            effects: VaultEffects::default(),
+            callers: Callers::default(),
+            sinks: Sinks::default(),
+            wake_up: None,
+            behind_log: LogThrottle::new(),
+        }
+    }
+
+    /// Gives an input to the machine and performs its effects.
+    pub(super) fn handle_input(&mut self, input: VaultInput, ctx: &mut Context<Self>) {
+        let now = MonotonicTime::now();
+        self.machine.handle(input, now, &mut self.effects);
+        self.stats.set_head(self.machine.head().unwrap_or_default());
+        self.stats.set_subscribers(self.machine.subscribers());
+        while let Some(effect) = self.effects.pop() {
+            self.perform(effect, ctx);
+        }
+    }
+
+    /// Notifies a sink that its subscribers of this vault receive nothing more until it has caught up.
+    pub(super) fn report_behind(&self, sink: SinkId) {
+        if let Some(sink) = self.sinks.get(sink) {
+            sink.fell_behind(self.handle.clone());
+        }
+    }
+}
 
 impl Actor for VaultActor {
     type Context = Context<Self>;
@@ -38,101 +104,30 @@ impl Actor for VaultActor {
             let _load_permit = params.load_permits.acquire().await;
             (Arc::new(lease), journal.load(&id).await)
         };
+        // Until then the actor takes no message from its mailbox.
         ctx.wait(load.into_actor(self).map(|(lease, loaded), this, ctx| {
-            this.loaded(lease, loaded);
-            this.stop_unless_open(ctx);
-            this.start_idle_timer(ctx);
+            this.lease = Some(lease);
+            let loaded = loaded.map_err(|error| {
+                report!(error, vault.id = %this.id, "vault could not be loaded");
+                error.into()
+            });
+            this.handle_input(VaultInput::Opened(loaded), ctx);
         }));
     }
 }
 
-impl<M: VaultMessage> Handler<Envelope<M>> for VaultActor {
-    type Result = ();
-
-    fn handle(&mut self, envelope: Envelope<M>, ctx: &mut Self::Context) {
-        let handling = self.metrics.mailbox.message_taken(envelope.sent_at);
-        let _panic_context = panics::vault_scope(self.id.as_str());
-        if M::IS_USE {
-            self.is_used = true;
-            self.stats.record_use(handling.started);
-        }
-        envelope.message.handle(self, ctx);
-    }
-}
-
-impl VaultMessage for Reconfigure {
-    const IS_USE: bool = false;
-
-    fn handle(self, vault: &mut VaultActor, ctx: &mut Context<VaultActor>) {
-        let Self(options) = self;
-        let idle = std::mem::replace(&mut vault.options, options).idle;
-        if idle != options.idle {
-            vault.start_idle_timer(ctx);
-        }
-    }
-}
-
-impl VaultActor {
-    fn loaded(&mut self, lease: WriterLease, loaded: Result<Option<Vault>, JournalError>) {
-        self.state = match loaded {
-            Ok(Some(vault)) if !vault.members.is_empty() => {
-                let ring = EventRing::new(vault.head);
-                self.stats.set_head(vault.head);
-                self.members_snapshot.publish(vault.members.clone());
-                VaultState::Open { vault, ring, lease }
-            }
-            Ok(_) => VaultState::Absent,
-            Err(error) => {
-                report!(error, vault.id = %self.id, "vault could not be loaded");
-                VaultState::Failed(error.into())
-            }
-        };
-    }
-
-    /// Stops the actor if the vault is not open and every request is answered. So ids without a vault leave no actor
-    /// behind, and the next request tries to load a vault that could not be loaded.
-    pub(super) fn stop_unless_open(&mut self, ctx: &mut Context<Self>) {
-        if self.unavailable_reason().is_some() {
-            self.stop_if_unused(ctx);
-        }
-    }
-
-    /// Starts the periodic idle check, or restarts it with another interval.
-    fn start_idle_timer(&mut self, ctx: &mut Context<Self>) {
-        let timer = ctx.run_interval(self.options.idle, Self::stop_if_idle);
-        if let Some(previous) = self.idle_timer.replace(timer) {
-            ctx.cancel_future(previous);
-        }
-    }
-
-    /// Stops the actor if it has no subscriber and no request arrived since the last check.
-    fn stop_if_idle(&mut self, ctx: &mut Context<Self>) {
-        if !std::mem::take(&mut self.is_used) && self.fanout.is_empty() {
-            self.stop_if_unused(ctx);
-        }
-    }
-
-    /// Leaves the directory and stops, if no request waits here or is on its way.
-    fn stop_if_unused(&mut self, ctx: &mut Context<Self>) {
-        if self.host.retire(&self.id, &self.permits) {
-            debug!(vault.id = %self.id, "vault unloaded");
-            ctx.stop();
-        }
-    }
-
-    /// Discards the state, which differs from the journal. The successor loads the vault again.
-    pub(super) fn restart(&mut self, ctx: &mut Context<Self>) {
-        self.state = VaultState::Failed(VaultError::Unavailable);
-        self.members_snapshot.withdraw();
-        ctx.stop();
-    }
-}
-
 impl Drop for VaultActor {
-    /// Counts a panic.
+    /// After a panic, does what must not be lost of the effects that were not performed: callers are answered, and the sinks
+    /// that miss a notice are notified. The sinks of unfinished requests are notified by these.
     fn drop(&mut self) {
         if thread::panicking() {
             self.metrics.panicked.inc();
+        }
+        while let Some(effect) = self.effects.pop() {
+            self.salvage(effect);
+        }
+        for sink in self.machine.sinks() {
+            self.report_behind(sink);
         }
     }
 }

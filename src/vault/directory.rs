@@ -18,21 +18,22 @@ use tracing::{debug, warn};
 
 use crate::{
     domain::{Mutation, SubscriberId, UserId, VaultId},
-    journal::Journal,
+    journal::{DatabaseSharing, Journal},
 };
 
 use super::{
+    actor::VaultActor,
+    callers::PendingMutation,
     error::{MutationResult, VaultError},
     handle::{Sink, SinkId, VaultHandle, VaultRouter},
     members_snapshot::{KnownMembership, MembersSnapshot},
-    message::{Envelope, VaultMessage},
+    message::{CaughtUp, Envelope, Leave, Reconfigure, Submit, Subscribe, VaultMessage},
     metrics::VaultMetrics,
     options::VaultOptions,
+    params::{LoadParams, VaultActorParams, VaultHost},
     permits::{AdmissionPermits, QueueSlot},
-    queue::Submit,
-    state::{Reconfigure, VaultActor, VaultActorParams, VaultHost},
+    sinks::OpenSubscribe,
     stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
-    subscribe::{CaughtUp, Leave, Subscribe},
     subscription::Subscription,
 };
 
@@ -216,10 +217,9 @@ impl Directory {
         };
         // Read before the members: a mutation that has added the user keeps its slot until the members are published.
         let is_queue_empty = vault.permits.depth() == 0;
+        let is_shared = self.journal.sharing() == DatabaseSharing::SeveralProcesses;
         match vault.members_snapshot.membership(user) {
-            KnownMembership::NotMember if !is_queue_empty || self.journal.is_shared() => {
-                KnownMembership::Unknown
-            }
+            KnownMembership::NotMember if !is_queue_empty || is_shared => KnownMembership::Unknown,
             known => known,
         }
     }
@@ -278,9 +278,11 @@ impl Directory {
             options,
             metrics: self.metrics.clone(),
             permits: permits.clone(),
-            writer_lease: writer_lease.clone(),
-            load_permits: self.load_permits.clone(),
-            start_delay,
+            load: LoadParams {
+                writer_lease: writer_lease.clone(),
+                load_permits: self.load_permits.clone(),
+                start_delay,
+            },
             stats: stats.clone(),
             members_snapshot: members_snapshot.clone(),
         };
@@ -322,7 +324,8 @@ impl VaultRouter for Directory {
     ) -> Result<(), VaultError> {
         match self.reserve_slot(id) {
             Ok((vault, slot)) => {
-                vault.send(Submit::new(mutation, slot, answer, self.metrics.clone()));
+                let pending = PendingMutation::new(&mutation, slot, answer, self.metrics.clone());
+                vault.send(Submit { mutation, pending });
                 Ok(())
             }
             Err(error) => {
@@ -334,7 +337,10 @@ impl VaultRouter for Directory {
 
     fn subscribe(&self, vault: &VaultHandle, subscription: Subscription, sink: Arc<dyn Sink>) {
         let (entry, permit) = self.reserve_subscription(vault.id());
-        entry.send(Subscribe::new(subscription, sink, vault.clone(), permit));
+        entry.send(Subscribe {
+            subscription,
+            request: OpenSubscribe::new(sink, vault.clone(), permit),
+        });
     }
 
     fn leave(&self, id: &VaultId, subscriber: SubscriberId) {

@@ -116,7 +116,7 @@ pub trait Sink: Send + Sync {
 }
 
 /// The id of a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SinkId(pub u64);
 
 /// The error of a sink that has no room for another notice.

@@ -4,36 +4,31 @@
 //! that the requests of one caller reach the vault in the order sent, also while the vault is being loaded. Each
 //! mutation takes a slot of the vault's queue and holds it until it is answered.
 //!
-//! Reading order: `vaults.rs` and `handle.rs` (the API), `directory.rs` (which vaults are loaded), `state.rs` and
-//! `actor.rs` (a vault's life), `commits.rs` (mutations), `attach.rs`, `replay.rs` and `head_check.rs`
-//! (subscriptions), `members_snapshot.rs` (the members, read without the actor), `fanout.rs` and `notice.rs` (delivery).
+//! Reading order: `vaults.rs` and `handle.rs` (the API), `directory.rs` (which vaults are loaded), [`machine`] (everything that
+//! is decided about one vault), `actor.rs`, `message.rs` and `perform.rs` (the actor around it), `callers.rs` and `sinks.rs` (what
+//! answers and notices need), `members_snapshot.rs` (the members, read without the actor), `notice.rs` (what is delivered).
+
+pub mod machine;
 
 mod actor;
-mod attach;
-mod commits;
+mod callers;
 mod directory;
 mod error;
-mod fanout;
 mod gauges;
 mod handle;
-mod head_check;
 mod members_snapshot;
 mod message;
 mod metrics;
 mod missed_events;
 mod notice;
 mod options;
-mod pending_reads;
+mod params;
+mod perform;
 mod permits;
-mod queue;
-mod replay;
-mod ring;
-mod state;
+mod sinks;
 mod stats;
-mod subscribe;
 mod subscription;
 mod vaults;
-mod waiting_joins;
 
 pub use error::VaultError;
 pub use gauges::register_gauges;

@@ -3,14 +3,14 @@
 use std::{
     any::Any,
     fmt,
+    hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
-    time::Instant,
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Role, Seq, SubscriberId, VaultId},
+    domain::{MonotonicTime, Role, Seq, SubscriberId, VaultId},
     journal::JournalRecord,
 };
 
@@ -22,15 +22,17 @@ pub const REPLAY_PAGE: usize = 32;
 
 /// A notice to subscribers. All of them share it, and it is encoded at most once: by the first sink that needs it.
 /// The vault does not know the encoding.
+///
+/// Notices with the same body are equal: the other fields serve measurement and speed.
 pub struct Notice {
     pub body: NoticeBody,
     /// When it was created: for an event, when the vault was notified of the commit.
-    pub created: Instant,
+    pub created: MonotonicTime,
     encoded: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// The content of a notice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NoticeBody {
     /// An event of the vault.
     Event(JournalRecord),
@@ -43,7 +45,7 @@ pub enum NoticeBody {
 }
 
 /// The answer to a subscription. It is one notice, so that it is delivered as a whole or not at all.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attached {
     /// The ticket of the subscription.
     pub ticket: u64,
@@ -92,10 +94,10 @@ impl Joined {
 
 impl Notice {
     /// Returns a notice that subscribers can share.
-    pub fn new(body: NoticeBody) -> Arc<Self> {
+    pub fn new(body: NoticeBody, created: MonotonicTime) -> Arc<Self> {
         Arc::new(Self {
             body,
-            created: Instant::now(),
+            created,
             encoded: OnceLock::new(),
         })
     }
@@ -111,6 +113,20 @@ impl Notice {
     }
 }
 
+impl PartialEq for Notice {
+    fn eq(&self, other: &Self) -> bool {
+        self.body == other.body
+    }
+}
+
+impl Eq for Notice {}
+
+impl Hash for Notice {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.body.hash(state);
+    }
+}
+
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Notice").field(&self.body).finish()
@@ -118,7 +134,7 @@ impl fmt::Debug for Notice {
 }
 
 /// The receivers of a notice among the subscribers of one sink.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NoticeReceivers {
     /// All live subscribers of the vault.
     All,
@@ -127,7 +143,7 @@ pub enum NoticeReceivers {
 }
 
 /// A notice for one sink.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery {
     pub vault: VaultId,
     pub to: NoticeReceivers,

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crate::journal::Journal;
+
+use super::machine::MachineOptions;
+
 /// The bounds of vaults. All except `threads` can be changed at any time.
 #[derive(Clone, Copy, Debug)]
 pub struct VaultOptions {
@@ -13,4 +17,16 @@ pub struct VaultOptions {
     pub idle: Duration,
     /// The number of threads that run the vault actors.
     pub threads: usize,
+}
+
+impl VaultOptions {
+    /// Returns the bounds that concern one vault on this journal.
+    pub(super) fn for_machine(&self, journal: &Journal) -> MachineOptions {
+        MachineOptions {
+            commit_batch: self.commit_batch,
+            idle: self.idle,
+            epoch: journal.epoch().into(),
+            sharing: journal.sharing(),
+        }
+    }
 }

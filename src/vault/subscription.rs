@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Seq, SubscriberId, UserId};
 
 /// A request to receive the events of a vault.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subscription {
     pub subscriber: SubscriberId,
     pub user: UserId,

@@ -48,7 +48,10 @@ export class CuttingProxy extends Observable {
       tap.readClient(chunk);
       this.notify();
     });
-    server.on('data', (chunk) => tap.readServer(chunk));
+    server.on('data', (chunk) => {
+      tap.readServer(chunk);
+      this.notify();
+    });
     for (const [from, to] of [[client, server], [server, client]]) {
       from.setNoDelay(true);
       from.pipe(to);
@@ -141,6 +144,11 @@ export class CuttingProxy extends Observable {
   async waitForReceiver() {
     const canReceive = ({ server, isWebSocket, isPoll }) => isWebSocket || (isPoll && server.bytesRead === 0);
     await this.waitFor(() => ([...this.#pairs].some(canReceive) ? true : undefined), () => 'no client can receive data');
+  }
+
+  /** Waits until the service has answered a join, although a client may not have received the answer. */
+  async waitForJoined() {
+    await this.waitFor(() => (this.wire.joined > 0 ? true : undefined), () => 'the service answered no join');
   }
 
   /** Waits until the service has closed its side of every half-open connection. */

@@ -149,12 +149,12 @@ testEachTransport('a subscription whose vault:joined was lost is recovered', asy
   const before = client.identity;
   await other.join(shared);
 
-  // Requests take effect in the order sent, so the client has joined when the other client receives its source. The client sends the
-  // first request at once and the others together; after that it receives no answer.
+  // The client sends the first request at once and the others together; after that it receives no answer.
   client.emit('vault:leave', shared.id);
   client.emit('vault:join', shared.id);
   client.emit('source:created', { vaultId: shared.id, source: PAPER });
   client.socket.io.engine.once('flush', () => proxy.discardServerData());
+  await proxy.waitForJoined();
   await other.waitForSeq(shared, 1);
   await other.waitForSeq(shared, await createSources(ana, shared));
   assertRecovered(await proxy.interrupt(client, () => createSources(ana, shared, 3)), before);

@@ -16,6 +16,8 @@ export class WireLog {
   upgrades = 0;
   /** The number of joins of a vault that the client had already joined in the same session. */
   repeatedJoins = 0;
+  /** The number of `vault:joined` events that the service sent. */
+  joined = 0;
   /** The numbers of the events sent, by vault id. */
   sent = new Map();
   /** The Engine.IO sessions by sid. */
@@ -72,6 +74,7 @@ export class WireLog {
   }
 
   #deliver(session, event, payload, offset) {
+    if (event === 'vault:joined') this.joined += 1;
     const { delivery } = session;
     if (!delivery) return;
     const vault = payload?.vaultId ?? payload?.source?.vaultId;

@@ -307,7 +307,7 @@ async fn deletion_of_a_vault_reaches_live_sinks_and_sinks_that_are_behind() {
 
 #[actix_web::test]
 async fn subscriber_that_leaves_during_a_replay_read_receives_nothing_more() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let vault = node.create_vault().await;
     vault.create_sources(3).await;
     let another = node.another_node().await;

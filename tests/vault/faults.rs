@@ -37,7 +37,7 @@ async fn locked_database_is_unavailable_in_bounded_time_and_recovers() {
 
 #[actix_web::test]
 async fn read_only_database_is_unavailable_and_recovers() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     if !node.database.is_postgres() {
         return; // an open SQLite file stays writable
     }
@@ -179,7 +179,7 @@ async fn mutation_that_panics_in_the_committer_fails_alone() {
 
 #[actix_web::test]
 async fn events_of_another_node_are_delivered_when_a_batch_is_retried_one_by_one() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     reject_poison_rows(&node).await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());

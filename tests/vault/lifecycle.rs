@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use vaultcast::{
-    domain::{Seq, VaultId},
+    domain::{Role, Seq, VaultId},
     vault::{Attach, VaultError, VaultOptions},
 };
 
 use crate::{
-    test_node::{OPTIONS, SubmitExt, TestNode, create_source, mutation_by, seq_range, wait_until},
+    test_node::{
+        OPTIONS, SubmitExt, TestNode, add_member, create_source, mutation_by, remove_member,
+        seq_range, wait_until,
+    },
     test_sink::{NoticePart, SinkCall, TestSink},
 };
 
@@ -153,6 +156,34 @@ async fn vault_is_loaded_again_after_a_panic_and_subscribers_miss_no_event() {
         sink.seqs_across_resumes(&vault, ana, 3, 2).await,
         seq_range(4, 5)
     );
+}
+
+#[actix_web::test]
+async fn removed_member_is_notified_although_the_actor_panics_before_its_last_notice() {
+    let node = TestNode::new().await;
+    let vault = node.create_vault().await;
+    vault
+        .submit_ok("ana", add_member("ben", Role::Viewer))
+        .await;
+    // The sinks of a vault receive their notices in the order of their ids.
+    let (mut panicking, mut sink) = (TestSink::new(), TestSink::new());
+    panicking.join(&vault, "ana").await;
+    let ben = sink.join(&vault, "ben").await;
+    panicking.panic_after(0);
+    let answer = vault.submit_ok("ana", remove_member("ben")).await;
+    assert_eq!(answer.seq, Seq(2));
+    sink.wait_until_behind().await;
+    sink.resume(&vault, "ben", ben, 1);
+    let part = loop {
+        match sink.next_call().await {
+            // The request may reach the actor that ends.
+            SinkCall::FellBehind(_) => sink.resume(&vault, "ben", ben, 1),
+            SinkCall::Delivered(_, NoticePart::Event(record)) if record.seq < answer.seq => {}
+            SinkCall::Delivered(_, part) => break part,
+        }
+    };
+    assert!(matches!(part, NoticePart::Event(record) if record.seq == answer.seq));
+    assert!(matches!(sink.next_part().await, NoticePart::Removed));
 }
 
 #[actix_web::test]

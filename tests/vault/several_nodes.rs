@@ -20,7 +20,7 @@ const SOURCES: usize = 10;
 
 #[actix_web::test]
 async fn two_nodes_write_one_vault_in_one_order() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let mut sinks = [TestSink::new(), TestSink::new()];
@@ -48,7 +48,7 @@ async fn two_nodes_write_one_vault_in_one_order() {
 
 #[actix_web::test]
 async fn two_nodes_write_many_vaults_each_in_one_order() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let another = node.another_node().await;
     let mut vaults = Vec::new();
     for _ in 0..WRITERS {
@@ -68,7 +68,7 @@ async fn two_nodes_write_many_vaults_each_in_one_order() {
 
 #[actix_web::test]
 async fn member_added_on_another_node_is_admitted() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     there.create_sources(1).await;
@@ -93,7 +93,7 @@ async fn member_added_on_another_node_is_admitted() {
 
 #[actix_web::test]
 async fn vault_deleted_on_another_node_refuses_access() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let mut sink = TestSink::new();
@@ -109,7 +109,7 @@ async fn vault_deleted_on_another_node_refuses_access() {
 
 #[actix_web::test]
 async fn resume_on_another_node_misses_no_event() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let (mut here_sink, mut sink) = (TestSink::new(), TestSink::new());
@@ -126,7 +126,7 @@ async fn resume_on_another_node_misses_no_event() {
 
 #[actix_web::test]
 async fn join_sees_the_head_that_another_node_wrote() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let (mut sink, mut late) = (TestSink::new(), TestSink::new());
@@ -153,7 +153,7 @@ async fn join_sees_the_head_that_another_node_wrote() {
 
 #[actix_web::test]
 async fn join_respects_membership_changes_of_another_node() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let (mut ana_sink, mut ben_sink) = (TestSink::new(), TestSink::new());
@@ -170,7 +170,7 @@ async fn join_respects_membership_changes_of_another_node() {
 
 #[actix_web::test]
 async fn join_of_a_non_member_does_not_wait_for_a_transaction() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     TestSink::new().join(&here, "ana").await; // loads the vault here with the head 0
@@ -193,7 +193,7 @@ async fn join_of_a_non_member_does_not_wait_for_a_transaction() {
 
 #[actix_web::test]
 async fn join_of_a_member_that_another_node_added_precedes_its_next_mutation() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     TestSink::new().join(&here, "ana").await; // loads the vault here without ben
@@ -211,7 +211,7 @@ async fn join_of_a_member_that_another_node_added_precedes_its_next_mutation() {
 
 #[actix_web::test]
 async fn join_while_two_nodes_write_receives_every_later_event_once() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let here = node.create_vault().await;
     let there = node.another_node().await.open(here.id());
     let vaults = [&here, &there];
@@ -249,7 +249,7 @@ async fn join_while_two_nodes_write_receives_every_later_event_once() {
 
 #[actix_web::test]
 async fn one_idempotency_key_used_on_two_nodes_creates_one_vault_and_one_source() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let another = node.another_node().await;
     let key = |path: &str| {
         Some(IdempotencyKey {

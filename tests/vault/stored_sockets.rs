@@ -12,7 +12,7 @@ use vaultcast::{
 };
 
 use crate::{
-    test_node::{OPTIONS, SubmitExt, TestNode, open_vaults_retaining, seq_range},
+    test_node::{SubmitExt, TestNode, seq_range},
     test_sink::{NoticePart, SinkCall, TestSink},
 };
 
@@ -56,7 +56,7 @@ async fn lock_sockets(node: &TestNode) -> DatabaseTransaction {
 
 #[actix_web::test]
 async fn socket_is_stored_for_another_node_and_taken_once() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let stored = vec![socket("p", "{\"rooms\":[]}", UNEXPIRED)];
     node.journal().store_sockets(stored).await.unwrap();
 
@@ -128,7 +128,7 @@ async fn sockets_of_one_request_are_stored_all_or_none() {
 
 #[actix_web::test]
 async fn one_of_many_concurrent_requests_takes_a_socket() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let nodes = [node.another_node().await, node.another_node().await];
     let stored = sockets("p", 100, UNEXPIRED);
     node.journal().store_sockets(stored.clone()).await.unwrap();
@@ -236,12 +236,12 @@ async fn seqs_after_resume(node: &Vaults, vault: &VaultId, last_sent: u64) -> Op
 
 #[actix_web::test]
 async fn subscription_is_resumable_exactly_when_no_missed_event_was_trimmed() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let retention = Retention {
         events: 5,
         age: DAY,
     };
-    let trimmer = open_vaults_retaining(&node.database.url, retention, OPTIONS).await;
+    let trimmer = node.another_node_retaining(retention).await;
     let [new, complete, trimmed, deleted] = [
         node.create_vault().await,
         node.create_vault().await,

@@ -12,7 +12,9 @@ use vaultcast::{
         Command, Mutation, MutationAnswer, NewSource, Principal, Role, Seq, SourceId, UserId,
         UserRef, VaultId, ids::MembershipId,
     },
-    journal::{Database, DatabaseOptions, Journal, JournalRecord, NewVault, Retention},
+    journal::{
+        Database, DatabaseOptions, DatabaseSharing, Journal, JournalRecord, NewVault, Retention,
+    },
     vault::{VaultError, VaultHandle, VaultOptions, Vaults},
     verify::verify,
 };
@@ -57,9 +59,22 @@ impl TestNode {
         Self { database, vaults }
     }
 
+    /// Returns a node whose database other nodes may open as well, also if it is a SQLite file.
+    pub async fn shared() -> Self {
+        let database = TestDatabase::create().await;
+        connect(&database.url).await.migrate().await.unwrap();
+        let vaults = open_shared_vaults(&database.url, RETAIN_ALL).await;
+        Self { database, vaults }
+    }
+
     /// Opens the vaults of another node on the same database.
     pub async fn another_node(&self) -> Vaults {
-        open_vaults(&self.database.url, OPTIONS).await
+        self.another_node_retaining(RETAIN_ALL).await
+    }
+
+    /// Opens the vaults of another node with this retention on the same database.
+    pub async fn another_node_retaining(&self, retention: Retention) -> Vaults {
+        open_shared_vaults(&self.database.url, retention).await
     }
 
     /// Creates a vault that the user ana owns.
@@ -128,26 +143,31 @@ impl TestNode {
 
 /// Connects the journal's database.
 pub async fn connect(url: &str) -> Database {
+    connect_with(url, DatabaseSharing::of_url(url)).await
+}
+
+async fn connect_with(url: &str, sharing: DatabaseSharing) -> Database {
     let options = DatabaseOptions {
         url: url.to_owned(),
         schema: None,
         full_sync: true,
+        sharing,
     };
     Database::connect(&options).await.unwrap()
 }
 
 /// Opens the vaults of a node that keeps all events.
 pub async fn open_vaults(url: &str, options: VaultOptions) -> Vaults {
-    open_vaults_retaining(url, RETAIN_ALL, options).await
+    open_on(connect(url).await, RETAIN_ALL, options).await
 }
 
-/// Opens the vaults of a node with this retention.
-pub async fn open_vaults_retaining(
-    url: &str,
-    retention: Retention,
-    options: VaultOptions,
-) -> Vaults {
-    let journal = Journal::open(connect(url).await, retention, Default::default())
+async fn open_shared_vaults(url: &str, retention: Retention) -> Vaults {
+    let database = connect_with(url, DatabaseSharing::SeveralProcesses).await;
+    open_on(database, retention, OPTIONS).await
+}
+
+async fn open_on(database: Database, retention: Retention, options: VaultOptions) -> Vaults {
+    let journal = Journal::open(database, retention, Default::default())
         .await
         .unwrap();
     Vaults::new(journal, options, Default::default())

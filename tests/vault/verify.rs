@@ -16,8 +16,8 @@ use vaultcast::{
 use crate::{
     common::database::TestDatabase,
     test_node::{
-        OPTIONS, SubmitExt, TEST_TIMEOUT, TestNode, add_member, change_role, create_source,
-        mutation_by, open_vaults_retaining, remove_member,
+        SubmitExt, TEST_TIMEOUT, TestNode, add_member, change_role, create_source, mutation_by,
+        remove_member,
     },
 };
 
@@ -99,7 +99,7 @@ pub fn assert_line(lines: &[String], vault: &VaultId, rest: &str) {
 
 #[actix_web::test]
 async fn real_history_is_verified_as_far_as_it_is_kept() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let (whole, new) = (node.create_vault().await, node.create_vault().await);
     let (trimmed, deleted) = (node.create_vault().await, node.create_vault().await);
     write_history(&whole).await;
@@ -111,8 +111,9 @@ async fn real_history_is_verified_as_far_as_it_is_kept() {
     let removed = submit_source(&trimmed, "ana", "older").await;
     trimmed.create_sources(5).await;
     let age = TEST_TIMEOUT * 60;
-    let trimmer =
-        open_vaults_retaining(&node.database.url, Retention { events: 3, age }, OPTIONS).await;
+    let trimmer = node
+        .another_node_retaining(Retention { events: 3, age })
+        .await;
     trimmer.journal().sweep(Timestamp::now()).await.unwrap();
     // The events that created these were trimmed; only their rows are left.
     trimmed.submit_ok("ana", retitle(&updated, "changed")).await;
@@ -169,7 +170,7 @@ async fn deleted_vault_without_events_is_no_contradiction() {
 
 #[actix_web::test]
 async fn verification_beside_active_writers_finds_no_contradiction() {
-    let node = TestNode::new().await;
+    let node = TestNode::shared().await;
     let (busy, other) = (
         node.create_vault().await,
         node.another_node()
@@ -180,7 +181,7 @@ async fn verification_beside_active_writers_finds_no_contradiction() {
         events: 20,
         age: TEST_TIMEOUT * 60,
     };
-    let trimmer = open_vaults_retaining(&node.database.url, retention, OPTIONS).await;
+    let trimmer = node.another_node_retaining(retention).await;
     let writes = async {
         for round in 0..30 {
             let (doomed, name) = (node.create_vault().await, format!("round {round}"));

@@ -25,7 +25,7 @@ pub struct ModelBounds {
     pub slow_sockets: u8,
     /// `MAX_WAITING_FRAMES` of `src/gateway/relay/replay_permits.rs`.
     pub max_waiting_frames: usize,
-    /// `CAPACITY` of `src/vault/ring.rs`.
+    /// `CAPACITY` of `src/vault/machine/ring.rs`.
     pub ring_capacity: u8,
     /// `REPLAY_PAGE` of `src/vault/notice.rs`.
     pub replay_page: u8,

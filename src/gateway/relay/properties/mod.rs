@@ -7,7 +7,7 @@ use actix::System;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::{
-    domain::{Seq, UserId},
+    domain::{MonotonicTime, Seq, UserId},
     gateway::test_vaults::{open_vaults, principal},
     journal::JournalRecord,
     vault::{Attach, Delivery, Notice, NoticeBody, NoticeReceivers},
@@ -148,7 +148,7 @@ fn a_gap_closes_the_transport_and_no_later_event_is_sent() {
             world.relay.deliver(Delivery {
                 vault: id.clone(),
                 to: NoticeReceivers::All,
-                notice: Notice::new(NoticeBody::Event(record)),
+                notice: Notice::new(NoticeBody::Event(record), MonotonicTime::now()),
             });
         }
         let client = &mut world.clients[0];

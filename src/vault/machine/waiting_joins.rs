@@ -1,32 +1,34 @@
-//! Joins that wait until the vault's head has been compared with the journal.
+//! Joins that wait for the database: until it has confirmed their user, or until the vault's head has been compared with the
+//! journal's.
 //!
 //! A join takes effect at the position at which it arrived, because its caller may have sent a mutation right after it.
 //! Events of transactions that started later are delivered after the join.
 
-use std::{collections::HashMap, mem};
+use std::{collections::BTreeMap, mem};
 
 use crate::domain::Seq;
 
-use super::{queue::MutationQueue, subscribe::Subscribe};
+use super::{ids::SubscribeId, input::SubscribeRequest, queue::MutationQueue};
 
-/// The joins that wait until the database has confirmed their user, or for a head check.
-#[derive(Default)]
+/// The joins that wait for the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct WaitingJoins {
-    /// The joins whose user is being confirmed, by number.
-    confirming: HashMap<u64, WaitingJoin>,
-    next_number: u64,
-    /// They wait for the next check.
+    /// Their user is being confirmed.
+    confirming: BTreeMap<SubscribeId, WaitingJoin>,
+    /// They wait for the next head check.
     pub(super) waiting: Vec<WaitingJoin>,
     pub(super) check: HeadCheck,
 }
 
-/// A join that waits for a head check.
+/// A join that waits for the database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WaitingJoin {
-    pub(super) subscribe: Subscribe,
+    pub(super) request: SubscribeRequest,
     pub(super) position: JoinPosition,
 }
 
 /// Where in the vault's order a waiting join takes effect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum JoinPosition {
     /// Before the first event of a transaction that starts later. `started` transactions had started when it arrived.
     BeforeLaterTransactions { started: u64 },
@@ -37,7 +39,7 @@ pub(super) enum JoinPosition {
 }
 
 /// The state of the current head check.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum HeadCheck {
     #[default]
     Idle,
@@ -52,22 +54,24 @@ pub(super) enum HeadCheck {
 }
 
 impl WaitingJoins {
+    /// Returns whether no join waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.confirming.is_empty() && self.waiting.is_empty() && self.check == HeadCheck::Idle
+    }
+
     /// Adds a join to the next check.
     pub(super) fn push(&mut self, join: WaitingJoin) {
         self.waiting.push(join);
     }
 
-    /// Adds a join whose user the database has to confirm, and returns its number.
-    pub(super) fn confirm(&mut self, join: WaitingJoin) -> u64 {
-        let number = self.next_number;
-        self.next_number += 1;
-        self.confirming.insert(number, join);
-        number
+    /// Adds a join whose user the database has to confirm.
+    pub(super) fn confirm(&mut self, join: WaitingJoin) {
+        self.confirming.insert(join.request.id, join);
     }
 
-    /// Takes the join of this number, with the position that it has by now.
-    pub(super) fn take_confirmed(&mut self, number: u64) -> Option<WaitingJoin> {
-        self.confirming.remove(&number)
+    /// Takes the join of this request, with the position that it has by now.
+    pub(super) fn take_confirmed(&mut self, request: SubscribeId) -> Option<WaitingJoin> {
+        self.confirming.remove(&request)
     }
 
     /// Fixes the position of every join that arrived before the last transaction started: before `first`, the first event

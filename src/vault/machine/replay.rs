@@ -4,19 +4,24 @@
 
 use std::sync::Arc;
 
-use actix::prelude::*;
-
 use crate::{
     domain::{Seq, StateChange, UserId},
-    journal::{JournalError, JournalRecord, report},
+    journal::JournalRecord,
+    vault::{
+        error::VaultError,
+        notice::{AttachOutcome, Joined, Notice, NoticeBody, REPLAY_PAGE},
+        subscription::{Attach, Subscription},
+    },
 };
 
 use super::{
-    error::VaultError,
-    notice::{AttachOutcome, Joined, Notice, NoticeBody, REPLAY_PAGE},
-    state::{VaultActor, VaultState},
-    subscribe::Subscribe,
-    subscription::{Attach, Subscription},
+    effect::VaultEffect,
+    ids::SubscribeId,
+    input::SubscribeRequest,
+    joins::finish,
+    pending_reads::PendingPage,
+    state::{VaultMachine, VaultState},
+    step::Step,
 };
 
 /// Events for a replay, without gaps. There may be more of them than fit into one answer.
@@ -28,48 +33,53 @@ struct ReplayEvents {
     is_complete: bool,
 }
 
-impl VaultActor {
+impl VaultMachine {
     /// Replays the events after a seq, from the ring or from the journal.
-    pub(super) fn replay(&mut self, subscribe: Subscribe, after: Seq, ctx: &mut Context<Self>) {
+    pub(super) fn replay(&mut self, request: SubscribeRequest, after: Seq, step: &mut Step<'_>) {
         if let Some(events) = self.ring_after(after) {
             let replay = ReplayEvents {
                 after,
                 events,
                 is_complete: true,
             };
-            return self.answer_with_replay(subscribe, replay);
+            return self.answer_with_replay(request, replay, step);
         }
         // A live subscription continues until the page is delivered.
-        self.reads.begin(&subscribe);
-        let (journal, id) = (self.journal.clone(), self.id.clone());
-        let read = async move { journal.records_after(&id, after, REPLAY_PAGE).await };
-        ctx.spawn(read.into_actor(self).map(move |page, this, ctx| {
-            this.page_read(subscribe, after, page);
-            this.stop_unless_open(ctx);
-        }));
+        step.effects.push(VaultEffect::ReadPage {
+            request: request.id,
+            after,
+            limit: REPLAY_PAGE,
+        });
+        self.reads.begin_page(PendingPage { request, after });
     }
 
     /// Continues with a page that was read from the journal, if the subscriber still waits for it.
-    fn page_read(
+    pub(super) fn page_read(
         &mut self,
-        subscribe: Subscribe,
-        after: Seq,
-        page: Result<Vec<JournalRecord>, JournalError>,
+        request: SubscribeId,
+        page: Result<Vec<JournalRecord>, VaultError>,
+        step: &mut Step<'_>,
     ) {
-        if !self.reads.end(&subscribe) {
-            return subscribe.finish(); // the subscriber left or subscribed again
+        let Some(PendingPage { request, after }) = self.reads.take_page(request) else {
+            return;
+        };
+        if !self.reads.end(&request) {
+            return finish(&request, step); // the subscriber left or subscribed again
         }
         match page {
-            Ok(page) => self.replay_page(subscribe, after, page),
-            Err(error) => {
-                report!(error, vault.id = %self.id, "replay page could not be read");
-                self.refuse(subscribe, error.into());
-            }
+            Ok(page) => self.replay_page(request, after, page, step),
+            Err(error) => self.refuse(request, error, step),
         }
     }
 
     /// Replays a page of the journal and, if the ring continues it, the events of the ring.
-    fn replay_page(&mut self, subscribe: Subscribe, after: Seq, page: Vec<JournalRecord>) {
+    fn replay_page(
+        &mut self,
+        request: SubscribeRequest,
+        after: Seq,
+        page: Vec<JournalRecord>,
+        step: &mut Step<'_>,
+    ) {
         let (page_length, head) = (page.len(), self.head());
         // Committed events that are not yet published are delivered when they are published.
         let is_published = |record: &JournalRecord| head.is_none_or(|head| record.seq <= head);
@@ -82,11 +92,11 @@ impl VaultActor {
         // The ring may begin after the page. Of a deleted vault only the journal is left.
         let is_complete = rest.is_some() || (head.is_none() && page_length < REPLAY_PAGE);
         if !starts_at_next {
-            return self.replay_unavailable(subscribe);
+            return self.replay_unavailable(request, step);
         }
         let events = page
             .into_iter()
-            .map(|record| Notice::new(NoticeBody::Event(record)))
+            .map(|record| Notice::new(NoticeBody::Event(record), step.now))
             .chain(rest.into_iter().flatten())
             .collect();
         let replay = ReplayEvents {
@@ -94,32 +104,32 @@ impl VaultActor {
             events,
             is_complete,
         };
-        self.answer_with_replay(subscribe, replay);
+        self.answer_with_replay(request, replay, step);
     }
 
-    /// Answers that the requested events are no longer in the journal.
-    fn replay_unavailable(&mut self, subscribe: Subscribe) {
-        match &subscribe.subscription.attach {
+    /// Answers that the requested events are no longer in the journal. A subscription that resumes has not received its end,
+    /// and must not end as if it had.
+    fn replay_unavailable(&mut self, request: SubscribeRequest, step: &mut Step<'_>) {
+        match &request.subscription.attach {
             Attach::Join | Attach::JoinSince { .. } => {
-                match self.read_access(&subscribe.subscription.user) {
-                    Ok(access) => self.join_at_head(subscribe, access),
-                    Err(error) => self.refuse(subscribe, error),
+                match self.read_access(&request.subscription.user) {
+                    Ok(access) => self.join_at_head(request, access, step),
+                    Err(error) => self.refuse(request, error, step),
                 }
             }
             Attach::Resume { .. } => {
-                let outcome = match self.state {
-                    VaultState::Absent => AttachOutcome::Closed,
-                    VaultState::Loading | VaultState::Open { .. } | VaultState::Failed(_) => {
-                        AttachOutcome::Lost
-                    }
-                };
-                self.answer(subscribe, None, Vec::new(), outcome);
+                self.answer(request, None, Vec::new(), AttachOutcome::Lost, step);
             }
         }
     }
 
     /// Answers with one page of a replay. The subscriber is live if that was all.
-    fn answer_with_replay(&mut self, subscribe: Subscribe, replay: ReplayEvents) {
+    fn answer_with_replay(
+        &mut self,
+        request: SubscribeRequest,
+        replay: ReplayEvents,
+        step: &mut Step<'_>,
+    ) {
         let ReplayEvents {
             after,
             mut events,
@@ -127,7 +137,7 @@ impl VaultActor {
         } = replay;
         let has_more = !is_complete || events.len() > REPLAY_PAGE;
         events.truncate(REPLAY_PAGE);
-        let Subscription { user, attach, .. } = &subscribe.subscription;
+        let Subscription { user, attach, .. } = &request.subscription;
         let access = self.read_access(user);
         // A subscription ends with the removal of its user, whatever the user's role is now. A join with `since` uses the
         // current role.
@@ -152,7 +162,7 @@ impl VaultActor {
             }
             (_, Err(error)) => {
                 let error = error.clone();
-                return self.refuse(subscribe, error);
+                return self.refuse(request, error, step);
             }
         };
         let outcome = match (end, access) {
@@ -162,7 +172,7 @@ impl VaultActor {
             (None, Err(VaultError::Refused(_))) => AttachOutcome::Removed,
             (None, Err(_)) => AttachOutcome::Lost,
         };
-        self.answer(subscribe, joined, events, outcome);
+        self.answer(request, joined, events, outcome, step);
     }
 
     /// Returns the events of the ring after a seq, at most one more than a page. `None` if the ring does not have them.

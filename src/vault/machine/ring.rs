@@ -2,15 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use crate::domain::Seq;
-
-use super::notice::Notice;
+use crate::{domain::Seq, vault::notice::Notice};
 
 /// The number of events that a vault keeps in memory.
 const CAPACITY: usize = 1024;
 
 /// The last events of a vault, oldest first, without gaps.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct EventRing {
     /// The seq of the newest event.
     head: Seq,
@@ -46,7 +44,7 @@ impl EventRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::notice::NoticeBody;
+    use crate::{domain::MonotonicTime, vault::notice::NoticeBody};
 
     #[test]
     fn ring_returns_all_events_after_a_seq_or_none() {
@@ -54,7 +52,7 @@ mod tests {
         assert_eq!(ring.after(Seq(10)).unwrap().count(), 0);
         assert!(ring.after(Seq(9)).is_none());
         for _ in 0..CAPACITY + 1 {
-            ring.push(Notice::new(NoticeBody::Closed));
+            ring.push(Notice::new(NoticeBody::Closed, MonotonicTime::default()));
         }
         let head = 10 + CAPACITY as u64 + 1;
         assert_eq!(ring.after(Seq(head - 3)).unwrap().count(), 3);

@@ -1,0 +1,46 @@
+//! The entry of the machine: which part handles which input.
+
+use crate::domain::MonotonicTime;
+
+use super::{
+    effect::VaultEffects, ids::MissedPurpose, input::VaultInput, state::VaultMachine, step::Step,
+};
+
+impl VaultMachine {
+    /// Handles an input at this time, and appends the effects in the order in which they must be performed.
+    pub fn handle(&mut self, input: VaultInput, now: MonotonicTime, effects: &mut VaultEffects) {
+        let step = &mut Step { now, effects };
+        self.lifetime.record_use(&input);
+        match input {
+            VaultInput::Opened(loaded) => self.opened(loaded, step),
+            VaultInput::Submit { caller, mutation } => self.submit(caller, mutation, step),
+            VaultInput::Committed(outcome) => self.committed(outcome, step),
+            VaultInput::Subscribe(request) => self.subscribe(request, step),
+            VaultInput::Leave(subscriber) => {
+                self.fanout.remove(subscriber);
+                self.reads.cancel(subscriber);
+            }
+            VaultInput::SinkFull(sink) => self.fanout.fell_behind(sink, step),
+            VaultInput::SinkReady(sink) => {
+                self.reads.cancel_sink(sink);
+                self.fanout.caught_up(sink);
+            }
+            VaultInput::SinkClosed(sink) => self.fanout.caught_up(sink),
+            VaultInput::MembershipRead { request, result } => {
+                self.membership_read(request, result, step);
+            }
+            VaultInput::HeadRead(head) => self.head_read(head, step),
+            VaultInput::PageRead { request, result } => self.page_read(request, result, step),
+            VaultInput::MissedRead { purpose, result } => match purpose {
+                MissedPurpose::UnknownCommit => self.unknown_commit_read(result, step),
+                MissedPurpose::Join => self.caught_up_with_journal(result, step),
+                MissedPurpose::Hint => self.hint_read(result, step),
+            },
+            VaultInput::RemoteHead(head) => self.remote_head(head, step),
+            VaultInput::Tick => self.tick(step),
+            VaultInput::Reconfigure(options) => self.reconfigure(options, step),
+        }
+        self.retire_unless_open(step);
+        self.request_wake_up(step);
+    }
+}

@@ -1,0 +1,17 @@
+//! The bounds of the machine.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::journal::DatabaseSharing;
+
+/// The bounds and the surroundings of a vault.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MachineOptions {
+    /// The maximum number of mutations in one transaction (`actors.commit_batch`).
+    pub commit_batch: usize,
+    /// A vault without subscribers and work ends after this time (`actors.vault_idle`).
+    pub idle: Duration,
+    /// The epoch of the journal. A `since` of another epoch is unknown.
+    pub epoch: Arc<str>,
+    pub sharing: DatabaseSharing,
+}
