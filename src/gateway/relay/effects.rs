@@ -3,14 +3,13 @@
 use std::{
     collections::{HashMap, VecDeque},
     marker::PhantomData,
-    time::Duration,
 };
 
 use tracing::error;
 
 use crate::{
     contract::problem::Problem,
-    domain::{Seq, VaultId},
+    domain::{MonotonicTime, Seq, VaultId},
     gateway::{
         emit::{acknowledge, emit},
         offset::{Offset, OffsetMode},
@@ -62,7 +61,7 @@ pub(super) struct RelayIo {
     pub(super) await_room: VecDeque<RelaySocketId>,
     /// Vaults that the relay has to catch up with after the notices in its mailbox.
     pub(super) await_mailbox: Vec<VaultId>,
-    pub(super) wake_at: Option<Duration>,
+    pub(super) wake_at: Option<MonotonicTime>,
 }
 
 impl RelayIo {

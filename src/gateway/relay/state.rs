@@ -5,13 +5,13 @@ use std::{
     mem,
     rc::{Rc, Weak},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tracing::error;
 
 use crate::{
-    domain::{SubscriberId, VaultId},
+    domain::{MonotonicTime, SubscriberId, VaultId},
     gateway::{bounds::GatewayBounds, metrics::GatewayMetrics, scoped_task::ScopedTask},
     vault::Attach,
 };
@@ -48,8 +48,6 @@ pub(super) struct RelayState {
     pub(super) sockets: SocketTable,
     handle: RelayHandle,
     core: RefCell<RelayCore>,
-    /// The machine counts time from here.
-    started: Instant,
     /// Sends the next tick.
     timer: Cell<Option<ScopedTask>>,
     has_ended: Cell<bool>,
@@ -87,7 +85,6 @@ impl Relay {
                 io: RelayIo::default(),
                 bounds,
             }),
-            started: Instant::now(),
             timer: Cell::default(),
             has_ended: Cell::new(false),
         }))
@@ -146,7 +143,7 @@ impl Relay {
             io,
             bounds,
         } = &mut *self.0.core.borrow_mut();
-        let now = self.0.started.elapsed();
+        let now = MonotonicTime::now();
         let mut performer = RelayPerformer::new(&self.0, io);
         let current = relay_bounds(&self.0.options.bounds);
         if mem::replace(bounds, current) != current {
@@ -162,7 +159,7 @@ impl Relay {
             }
         }
         if let Some(at) = io.wake_at.take() {
-            self.wake_after(at.saturating_sub(now));
+            self.wake_after(at.since(now));
         }
         mem::forget(guard);
         HandledInput {

@@ -7,9 +7,12 @@ use crate::{
 };
 
 use super::{
-    EventDelivery, JoinedReason, OutOfStepReason, PendingJoin, RelayEffect, RelayEffects,
-    RelayMachine, RelayStep, Seat, SeatId, SeatPosition, SeatQuery, SeatState, SequencedEvent,
-    VaultAnswer, seat::EventOrder,
+    effect::{EventDelivery, JoinedReason, OutOfStepReason, RelayEffect, RelayEffects},
+    ids::SeatId,
+    input::{SequencedEvent, VaultAnswer},
+    seat::{EventOrder, PendingJoin, Seat, SeatPosition, SeatQuery, SeatState},
+    state::RelayMachine,
+    step::RelayStep,
 };
 
 impl SeatPosition {

@@ -1,14 +1,15 @@
 //! What the relay machine requests of its shell.
 
-use std::time::Duration;
-
 use crate::{
-    domain::{Seq, SubscriberId, VaultId},
+    domain::{MonotonicTime, Seq, SubscriberId, VaultId},
     gateway::trace::{ResumePosition, TracedJoin},
     vault::{Attach, VaultError},
 };
 
-use super::input::{JoinAckId, RelaySocketId, SequencedEvent};
+use super::{
+    ids::{JoinAckId, RelaySocketId, SeatId},
+    input::SequencedEvent,
+};
 
 /// Performs the effects of a [`RelayMachine`](super::RelayMachine), each at once and in the order given.
 pub trait RelayEffects {
@@ -17,13 +18,6 @@ pub trait RelayEffects {
 
     /// Performs one effect. What it learns becomes a later input of the machine.
     fn perform(&mut self, effect: RelayEffect<'_, Self::Event>);
-}
-
-/// A seat: one socket's subscription of one vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeatId {
-    pub socket: RelaySocketId,
-    pub subscriber: SubscriberId,
 }
 
 /// One effect of the relay machine. `E` is the type of an event.
@@ -95,7 +89,7 @@ pub enum RelayEffect<'a, E> {
     /// Send the input `MailboxDrained` after the notices that wait in the mailbox of the relay.
     AwaitMailboxDrained { vault: &'a VaultId },
     /// Send the input `Tick` at this time. A later `WakeAt` replaces it.
-    WakeAt(Duration),
+    WakeAt(MonotonicTime),
 }
 
 /// How an event reaches a socket.

@@ -8,15 +8,7 @@ use crate::{
     vault::{Attach, AttachOutcome, Joined},
 };
 
-use super::effect::SeatId;
-
-/// A socket of the relay's worker thread. Ids are not reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RelaySocketId(pub u64);
-
-/// The acknowledgement callback of a join, which the shell keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JoinAckId(pub u64);
+use super::ids::{JoinAckId, RelaySocketId, SeatId};
 
 /// An event of a vault with its number. The machine knows nothing else of an event.
 pub trait SequencedEvent {

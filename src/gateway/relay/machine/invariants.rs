@@ -1,7 +1,10 @@
 //! What is true of the state of a relay after every input. Tests and the simulator check it.
 
 use super::{
-    FanoutState, PageTurn, RelayMachine, SeatQuery, SeatState, SentQuery, deadlines::JoinDeadline,
+    deadlines::JoinDeadline,
+    seat::{PageTurn, SeatQuery, SeatState, SentQuery},
+    state::RelayMachine,
+    vault_seats::FanoutState,
 };
 
 impl RelayMachine {

@@ -3,8 +3,13 @@
 use crate::domain::{SubscriberId, VaultId};
 
 use super::{
-    EventDelivery, FanoutState, OutOfStepReason, RelayEffect, RelayEffects, RelayMachine,
-    RelayStep, SeatId, SeatQuery, SeatState, SequencedEvent, seat::EventOrder,
+    effect::{EventDelivery, OutOfStepReason, RelayEffect, RelayEffects},
+    ids::SeatId,
+    input::SequencedEvent,
+    seat::{EventOrder, SeatQuery, SeatState},
+    state::RelayMachine,
+    step::RelayStep,
+    vault_seats::FanoutState,
 };
 
 impl RelayMachine {

@@ -8,9 +8,14 @@ use crate::{
 };
 
 use super::{
-    FanoutState, PageTurn, QueryPurpose, RelayBounds, RelayEffect, RelayEffects, RelayMachine,
-    RelaySocketId, RelayStep, SeatId, SeatKey, SeatQuery, SentQuery, SocketPageTurn,
     deadlines::JoinDeadline,
+    effect::{RelayEffect, RelayEffects},
+    ids::{RelaySocketId, SeatId},
+    input::RelayBounds,
+    seat::{PageTurn, QueryPurpose, SeatQuery, SentQuery},
+    state::{RelayMachine, SeatKey, SocketPageTurn},
+    step::RelayStep,
+    vault_seats::FanoutState,
 };
 
 impl RelayBounds {

@@ -7,8 +7,12 @@ use crate::{
 };
 
 use super::{
-    JoinedReason, PendingJoin, RelayEffect, RelayEffects, RelayMachine, RelayStep, Seat, SeatId,
-    SeatPosition, SeatQuery, SeatState, deadlines::JoinDeadline,
+    deadlines::JoinDeadline,
+    effect::{JoinedReason, RelayEffect, RelayEffects},
+    ids::SeatId,
+    seat::{PendingJoin, QueryPurpose, Seat, SeatPosition, SeatQuery, SeatState},
+    state::RelayMachine,
+    step::RelayStep,
 };
 
 impl RelayMachine {
@@ -219,7 +223,7 @@ impl RelayMachine {
 impl Seat {
     fn is_join_sent(&self) -> bool {
         match self.query {
-            SeatQuery::Sent(sent) => sent.purpose == super::QueryPurpose::Join,
+            SeatQuery::Sent(sent) => sent.purpose == QueryPurpose::Join,
             SeatQuery::Idle
             | SeatQuery::AwaitingSocket
             | SeatQuery::AwaitingRoom

@@ -1,13 +1,13 @@
 //! One seat: a socket's subscription of one vault.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use crate::{
-    domain::Seq,
+    domain::{MonotonicTime, Seq},
     vault::{Attach, Joined},
 };
 
-use super::input::{JoinAckId, RelaySocketId};
+use super::ids::{JoinAckId, RelaySocketId};
 
 /// The state of one seat. At most one query is pending at its vault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +47,7 @@ pub struct PendingJoin {
     pub attach: Attach,
     pub ack: Option<JoinAckId>,
     /// When the join is refused as busy. `None` until it is the next request to the vault.
-    pub deadline: Option<Duration>,
+    pub deadline: Option<MonotonicTime>,
 }
 
 /// What a seat waits for. A query whose answer may be a page of missed events has a turn: first of its socket, then of its

@@ -1,0 +1,7 @@
+//! Stories of the relay machine, one file per theme.
+
+mod joins;
+mod pages;
+mod recovery;
+mod restarts;
+mod story;
