@@ -12,8 +12,9 @@ use crate::{
 use super::{
     delivery_budget::{DeliveryBudget, DeliveryTime, frames_per_socket, yield_to_transports},
     handle::{RelayCommand, RelayHandle},
+    options::RelayOptions,
     sink::{DeliverNotice, FellBehind, RelaySink},
-    state::{Relay, RelayOptions},
+    state::Relay,
 };
 
 /// The actor of a relay.
@@ -79,7 +80,7 @@ impl Handler<DeliverNotice> for RelayActor {
 
 impl RelayActor {
     fn deliver(&self, notice: DeliverNotice) {
-        let mailbox = &self.relay.0.sink.mailbox;
+        let mailbox = &self.relay.0.peers.sink.mailbox;
         let _timer = mailbox.message_taken(notice.sent);
         self.relay.deliver(notice.delivery);
     }

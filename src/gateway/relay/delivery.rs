@@ -67,7 +67,7 @@ impl Relay {
         };
         let event = &event;
         let handled = self.input(RelayInput::Event { vault, event });
-        let metrics = &self.0.options.metrics;
+        let metrics = &self.0.peers.options.metrics;
         metrics.delivered(handled.delivered, notice.created);
     }
 

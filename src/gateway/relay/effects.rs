@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     marker::PhantomData,
+    sync::Arc,
 };
 
 use tracing::error;
@@ -27,7 +28,9 @@ use super::{
         EventDelivery, JoinAckId, JoinedReason, OutOfStepReason, RelayEffect, RelayEffects,
         RelaySocketId, SeatId, SequencedEvent,
     },
-    state::RelayState,
+    options::RelayOptions,
+    sink::RelaySink,
+    socket_table::SocketTable,
 };
 
 /// Closes the transport of a socket that cannot be served without a gap. The client reconnects and joins again.
@@ -43,6 +46,13 @@ impl SequencedEvent for EncodedEvent<'_> {
     fn seq(&self) -> Seq {
         self.record.seq
     }
+}
+
+/// What the relay sends to: its sockets, and the vaults by its sink.
+pub(super) struct RelayPeers {
+    pub(super) options: RelayOptions,
+    pub(super) sink: Arc<RelaySink>,
+    pub(super) sockets: SocketTable,
 }
 
 /// What the ids of the relay machine stand for, and what it waits for.
@@ -87,15 +97,15 @@ impl RelayIo {
 
 /// Performs the effects of one input.
 pub(super) struct RelayPerformer<'a, 'e> {
-    relay: &'a RelayState,
+    peers: &'a RelayPeers,
     pub(super) io: &'a mut RelayIo,
     event: PhantomData<&'e JournalRecord>,
 }
 
 impl<'a> RelayPerformer<'a, '_> {
-    pub(super) fn new(relay: &'a RelayState, io: &'a mut RelayIo) -> Self {
+    pub(super) fn new(peers: &'a RelayPeers, io: &'a mut RelayIo) -> Self {
         Self {
-            relay,
+            peers,
             io,
             event: PhantomData,
         }
@@ -106,7 +116,7 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
     type Event = EncodedEvent<'e>;
 
     fn perform(&mut self, effect: RelayEffect<'_, Self::Event>) {
-        let sockets = &self.relay.sockets;
+        let sockets = &self.peers.sockets;
         match effect {
             RelayEffect::SendEvent {
                 vault,
@@ -119,7 +129,7 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
                 });
                 match delivery {
                     EventDelivery::Live => self.io.delivered += 1,
-                    EventDelivery::Replayed => self.relay.options.metrics.replayed.inc(),
+                    EventDelivery::Replayed => self.peers.options.metrics.replayed.inc(),
                 }
             }
             RelayEffect::Subscribe {
@@ -136,7 +146,7 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
                         ticket,
                         attach,
                     };
-                    vault.subscribe(subscription, self.relay.sink.clone());
+                    vault.subscribe(subscription, self.peers.sink.clone());
                 }
             }
             RelayEffect::LeaveVault { vault, subscriber } => {
@@ -146,7 +156,7 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
             }
             RelayEffect::CaughtUp { vault } => {
                 if let Some(vault) = self.io.vaults.get(vault) {
-                    vault.caught_up(self.relay.sink.id);
+                    vault.caught_up(self.peers.sink.id);
                 }
             }
             RelayEffect::ReleaseVault { vault } => {
@@ -161,13 +171,13 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
             } => {
                 match reason {
                     JoinedReason::Answered => {
-                        self.relay.options.metrics.joined(join.joined.resync);
+                        self.peers.options.metrics.joined(join.joined.resync);
                     }
                     JoinedReason::SentAgain => {}
                 }
                 let ack = self.io.take_ack(ack);
                 sockets.with(seat.socket, |socket| {
-                    self.relay.send_joined(socket, vault, seat, join, ack);
+                    self.peers.send_joined(socket, vault, seat, join, ack);
                 });
             }
             RelayEffect::RefuseJoin {
@@ -178,7 +188,7 @@ impl<'e> RelayEffects for RelayPerformer<'_, 'e> {
             } => {
                 let ack = self.io.take_ack(ack);
                 sockets.with(socket, |socket| {
-                    self.relay.refuse_join(&socket.socket, vault, error, ack);
+                    self.peers.refuse_join(&socket.socket, vault, error, ack);
                 });
             }
             RelayEffect::CancelJoin { ack } => {
@@ -241,7 +251,7 @@ fn send_event(socket: &DeliverySocket, vault: &VaultId, seat: SeatId, event: &En
     socket.send(push, |trace| trace.record_event(seat.subscriber));
 }
 
-impl RelayState {
+impl RelayPeers {
     /// Confirms a join to the client.
     fn send_joined(
         &self,

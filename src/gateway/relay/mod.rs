@@ -17,6 +17,7 @@ mod delivery_budget;
 mod delivery_socket;
 mod effects;
 mod handle;
+mod options;
 mod requests;
 mod sink;
 mod socket_table;
@@ -28,7 +29,8 @@ mod properties;
 
 pub(super) use delivery_socket::DeliverySocket;
 pub(super) use handle::RelayHandle;
+pub(super) use options::RelayOptions;
 pub(super) use requests::JoinRequest;
 pub(super) use socket_table::SocketAttachment;
-pub(super) use state::{Relay, RelayOptions};
+pub(super) use state::Relay;
 pub(super) use worker_relay::WorkerRelay;

@@ -12,16 +12,17 @@ use tracing::error;
 
 use crate::{
     domain::{MonotonicTime, SubscriberId, VaultId},
-    gateway::{bounds::GatewayBounds, metrics::GatewayMetrics, scoped_task::ScopedTask},
+    gateway::{bounds::GatewayBounds, scoped_task::ScopedTask},
     vault::Attach,
 };
 use actix_socketio::{Ack, engineio::CloseReason};
 
 use super::{
     delivery_socket::{DeliverySocket, MAX_WAITING_FRAMES},
-    effects::{EncodedEvent, RelayIo, RelayPerformer},
+    effects::{EncodedEvent, RelayIo, RelayPeers, RelayPerformer},
     handle::RelayHandle,
     machine::{RelayBounds, RelayInput, RelayMachine, RelaySocketId},
+    options::RelayOptions,
     sink::RelaySink,
     socket_table::{SocketAttachment, SocketTable},
 };
@@ -33,19 +34,8 @@ pub(in crate::gateway) struct Relay(pub(super) Rc<RelayState>);
 /// Closes the transports of sockets whose relay has panicked. The clients reconnect and are recovered.
 const RELAY_PANICKED: CloseReason = CloseReason::Fault;
 
-/// The parameters of a relay.
-#[derive(Clone)]
-pub(in crate::gateway) struct RelayOptions {
-    pub bounds: GatewayBounds,
-    /// The epoch of the journal.
-    pub epoch: String,
-    pub metrics: GatewayMetrics,
-}
-
 pub(super) struct RelayState {
-    pub(super) options: RelayOptions,
-    pub(super) sink: Arc<RelaySink>,
-    pub(super) sockets: SocketTable,
+    pub(super) peers: RelayPeers,
     handle: RelayHandle,
     core: RefCell<RelayCore>,
     /// Sends the next tick.
@@ -76,9 +66,11 @@ impl Relay {
         // start makes them unique.
         let first_ticket = u64::from(rand::random::<u32>()) << 32;
         Self(Rc::new(RelayState {
-            options,
-            sink: Arc::new(sink),
-            sockets: SocketTable::default(),
+            peers: RelayPeers {
+                options,
+                sink: Arc::new(sink),
+                sockets: SocketTable::default(),
+            },
             handle,
             core: RefCell::new(RelayCore {
                 machine: RelayMachine::new(bounds, first_ticket),
@@ -97,13 +89,13 @@ impl Relay {
 
     /// Adds a socket that uses this relay. It is closed if the relay panics.
     pub(in crate::gateway) fn attach(&self, socket: &DeliverySocket) -> SocketAttachment {
-        self.0.sockets.attach(socket.clone())
+        self.0.peers.sockets.attach(socket.clone())
     }
 
     /// Ends the relay after a panic: closes all sockets that use it. The next connection starts another relay.
     pub(super) fn end_after_panic(&self) {
         if !self.0.has_ended.replace(true) {
-            let sockets = self.0.sockets.close_all(RELAY_PANICKED);
+            let sockets = self.0.peers.sockets.close_all(RELAY_PANICKED);
             error!(sockets, "relay panicked; closing its sockets");
         }
     }
@@ -144,15 +136,15 @@ impl Relay {
             bounds,
         } = &mut *self.0.core.borrow_mut();
         let now = MonotonicTime::now();
-        let mut performer = RelayPerformer::new(&self.0, io);
-        let current = relay_bounds(&self.0.options.bounds);
+        let mut performer = RelayPerformer::new(&self.0.peers, io);
+        let current = relay_bounds(&self.0.peers.options.bounds);
         if mem::replace(bounds, current) != current {
             machine.handle(RelayInput::Reconfigure(current), now, &mut performer);
         }
         machine.handle(input, now, &mut performer);
         while let Some(socket) = performer.io.await_room.pop_front() {
             let has_room = |socket: &DeliverySocket| socket.has_room_for_page();
-            if self.0.sockets.with(socket, has_room).unwrap_or(true) {
+            if self.0.peers.sockets.with(socket, has_room).unwrap_or(true) {
                 machine.handle(RelayInput::OutboxDrained { socket }, now, &mut performer);
             } else {
                 self.await_room(socket);
@@ -172,13 +164,13 @@ impl Relay {
     /// Continues when the outbox of a socket has room for a page. One task per socket waits at most.
     fn await_room(&self, socket: RelaySocketId) {
         let drained = |socket: &DeliverySocket| socket.socket.drained_to(MAX_WAITING_FRAMES);
-        if let Some(drained) = self.0.sockets.with(socket, drained) {
+        if let Some(drained) = self.0.peers.sockets.with(socket, drained) {
             let relay = Rc::downgrade(&self.0);
             let waiter = ScopedTask::spawn(async move {
                 drained.await;
                 input_later(&relay, RelayInput::OutboxDrained { socket });
             });
-            self.0.sockets.keep_room_waiter(socket, waiter);
+            self.0.peers.sockets.keep_room_waiter(socket, waiter);
         }
     }
 

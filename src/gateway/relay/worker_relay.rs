@@ -4,10 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use crate::gateway::connections::ConnectionRegistry;
 
-use super::{
-    actor::start_relay,
-    state::{Relay, RelayOptions},
-};
+use super::{actor::start_relay, options::RelayOptions, state::Relay};
 
 /// The relay of a worker thread. Clones refer to the same one.
 #[derive(Clone)]

@@ -105,13 +105,13 @@ fn a_burst_closes_no_socket_that_reads_at_full_speed() {
         let vaults = open_vaults(directory.path()).await;
         let mut world = RelayWorld::new(&vaults).await;
         let relay = world.relay.0.clone();
-        relay.options.bounds.reconfigure(1024, TEST_TIMEOUT);
+        relay.peers.options.bounds.reconfigure(1024, TEST_TIMEOUT);
         world.join(0, Attach::Join);
         let head = world.wait_until_all_are_up_to_date().await;
         world.execute(RelayOperation::Post(BURST)).await;
         // The relay shares this thread, so it runs when the whole burst waits in its mailbox.
         let started = Instant::now();
-        while relay.sink.capacity.used() < BURST {
+        while relay.peers.sink.capacity.used() < BURST {
             assert!(started.elapsed() < TEST_TIMEOUT, "the burst is committed");
             std::thread::yield_now();
         }

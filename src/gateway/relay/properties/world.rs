@@ -189,7 +189,7 @@ impl RelayWorld {
             }
             RelayOperation::AddMember(index) => drop(self.submit(add_member(index))),
             RelayOperation::Stall => {
-                let capacity = self.relay.0.sink.capacity.clone();
+                let capacity = self.relay.0.peers.sink.capacity.clone();
                 let acquire_free = || capacity.try_acquire(RELAY_MAILBOX - capacity.used());
                 self.stalled = self.stalled.take().or_else(acquire_free);
             }
@@ -235,7 +235,7 @@ impl RelayWorld {
 
 impl Relay {
     fn check_invariants(&self) {
-        assert!(self.0.sink.capacity.used() <= self.0.options.bounds.relay_mailbox());
+        assert!(self.0.peers.sink.capacity.used() <= self.0.peers.options.bounds.relay_mailbox());
         self.with_machine(|machine| machine.check_invariants().unwrap());
     }
 }
