@@ -51,15 +51,15 @@ impl UserConnection {
             recovery,
             recovered,
         } = params;
-        let (id, pid, resumed, _claim_lock) = match recovered {
+        let (id, pid, resumed, _claim) = match recovered {
             Some(recovered) => {
                 let RecoveredSocket {
                     pid,
                     id,
                     subscriptions,
-                    claim_lock,
+                    claim,
                 } = recovered;
-                (Some(id), pid, subscriptions, Some(claim_lock))
+                (Some(id), pid, subscriptions, Some(claim))
             }
             None => (None, random_id(), Vec::new(), None),
         };

@@ -1,24 +1,25 @@
 //! Claims: a client that reconnects names its former connection by pid.
 
-use std::time::Instant;
-
 use serde_json::Value;
-use tokio::sync::OwnedMutexGuard;
 use tracing::{debug, warn};
 
 use crate::{
     domain::{Timestamp, UserId},
     gateway::{
-        issued_id::issued_id, metrics::RecoveryOutcome, offset::Offset, trace::ResumedSubscription,
+        issued_id::issued_id, metrics::RecoveryOutcome, offset::Offset, relay::machine::RelayId,
+        trace::ResumedSubscription,
     },
     journal::{SubscriptionPosition, report},
 };
 use actix_socketio::engineio::CloseReason;
 
 use super::{
-    entries::TakenState,
-    state::{RecoveryState, StoredRecoveryState},
-    store::RecoveryStore,
+    machine::{
+        ClaimRefusal, ClaimStep, MissedEvents, MissedPosition, PidClaim, RecoveryInput,
+        TakeOverOutcome,
+    },
+    state::StoredRecoveryState,
+    store::{ActiveClaim, RecoveryStore},
 };
 
 /// Closes the former transport of a client that has reconnected over another one.
@@ -43,10 +44,10 @@ pub(in crate::gateway) struct RecoveryClaim {
 
 /// The former connection that a client has claimed. Unless the claim is confirmed, its state stays recoverable as before.
 pub(in crate::gateway) struct ClaimedSocket {
-    taken: TakenRecoveryState,
+    active: ActiveClaim,
+    pid: String,
     id: String,
     subscriptions: Vec<ResumedSubscription>,
-    claim_lock: OwnedMutexGuard<()>,
 }
 
 /// A connection to be continued.
@@ -55,43 +56,32 @@ pub(in crate::gateway) struct RecoveredSocket {
     /// The id of the socket.
     pub id: String,
     pub subscriptions: Vec<ResumedSubscription>,
-    /// Held until the new connection is registered.
-    pub claim_lock: OwnedMutexGuard<()>,
+    /// Held until the new connection is registered, so that a later claim of the pid takes it over.
+    pub claim: ClaimGuard,
 }
 
-/// A state that was taken from the store. It is put back when this is dropped, unless it was removed before.
-struct TakenRecoveryState {
-    store: RecoveryStore,
-    pid: String,
-    expires: Instant,
-    state: Option<Box<RecoveryState>>,
-}
-
-impl Drop for TakenRecoveryState {
-    fn drop(&mut self) {
-        if let Some(state) = self.state.take() {
-            self.store.put_back(&self.pid, self.expires, *state);
-        }
-    }
-}
+/// Ends a confirmed claim when it is dropped.
+pub(in crate::gateway) struct ClaimGuard(
+    #[allow(dead_code, reason = "ends when dropped")] ActiveClaim,
+);
 
 impl ClaimedSocket {
     /// Confirms the claim. Afterwards the same state cannot be claimed again.
-    pub(in crate::gateway) fn confirm(mut self) -> RecoveredSocket {
-        self.taken.state = None;
-        let metrics = &self.taken.store.metrics;
-        metrics.recovery(RecoveryOutcome::Recovered);
+    pub(in crate::gateway) fn confirm(self) -> RecoveredSocket {
+        let store = self.active.store();
+        store.input(RecoveryInput::Confirm { id: self.active.id });
+        store.metrics.recovery(RecoveryOutcome::Recovered);
         RecoveredSocket {
-            pid: self.taken.pid.clone(),
+            pid: self.pid,
             id: self.id,
             subscriptions: self.subscriptions,
-            claim_lock: self.claim_lock,
+            claim: ClaimGuard(self.active),
         }
     }
 
     /// Gives the claim up, because the CONNECT is refused.
     pub(in crate::gateway) fn refuse(self) {
-        let metrics = &self.taken.store.metrics;
+        let metrics = &self.active.store().metrics;
         metrics.recovery(RecoveryOutcome::Refused);
     }
 }
@@ -128,90 +118,90 @@ impl RecoveryStore {
         claim: &RecoveryClaim,
         user: &UserId,
     ) -> Option<ClaimedSocket> {
-        match self.recover(claim, user).await {
-            Ok(claimed) => Some(claimed),
-            Err(outcome) => {
-                self.metrics.recovery(outcome);
-                None
-            }
-        }
-    }
-
-    async fn recover(
-        &self,
-        claim: &RecoveryClaim,
-        user: &UserId,
-    ) -> Result<ClaimedSocket, RecoveryOutcome> {
-        let claim_lock = self.lock_claim(&claim.pid).await;
-        let taken = self.take_state(&claim.pid, user).await;
-        let mut taken = taken.ok_or(RecoveryOutcome::NothingStored)?;
-        let state = taken.state.as_ref();
-        let state = state.ok_or(RecoveryOutcome::NothingStored)?;
-        let resumed = state.resumed_subscriptions(claim.offset.as_ref());
-        let can_resume = match &resumed {
-            Some(resumed) => {
-                let position = |subscription: &ResumedSubscription| {
-                    let position = subscription.position?;
-                    Some(SubscriptionPosition {
-                        vault: subscription.vault.clone(),
-                        last_seen: position.last_seen,
-                    })
-                };
-                let positions: Vec<_> = resumed.iter().filter_map(position).collect();
-                self.journal.can_resume(&positions).await
-            }
-            None => Ok(false),
-        };
-        let outcome = match (can_resume, resumed) {
-            (Ok(true), Some(subscriptions)) => {
-                let id = state.id.clone();
-                return Ok(ClaimedSocket {
-                    taken,
-                    id,
+        let mut active = self.begin_claim(PidClaim {
+            pid: claim.pid.clone(),
+            user: user.clone(),
+            offset: claim.offset.clone(),
+        });
+        let id = active.id;
+        while let Some(step) = active.next_step().await {
+            match step {
+                ClaimStep::TakeOver { relay, pid, user } => {
+                    let outcome = self.take_over(relay, &pid, &user).await;
+                    self.input(RecoveryInput::TakenOver { id, outcome });
+                }
+                ClaimStep::ReadStored { pid } => {
+                    let stored = self.take_stored_state(&pid, user).await;
+                    self.input(RecoveryInput::StoredRead { id, stored });
+                }
+                ClaimStep::CheckEvents { positions } => {
+                    let events = self.check_events(positions, user).await;
+                    self.input(RecoveryInput::EventsChecked { id, events });
+                }
+                ClaimStep::Granted {
+                    socket,
                     subscriptions,
-                    claim_lock,
-                });
+                } => {
+                    return Some(ClaimedSocket {
+                        active,
+                        pid: claim.pid.clone(),
+                        id: socket,
+                        subscriptions,
+                    });
+                }
+                ClaimStep::Refused(refusal) => {
+                    self.report_refusal(refusal, user);
+                    return None;
+                }
             }
-            (Ok(_), resumed) => {
-                debug!(user.id = %user, "connection not recovered: missed events are unknown or trimmed");
-                resumed.map_or(RecoveryOutcome::OffsetUnknown, |_| RecoveryOutcome::Trimmed)
-            }
-            (Err(error), _) => {
-                report!(error, user.id = %user, "connection not recovered: journal read failed");
-                RecoveryOutcome::Failed
-            }
-        };
-        // The client becomes a new connection with another pid, so the state is of no use any more.
-        taken.state = None;
-        Err(outcome)
+        }
+        None
     }
 
-    /// Takes the state of this pid if it belongs to this user. A connection that is still open is suspended and closed
-    /// first.
-    async fn take_state(&self, pid: &str, user: &UserId) -> Option<TakenRecoveryState> {
-        let relay = self.entries().relay_of(pid).cloned();
-        if let Some(relay) = relay {
-            relay.take_over(pid, user, TAKEN_OVER).await.ok()?;
-        }
-        let taken = self.entries().take(pid, user);
-        let (expires, state) = match taken {
-            TakenState::Found(socket) => (socket.expires, Box::new(socket.state)),
-            TakenState::Unavailable => return None,
-            TakenState::NoEntry => {
-                let state = self.take_stored_state(pid, user).await?;
-                (Instant::now() + self.window, Box::new(state))
+    fn report_refusal(&self, refusal: ClaimRefusal, user: &UserId) {
+        match refusal {
+            ClaimRefusal::OffsetUnknown | ClaimRefusal::Trimmed => {
+                debug!(user.id = %user, "connection not recovered: missed events are unknown or trimmed");
             }
+            ClaimRefusal::NothingStored | ClaimRefusal::Failed => {}
+        }
+        self.metrics.recovery(match refusal {
+            ClaimRefusal::NothingStored => RecoveryOutcome::NothingStored,
+            ClaimRefusal::OffsetUnknown => RecoveryOutcome::OffsetUnknown,
+            ClaimRefusal::Trimmed => RecoveryOutcome::Trimmed,
+            ClaimRefusal::Failed => RecoveryOutcome::Failed,
+        });
+    }
+
+    /// Lets a relay suspend and close the connection of this pid.
+    async fn take_over(&self, relay: RelayId, pid: &str, user: &UserId) -> TakeOverOutcome {
+        let relay = self.core().relays.get(&relay).cloned();
+        let Some(relay) = relay else {
+            return TakeOverOutcome::RelayEnded;
         };
-        Some(TakenRecoveryState {
-            store: self.clone(),
-            pid: pid.to_owned(),
-            expires,
-            state: Some(state),
-        })
+        match relay.take_over(pid, user, TAKEN_OVER).await {
+            Ok(()) => TakeOverOutcome::Handled,
+            Err(_) => TakeOverOutcome::RelayEnded,
+        }
+    }
+
+    async fn check_events(&self, positions: Vec<MissedPosition>, user: &UserId) -> MissedEvents {
+        let positions: Vec<_> = positions
+            .into_iter()
+            .map(|MissedPosition { vault, last_seen }| SubscriptionPosition { vault, last_seen })
+            .collect();
+        match self.journal.can_resume(&positions).await {
+            Ok(true) => MissedEvents::Available,
+            Ok(false) => MissedEvents::Trimmed,
+            Err(error) => {
+                report!(error, user.id = %user, "connection not recovered: journal read failed");
+                MissedEvents::Unknown
+            }
+        }
     }
 
     /// Takes the state from the database, where another process may have stored it.
-    async fn take_stored_state(&self, pid: &str, user: &UserId) -> Option<RecoveryState> {
+    async fn take_stored_state(&self, pid: &str, user: &UserId) -> Option<StoredRecoveryState> {
         let text = match self.journal.take_socket(pid, Timestamp::now()).await {
             Ok(text) => text?,
             Err(error) => {
@@ -219,19 +209,13 @@ impl RecoveryStore {
                 return None;
             }
         };
-        let StoredRecoveryState { epoch, state } = match serde_json::from_str(&text) {
-            Ok(stored) => stored,
+        match serde_json::from_str(&text) {
+            Ok(stored) => Some(stored),
             Err(error) => {
                 warn!(%error, "connection not recovered: stored recovery state is invalid");
-                return None;
+                None
             }
-        };
-        if state.user != *user {
-            // The state stays available to its own user.
-            self.save(pid, state);
-            return None;
         }
-        (epoch == self.journal.epoch()).then_some(state)
     }
 }
 

@@ -6,14 +6,12 @@ use tracing::warn;
 
 use crate::{
     domain::Timestamp,
+    gateway::relay::RelayHandle,
     journal::{JournalError, StoredSocket, report},
 };
 use actix_socketio::engineio::CloseReason;
 
-use super::{
-    disconnected::DisconnectedSocket, entries::RelaySockets, state::StoredRecoveryState,
-    store::RecoveryStore,
-};
+use super::{machine::DisconnectedSocket, state::StoredRecoveryState, store::RecoveryStore};
 
 /// How many states of disconnected sockets are written in one transaction.
 const PERSIST_BATCH: usize = 256;
@@ -22,12 +20,18 @@ const PERSIST_BATCH: usize = 256;
 /// deadline of the database.
 const PERSIST_BYTES: usize = 1 << 20;
 
+/// Some connected sockets of one relay.
+struct RelaySockets {
+    relay: RelayHandle,
+    pids: Vec<String>,
+}
+
 impl RecoveryStore {
     /// Closes up to `limit` connected sockets. Their recovery states are written to the database before their transports
     /// are closed. A socket whose state cannot be written cannot be recovered. Returns how many sockets were closed; zero
     /// when no recoverable socket is connected.
     pub async fn drain_sockets(&self, limit: usize) -> usize {
-        let groups = self.entries().connected(limit);
+        let groups = self.connected(limit);
         // The request fails only if the relay has ended. Then its sockets have no state.
         let suspended = groups
             .iter()
@@ -45,10 +49,21 @@ impl RecoveryStore {
         count
     }
 
+    /// Returns up to `limit` connected sockets, by relay.
+    fn connected(&self, limit: usize) -> Vec<RelaySockets> {
+        let core = self.core();
+        let groups = core.machine.connected(limit).into_iter();
+        let with_relay = |(id, pids)| {
+            let relay = core.relays.get(&id)?.clone();
+            Some(RelaySockets { relay, pids })
+        };
+        groups.filter_map(with_relay).collect()
+    }
+
     /// Writes the recovery states of all disconnected sockets to the database.
     pub async fn persist_disconnected(&self) {
         loop {
-            let pids = self.entries().disconnected(PERSIST_BATCH);
+            let pids = self.core().machine.disconnected(PERSIST_BATCH);
             if pids.is_empty() {
                 break;
             }
@@ -58,7 +73,7 @@ impl RecoveryStore {
 
     /// Moves the states of these pids to the database. They are lost if it does not answer.
     async fn persist(&self, pids: impl Iterator<Item = &String>) {
-        let disconnected = self.entries().take_all(pids);
+        let disconnected = self.core().machine.take_states(pids);
         for batch in batches(disconnected) {
             self.persist_batch(batch).await;
         }
@@ -116,11 +131,9 @@ fn batches(sockets: Vec<DisconnectedSocket>) -> Vec<Vec<DisconnectedSocket>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
     use crate::{
-        domain::UserId,
+        domain::{MonotonicTime, UserId},
         gateway::{recovery::state::RecoveryState, trace::DeliveryTrace},
     };
 
@@ -133,7 +146,7 @@ mod tests {
                 trace: DeliveryTrace::new(64, None),
                 pending_joins: Vec::new(),
             },
-            expires: Instant::now(),
+            expires: MonotonicTime::default(),
             bytes,
         }
     }

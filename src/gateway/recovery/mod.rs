@@ -5,18 +5,17 @@
 //! to the database, where another process finds them. A state can be recovered once; a claim that a limit refuses
 //! leaves it as it was. Of two clients with the same pid, the later one takes the connection over from the earlier.
 //!
-//! The states of disconnected sockets are bounded by bytes, in all and per user (`disconnected.rs`).
-//!
-//! The entries are behind a lock that is held for one lookup and never across an await, because a client may reconnect on
-//! any worker thread.
+//! [`machine`] decides; `store.rs` keeps it behind a lock, because a client may reconnect on any worker thread. `claim.rs`
+//! performs the steps of a claim, and `drain.rs` the shutdown. The states of disconnected sockets are bounded by bytes, in all
+//! and per user (`machine/disconnected.rs`).
+
+pub mod machine;
 
 mod claim;
-mod disconnected;
 mod drain;
-mod entries;
 mod state;
 mod store;
 
 pub(super) use claim::{ClaimedSocket, RecoveredSocket, RecoveryRequest};
-pub(super) use state::{PendingJoinState, RecoveryState};
+pub use state::{PendingJoinState, RecoveryState, StoredRecoveryState};
 pub use store::{RecoveryBounds, RecoveryStore};

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The recovery state of a socket.
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::gateway) struct RecoveryState {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RecoveryState {
     pub user: UserId,
     /// The id of the socket.
     pub id: String,
@@ -23,8 +23,8 @@ pub(in crate::gateway) struct RecoveryState {
 }
 
 /// A join that the vault has not answered.
-#[derive(Debug, Serialize, Deserialize)]
-pub(in crate::gateway) struct PendingJoinState {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PendingJoinState {
     pub vault: VaultId,
     pub attach: Attach,
 }
@@ -36,11 +36,11 @@ impl PendingJoinState {
 }
 
 /// A recovery state as the database stores it.
-#[derive(Serialize, Deserialize)]
-pub(super) struct StoredRecoveryState {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StoredRecoveryState {
     /// The epoch of the journal. The state is not valid in another epoch.
-    pub(super) epoch: String,
-    pub(super) state: RecoveryState,
+    pub epoch: String,
+    pub state: RecoveryState,
 }
 
 impl RecoveryState {

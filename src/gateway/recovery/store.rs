@@ -1,24 +1,31 @@
-//! The recovery store: the entries of all worker threads, and the locks of pids that are being claimed.
+//! The recovery store: the machine of all worker threads behind one lock, and the ways to its relays and claims.
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::OwnedMutexGuard;
-use tracing::warn;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
 
 use crate::{
-    gateway::{metrics::GatewayMetrics, relay::RelayHandle},
+    domain::MonotonicTime,
+    gateway::{
+        metrics::GatewayMetrics,
+        relay::{RelayHandle, machine::RelayId},
+    },
     journal::Journal,
     telemetry::throttle::LogThrottle,
 };
 
-use super::{disconnected::Eviction, entries::RecoveryEntries, state::RecoveryState};
-
-/// How many pids can be claimed at the same time.
-const CLAIM_LOCKS: usize = 64;
+use super::{
+    machine::{
+        ClaimId, ClaimStep, Eviction, PidClaim, RecoveryEffect, RecoveryInput, RecoveryMachine,
+        RecoveryOptions, StateBounds,
+    },
+    state::RecoveryState,
+};
 
 /// How long and how far back sockets are recoverable.
 #[derive(Clone, Copy, Debug)]
@@ -29,26 +36,45 @@ pub struct RecoveryBounds {
     pub events: u64,
 }
 
-/// The connected and the recoverable sockets of all worker threads. Cheap to clone; clones share the entries.
+/// The connected and the recoverable sockets of all worker threads. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct RecoveryStore {
     pub(super) journal: Journal,
     /// How long a disconnected socket is recoverable. Zero disables recovery.
     pub(super) window: Duration,
     traced_packets: u64,
-    entries: Arc<Mutex<RecoveryEntries>>,
+    core: Arc<Mutex<RecoveryCore>>,
     pub(super) metrics: GatewayMetrics,
     pub(super) persist_failures: Arc<LogThrottle>,
     evictions: Arc<LogThrottle>,
-    /// Locks by hash of the pid. A claim holds its lock until the new connection is registered, so a later claim of the
-    /// same pid takes it over from that connection.
-    claim_locks: Arc<[Arc<tokio::sync::Mutex<()>>]>,
+}
+
+/// What the lock protects. It is held for one input and never across an await.
+pub(super) struct RecoveryCore {
+    pub(super) machine: RecoveryMachine,
+    /// The relays that have had connections.
+    pub(super) relays: HashMap<RelayId, RelayHandle>,
+    /// Where the steps of claims go.
+    claims: HashMap<ClaimId, mpsc::Sender<ClaimStep>>,
+    next_claim: u64,
+}
+
+/// A claim in progress. Dropping it ends the claim.
+pub(super) struct ActiveClaim {
+    store: RecoveryStore,
+    pub(super) id: ClaimId,
+    steps: mpsc::Receiver<ClaimStep>,
 }
 
 impl RecoveryStore {
     /// Returns an empty store.
     pub fn new(journal: Journal, bounds: RecoveryBounds, metrics: GatewayMetrics) -> Self {
         let RecoveryBounds { window, events } = bounds;
+        let machine = RecoveryMachine::new(RecoveryOptions {
+            window,
+            epoch: journal.epoch().to_owned(),
+            bounds: StateBounds::default(),
+        });
         Self {
             journal,
             window,
@@ -56,8 +82,12 @@ impl RecoveryStore {
             metrics,
             persist_failures: Arc::default(),
             evictions: Arc::default(),
-            entries: Arc::default(),
-            claim_locks: (0..CLAIM_LOCKS).map(|_| Arc::default()).collect(),
+            core: Arc::new(Mutex::new(RecoveryCore {
+                machine,
+                relays: HashMap::new(),
+                claims: HashMap::new(),
+                next_claim: 0,
+            })),
         }
     }
 
@@ -73,51 +103,105 @@ impl RecoveryStore {
 
     /// Registers a connected socket and the relay of its worker thread.
     pub(in crate::gateway) fn register(&self, pid: &str, relay: &RelayHandle) {
-        self.entries().insert_connected(pid, relay.clone());
+        let (pid, id) = (pid.to_owned(), relay.id());
+        self.core()
+            .relays
+            .entry(id)
+            .or_insert_with(|| relay.clone());
+        self.input(RecoveryInput::Register { pid, relay: id });
     }
 
     /// Removes a socket that is connected on this relay and cannot be recovered.
     pub(in crate::gateway) fn unregister(&self, pid: &str, relay: &RelayHandle) {
-        self.entries().remove_connected(pid, relay);
+        let (pid, relay) = (pid.to_owned(), relay.id());
+        self.input(RecoveryInput::Unregister { pid, relay });
     }
 
     /// Stores the state of a disconnected socket for the recovery window. Older states are evicted if the states of its
     /// user, or of all users, take too many bytes.
     pub(in crate::gateway) fn save(&self, pid: &str, state: RecoveryState) {
-        let now = Instant::now();
-        let eviction = {
-            let mut entries = self.entries();
-            entries.remove_expired(now);
-            entries.insert_disconnected(pid, now + self.window, state)
+        let pid = pid.to_owned();
+        self.input(RecoveryInput::Save { pid, state });
+    }
+
+    /// Begins a claim. Its steps follow when the earlier claims of the pid have ended.
+    pub(super) fn begin_claim(&self, claim: PidClaim) -> ActiveClaim {
+        // The machine sends the next step only after the outcome of the last one.
+        let (sender, steps) = mpsc::channel(1);
+        let id = {
+            let mut core = self.core();
+            let id = ClaimId(core.next_claim);
+            core.next_claim += 1;
+            core.claims.insert(id, sender);
+            id
         };
-        self.report(eviction);
+        let active = ActiveClaim {
+            store: self.clone(),
+            id,
+            steps,
+        };
+        self.input(RecoveryInput::Claim { id, claim });
+        active
     }
 
-    /// Restores a state that a claim has taken, with its original expiry.
-    pub(super) fn put_back(&self, pid: &str, expires: Instant, state: RecoveryState) {
-        let eviction = self.entries().put_back(pid, expires, state, Instant::now());
-        self.report(eviction);
-    }
-
-    fn report(&self, eviction: Option<Eviction>) {
-        if let Some(Eviction { user, states }) = eviction {
-            self.metrics.states_evicted.inc_by(states);
-            if let Some(suppressed) = self.evictions.allow() {
-                warn!(user.id = %user, states, suppressed, "recovery states evicted: too many disconnected sockets");
+    /// Lets the machine handle an input, and performs its effects.
+    pub(super) fn input(&self, input: RecoveryInput) {
+        let mut effects = Vec::new();
+        let mut evictions = Vec::new();
+        {
+            let mut core = self.core();
+            core.machine
+                .handle(input, MonotonicTime::now(), &mut effects);
+            for effect in effects {
+                match effect {
+                    RecoveryEffect::Claim { id, step } => core.send(id, step),
+                    RecoveryEffect::Evicted(eviction) => evictions.push(eviction),
+                }
             }
+        }
+        for eviction in evictions {
+            self.report(eviction);
         }
     }
 
-    /// Waits until no other claim of this pid is in progress.
-    pub(super) async fn lock_claim(&self, pid: &str) -> OwnedMutexGuard<()> {
-        let mut hasher = DefaultHasher::new();
-        pid.hash(&mut hasher);
-        let lock = &self.claim_locks[hasher.finish() as usize % CLAIM_LOCKS];
-        lock.clone().lock_owned().await
+    fn report(&self, Eviction { user, states }: Eviction) {
+        self.metrics.states_evicted.inc_by(states);
+        if let Some(suppressed) = self.evictions.allow() {
+            warn!(user.id = %user, states, suppressed, "recovery states evicted: too many disconnected sockets");
+        }
     }
 
-    pub(super) fn entries(&self) -> MutexGuard<'_, RecoveryEntries> {
-        // No method of the entries leaves them inconsistent when it panics.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn core(&self) -> MutexGuard<'_, RecoveryCore> {
+        // A panic of one claim must not disable recovery for all.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RecoveryCore {
+    fn send(&self, id: ClaimId, step: ClaimStep) {
+        if let Some(claim) = self.claims.get(&id)
+            && let Err(error) = claim.try_send(step)
+        {
+            error!(%error, "step of a claim could not be sent");
+        }
+    }
+}
+
+impl ActiveClaim {
+    /// Waits for the next step. `None` after the claim has ended.
+    pub(super) async fn next_step(&mut self) -> Option<ClaimStep> {
+        self.steps.recv().await
+    }
+
+    /// Returns the store of the claim.
+    pub(super) fn store(&self) -> &RecoveryStore {
+        &self.store
+    }
+}
+
+impl Drop for ActiveClaim {
+    fn drop(&mut self) {
+        self.store.core().claims.remove(&self.id);
+        self.store.input(RecoveryInput::End { id: self.id });
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 use super::{
     delivery_budget::{DeliveryBudget, DeliveryTime, frames_per_socket, yield_to_transports},
     handle::{RelayCommand, RelayHandle},
+    machine::RelayId,
     options::RelayOptions,
     sink::{DeliverNotice, FellBehind, RelaySink},
     state::Relay,
@@ -42,7 +43,11 @@ pub(super) fn start_relay(options: RelayOptions, connections: ConnectionRegistry
             capacity: RelayCapacity::new(options.bounds.clone()),
             mailbox: options.metrics.mailbox.clone(),
         };
-        let relay = Relay::new(options, sink, RelayHandle::new(address.recipient()));
+        let relay = Relay::new(
+            options,
+            sink,
+            RelayHandle::new(RelayId(id.0), address.recipient()),
+        );
         started = Some(relay.clone());
         RelayActor {
             relay,

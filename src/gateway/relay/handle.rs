@@ -7,6 +7,8 @@ use actix::prelude::*;
 use crate::domain::UserId;
 use actix_socketio::engineio::CloseReason;
 
+use super::machine::RelayId;
+
 /// A request to the connections of one worker thread, by pid. Pids without a connection are ignored.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -26,21 +28,32 @@ pub(super) enum RelayCommand {
     },
 }
 
-/// Sends requests to the connections of one worker thread. Clones reach the same relay and compare equal.
+/// Sends requests to the connections of one worker thread. Clones reach the same relay.
 ///
 /// Each method returns when the relay has handled the request, which is after all notices that vaults sent before. A
 /// relay that has panicked handles nothing; its connections are closed.
 #[derive(Clone)]
-pub(in crate::gateway) struct RelayHandle(Arc<Recipient<RelayCommand>>);
+pub(in crate::gateway) struct RelayHandle {
+    id: RelayId,
+    commands: Arc<Recipient<RelayCommand>>,
+}
 
 impl RelayHandle {
-    pub(super) fn new(commands: Recipient<RelayCommand>) -> Self {
-        Self(Arc::new(commands))
+    pub(super) fn new(id: RelayId, commands: Recipient<RelayCommand>) -> Self {
+        Self {
+            id,
+            commands: Arc::new(commands),
+        }
+    }
+
+    /// Returns the id of the relay. No other relay of this process has it.
+    pub(in crate::gateway) fn id(&self) -> RelayId {
+        self.id
     }
 
     /// Saves the recovery state of these connections and ends their subscriptions.
     pub(in crate::gateway) async fn suspend(&self, pids: Vec<String>) -> Result<(), MailboxError> {
-        self.0.send(RelayCommand::Suspend { pids }).await
+        self.commands.send(RelayCommand::Suspend { pids }).await
     }
 
     /// Suspends the connection of this pid and closes its transport, if it belongs to this user.
@@ -52,7 +65,7 @@ impl RelayHandle {
     ) -> Result<(), MailboxError> {
         let (pid, user) = (pid.to_owned(), user.clone());
         let command = RelayCommand::TakeOver { pid, user, reason };
-        self.0.send(command).await
+        self.commands.send(command).await
     }
 
     /// Closes the transports of these connections.
@@ -61,12 +74,8 @@ impl RelayHandle {
         pids: Vec<String>,
         reason: CloseReason,
     ) -> Result<(), MailboxError> {
-        self.0.send(RelayCommand::Close { pids, reason }).await
-    }
-}
-
-impl PartialEq for RelayHandle {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.commands
+            .send(RelayCommand::Close { pids, reason })
+            .await
     }
 }

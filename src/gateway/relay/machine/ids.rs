@@ -2,6 +2,10 @@
 
 use crate::domain::SubscriberId;
 
+/// A relay of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelayId(pub u64);
+
 /// A socket of the relay's worker thread. Ids are not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelaySocketId(pub u64);

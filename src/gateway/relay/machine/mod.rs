@@ -31,7 +31,7 @@ mod vault_seats;
 mod tests;
 
 pub use effect::{EventDelivery, JoinedReason, OutOfStepReason, RelayEffect, RelayEffects};
-pub use ids::{JoinAckId, RelaySocketId, SeatId};
+pub use ids::{JoinAckId, RelayId, RelaySocketId, SeatId};
 pub use input::{RelayBounds, RelayInput, SequencedEvent, VaultAnswer};
 pub use seat::{
     PageTurn, PendingJoin, QueryPurpose, Seat, SeatPosition, SeatQuery, SeatState, SentQuery,

@@ -4,23 +4,21 @@
 //! the user with the most bytes are removed. Therefore a client that reconnects in a loop cannot evict the states of other
 //! users.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Instant,
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    domain::{MonotonicTime, UserId},
+    gateway::recovery::state::RecoveryState,
 };
-
-use crate::domain::UserId;
-
-use super::state::RecoveryState;
 
 /// Approximate size of the map entries of one state, in bytes.
 const ENTRY_BYTES: usize = 256;
 
 /// How many bytes the states of all users and of one user may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StateBounds {
-    pub(super) total_bytes: usize,
-    pub(super) user_bytes: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateBounds {
+    pub total_bytes: usize,
+    pub user_bytes: usize,
 }
 
 impl Default for StateBounds {
@@ -33,33 +31,33 @@ impl Default for StateBounds {
 }
 
 /// A state with what its removal needs.
-#[derive(Debug)]
-pub(super) struct DisconnectedSocket {
-    pub(super) pid: String,
-    pub(super) state: RecoveryState,
-    pub(super) expires: Instant,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DisconnectedSocket {
+    pub pid: String,
+    pub state: RecoveryState,
+    pub expires: MonotonicTime,
     /// Approximate size of the state.
-    pub(super) bytes: usize,
+    pub bytes: usize,
 }
 
 /// Identifies a state, and orders the states by their key. All are kept for the same time, so the oldest expires first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct StateKey {
-    expires: Instant,
+    expires: MonotonicTime,
     /// Distinguishes states with the same expiry.
     number: u64,
 }
 
 /// States that were removed before they expired.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Eviction {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Eviction {
     /// The user of the last of them.
-    pub(super) user: UserId,
-    pub(super) states: u64,
+    pub user: UserId,
+    pub states: u64,
 }
 
 /// The states of one user.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct UserStates {
     /// Oldest first.
     keys: BTreeSet<StateKey>,
@@ -67,27 +65,35 @@ struct UserStates {
 }
 
 /// The states of disconnected sockets, by pid.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct DisconnectedSockets {
     bounds: StateBounds,
     /// The number of the next state.
     next: u64,
     /// Oldest first.
     by_key: BTreeMap<StateKey, DisconnectedSocket>,
-    keys: HashMap<String, StateKey>,
-    users: HashMap<UserId, UserStates>,
+    keys: BTreeMap<String, StateKey>,
+    users: BTreeMap<UserId, UserStates>,
     /// The users by their bytes.
     by_bytes: BTreeSet<(usize, UserId)>,
     bytes: usize,
 }
 
 impl DisconnectedSockets {
+    /// Returns an empty set with these bounds.
+    pub(super) fn new(bounds: StateBounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Adds the state of a socket, replaces an earlier one of the same pid, and removes states over the bounds.
     /// Returns what was removed.
     pub(super) fn insert(
         &mut self,
         pid: &str,
-        expires: Instant,
+        expires: MonotonicTime,
         state: RecoveryState,
     ) -> Option<Eviction> {
         self.remove(pid);
@@ -182,7 +188,7 @@ impl DisconnectedSockets {
     }
 
     /// Removes the states that have expired.
-    pub(super) fn remove_expired(&mut self, now: Instant) {
+    pub(super) fn remove_expired(&mut self, now: MonotonicTime) {
         while let Some((key, _)) = self.by_key.first_key_value()
             && key.expires <= now
         {
@@ -234,13 +240,10 @@ mod tests {
     /// Returns an empty set whose bounds hold so many states without a subscription.
     fn sockets(total: usize, of_user: usize) -> DisconnectedSockets {
         let bytes = state(0, 0).size_bytes() + ENTRY_BYTES + 8;
-        DisconnectedSockets {
-            bounds: StateBounds {
-                total_bytes: total * bytes,
-                user_bytes: of_user * bytes,
-            },
-            ..DisconnectedSockets::default()
-        }
+        DisconnectedSockets::new(StateBounds {
+            total_bytes: total * bytes,
+            user_bytes: of_user * bytes,
+        })
     }
 
     fn check(sockets: &DisconnectedSockets) {
@@ -264,7 +267,7 @@ mod tests {
     #[test]
     fn the_oldest_state_of_the_user_with_the_most_bytes_is_removed_when_all_are_full() {
         let mut sockets = sockets(10, 8);
-        let expires = Instant::now();
+        let expires = MonotonicTime::default();
         for number in 0..7 {
             assert_eq!(
                 sockets.insert(&format!("a{number}"), expires, state(0, 0)),
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn a_state_larger_than_the_bound_of_a_user_is_not_kept() {
         let mut sockets = sockets(10, 2);
-        let expires = Instant::now();
+        let expires = MonotonicTime::default();
         sockets.insert("large", expires, state(0, 100));
         assert_eq!(sockets.user_of("large"), None);
         check(&sockets);
@@ -297,7 +300,7 @@ mod tests {
         #[test]
         fn states_stay_within_the_bounds(operations in prop::collection::vec((0..4_usize, 0..30_u64, 0..6_u64), 1..200)) {
             let mut sockets = sockets(12, 5);
-            let start = Instant::now();
+            let start = MonotonicTime::default();
             for (second, (index, pid, subscriptions)) in (0_u64..).zip(operations) {
                 let now = start + Duration::from_secs(second);
                 sockets.remove_expired(now);

@@ -1,19 +1,19 @@
 //! The connected and the recoverable disconnected sockets, by pid.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::BTreeMap;
 
-use crate::{domain::UserId, gateway::relay::RelayHandle};
-
-use super::{
-    disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction},
-    state::RecoveryState,
+use crate::{
+    domain::{MonotonicTime, UserId},
+    gateway::{recovery::state::RecoveryState, relay::machine::RelayId},
 };
 
+use super::disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction, StateBounds};
+
 /// The sockets that have a pid. Each is connected or disconnected.
-#[derive(Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RecoveryEntries {
     /// The relays of connected sockets.
-    connected: HashMap<String, RelayHandle>,
+    connected: BTreeMap<String, RelayId>,
     disconnected: DisconnectedSockets,
 }
 
@@ -26,15 +26,17 @@ pub(super) enum TakenState {
     NoEntry,
 }
 
-/// Some connected sockets of one relay.
-pub(super) struct RelaySockets {
-    pub(super) relay: RelayHandle,
-    pub(super) pids: Vec<String>,
-}
-
 impl RecoveryEntries {
+    /// Returns no entries. States over the bounds are removed.
+    pub(super) fn new(bounds: StateBounds) -> Self {
+        Self {
+            connected: BTreeMap::new(),
+            disconnected: DisconnectedSockets::new(bounds),
+        }
+    }
+
     /// Registers a connected socket.
-    pub(super) fn insert_connected(&mut self, pid: &str, relay: RelayHandle) {
+    pub(super) fn insert_connected(&mut self, pid: &str, relay: RelayId) {
         self.disconnected.remove(pid);
         self.connected.insert(pid.to_owned(), relay);
     }
@@ -44,7 +46,7 @@ impl RecoveryEntries {
     pub(super) fn insert_disconnected(
         &mut self,
         pid: &str,
-        expires: Instant,
+        expires: MonotonicTime,
         state: RecoveryState,
     ) -> Option<Eviction> {
         self.connected.remove(pid);
@@ -55,9 +57,9 @@ impl RecoveryEntries {
     pub(super) fn put_back(
         &mut self,
         pid: &str,
-        expires: Instant,
+        expires: MonotonicTime,
         state: RecoveryState,
-        now: Instant,
+        now: MonotonicTime,
     ) -> Option<Eviction> {
         if expires <= now {
             return None;
@@ -66,20 +68,20 @@ impl RecoveryEntries {
     }
 
     /// Removes the entry of a socket that is connected on this relay.
-    pub(super) fn remove_connected(&mut self, pid: &str, relay: &RelayHandle) {
+    pub(super) fn remove_connected(&mut self, pid: &str, relay: RelayId) {
         if self.relay_of(pid) == Some(relay) {
             self.connected.remove(pid);
         }
     }
 
     /// Returns the relay of a connected socket.
-    pub(super) fn relay_of(&self, pid: &str) -> Option<&RelayHandle> {
-        self.connected.get(pid)
+    pub(super) fn relay_of(&self, pid: &str) -> Option<RelayId> {
+        self.connected.get(pid).copied()
     }
 
     /// Takes the state of a disconnected socket of this user.
-    pub(super) fn take(&mut self, pid: &str, user: &UserId) -> TakenState {
-        self.remove_expired(Instant::now());
+    pub(super) fn take(&mut self, pid: &str, user: &UserId, now: MonotonicTime) -> TakenState {
+        self.remove_expired(now);
         match self.disconnected.user_of(pid) {
             Some(owner) if owner == user => {
                 let taken = self.disconnected.remove(pid);
@@ -93,18 +95,11 @@ impl RecoveryEntries {
         }
     }
 
-    /// Returns up to `limit` connected sockets, grouped by relay.
-    pub(super) fn connected(&self, limit: usize) -> Vec<RelaySockets> {
-        // There are as many relays as worker threads, so a linear search is fast enough.
-        let mut groups: Vec<RelaySockets> = Vec::new();
+    /// Returns the pids of up to `limit` connected sockets, by relay.
+    pub(super) fn connected(&self, limit: usize) -> BTreeMap<RelayId, Vec<String>> {
+        let mut groups: BTreeMap<RelayId, Vec<String>> = BTreeMap::new();
         for (pid, relay) in self.connected.iter().take(limit) {
-            match groups.iter_mut().find(|group| group.relay == *relay) {
-                Some(group) => group.pids.push(pid.clone()),
-                None => groups.push(RelaySockets {
-                    relay: relay.clone(),
-                    pids: vec![pid.clone()],
-                }),
-            }
+            groups.entry(*relay).or_default().push(pid.clone());
         }
         groups
     }
@@ -128,7 +123,7 @@ impl RecoveryEntries {
     }
 
     /// Removes expired states.
-    pub(super) fn remove_expired(&mut self, now: Instant) {
+    pub(super) fn remove_expired(&mut self, now: MonotonicTime) {
         self.disconnected.remove_expired(now);
     }
 }
@@ -141,6 +136,7 @@ mod tests {
     use crate::gateway::trace::DeliveryTrace;
 
     const WINDOW: Duration = Duration::from_secs(120);
+    const NOW: MonotonicTime = MonotonicTime::from_micros(0);
 
     fn user(name: &str) -> UserId {
         UserId::new(name).unwrap()
@@ -156,16 +152,16 @@ mod tests {
     }
 
     fn is_kept(entries: &mut RecoveryEntries, pid: &str, name: &str) -> bool {
-        matches!(entries.take(pid, &user(name)), TakenState::Found(_))
+        matches!(entries.take(pid, &user(name), NOW), TakenState::Found(_))
     }
 
     #[test]
     fn reconnects_of_one_user_evict_no_state_of_another_user() {
-        let mut entries = RecoveryEntries::default();
-        let expires = Instant::now() + WINDOW;
+        let mut entries = RecoveryEntries::new(StateBounds::default());
+        let expires = NOW + WINDOW;
         entries.insert_disconnected("ana", expires, state("ana"));
         for number in 0..200_000 {
-            entries.remove_expired(Instant::now());
+            entries.remove_expired(NOW);
             entries.insert_disconnected(&number.to_string(), expires, state("ben"));
         }
         assert!(is_kept(&mut entries, "ana", "ana"));
@@ -175,8 +171,8 @@ mod tests {
 
     #[test]
     fn repeated_recoveries_of_one_socket_evict_no_other_state() {
-        let mut entries = RecoveryEntries::default();
-        let expires = Instant::now() + WINDOW;
+        let mut entries = RecoveryEntries::new(StateBounds::default());
+        let expires = NOW + WINDOW;
         for pid in ["first", "second"] {
             entries.insert_disconnected(pid, expires, state("ana"));
         }
@@ -189,12 +185,12 @@ mod tests {
 
     #[test]
     fn state_that_is_put_back_expires_when_it_would_have_expired() {
-        let (mut entries, now) = (RecoveryEntries::default(), Instant::now());
+        let (mut entries, now) = (RecoveryEntries::new(StateBounds::default()), NOW);
         let expires = now + WINDOW;
         entries.insert_disconnected("p", expires, state("ana"));
         entries.insert_disconnected("q", expires + WINDOW, state("ana"));
         for _ in 0..3 {
-            let TakenState::Found(socket) = entries.take("p", &user("ana")) else {
+            let TakenState::Found(socket) = entries.take("p", &user("ana"), NOW) else {
                 panic!("the state is there");
             };
             assert_eq!(socket.expires, expires);
@@ -207,7 +203,7 @@ mod tests {
 
     #[test]
     fn state_that_expired_while_it_was_taken_is_not_put_back() {
-        let (mut entries, now) = (RecoveryEntries::default(), Instant::now());
+        let (mut entries, now) = (RecoveryEntries::new(StateBounds::default()), NOW);
         entries.put_back("p", now, state("ana"), now);
         assert!(entries.disconnected(9).is_empty());
     }

@@ -1,0 +1,66 @@
+//! The claims of one pid: one is in progress, and the others wait in the order of their CONNECTs.
+
+use crate::{
+    domain::{MonotonicTime, UserId},
+    gateway::{offset::Offset, recovery::state::RecoveryState, trace::ResumedSubscription},
+};
+
+/// One CONNECT that claims a former connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClaimId(pub u64);
+
+/// What a client claims.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PidClaim {
+    pub pid: String,
+    pub user: UserId,
+    /// The offset of the last packet that the client received.
+    pub offset: Option<Offset>,
+}
+
+/// A claim and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PendingClaim {
+    pub(super) claim: PidClaim,
+    pub(super) progress: ClaimProgress,
+}
+
+/// How far a claim is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ClaimProgress {
+    /// Earlier claims of the pid are in progress.
+    Waiting,
+    /// The open connection is being suspended and closed.
+    TakingOver,
+    /// The database is asked for the state.
+    ReadingStored,
+    /// The journal is asked whether it has the missed events.
+    CheckingEvents {
+        taken: TakenRecoveryState,
+        subscriptions: Vec<ResumedSubscription>,
+    },
+    /// The client may continue the connection. The state is put back unless the claim is confirmed.
+    Granted(TakenRecoveryState),
+    /// The state is used up, or the claim is refused. The next claim waits until this one ends.
+    Decided,
+}
+
+/// A state that a claim has taken, with its original expiry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TakenRecoveryState {
+    pub(super) state: RecoveryState,
+    pub(super) expires: MonotonicTime,
+}
+
+/// Why a connection is not recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClaimRefusal {
+    /// No recovery state is stored for the pid and the user.
+    NothingStored,
+    /// The trace does not show what the client has received.
+    OffsetUnknown,
+    /// The journal no longer has the missed events, or they belong to another epoch.
+    Trimmed,
+    /// The journal could not be read.
+    Failed,
+}

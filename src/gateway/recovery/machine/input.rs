@@ -1,0 +1,56 @@
+//! What the recovery machine receives.
+
+use crate::gateway::{
+    recovery::state::{RecoveryState, StoredRecoveryState},
+    relay::machine::RelayId,
+};
+
+use super::claim::{ClaimId, PidClaim};
+
+/// One input of the recovery machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RecoveryInput {
+    /// A socket with this pid is connected on a relay.
+    Register { pid: String, relay: RelayId },
+    /// A socket that was connected on this relay cannot be recovered.
+    Unregister { pid: String, relay: RelayId },
+    /// The transport of a socket was lost or closed: keep its state for the window.
+    Save { pid: String, state: RecoveryState },
+    /// A client reconnects. Claims of one pid are handled in the order given.
+    Claim { id: ClaimId, claim: PidClaim },
+    /// The relay has handled the request to take the connection over.
+    TakenOver {
+        id: ClaimId,
+        outcome: TakeOverOutcome,
+    },
+    /// The database has returned and removed the state, or has none that can be read.
+    StoredRead {
+        id: ClaimId,
+        stored: Option<StoredRecoveryState>,
+    },
+    /// The journal has been asked for the missed events.
+    EventsChecked { id: ClaimId, events: MissedEvents },
+    /// The client continues the connection: the state cannot be claimed again.
+    Confirm { id: ClaimId },
+    /// The claim has ended: the new connection is registered, was refused, or is gone. A state that was taken and not
+    /// confirmed is put back. The next claim of the pid begins.
+    End { id: ClaimId },
+}
+
+/// The outcome of a take-over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TakeOverOutcome {
+    /// The relay has suspended and closed the connection, if it belongs to the user.
+    Handled,
+    /// The relay has ended. Its connections have no state.
+    RelayEnded,
+}
+
+/// Whether the journal has the missed events of all vaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MissedEvents {
+    Available,
+    Trimmed,
+    /// The journal could not be read.
+    Unknown,
+}

@@ -1,0 +1,64 @@
+//! The state of a recovery machine.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use crate::gateway::relay::machine::RelayId;
+
+use super::{
+    claim::{ClaimId, PendingClaim},
+    disconnected::{DisconnectedSocket, StateBounds},
+    entries::RecoveryEntries,
+};
+
+/// The parameters of a recovery machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecoveryOptions {
+    /// How long a disconnected socket is recoverable.
+    pub window: Duration,
+    /// The epoch of the journal. Stored states of another epoch are not valid.
+    pub epoch: String,
+    pub bounds: StateBounds,
+}
+
+/// The decisions about the recovery of one process: its connected and disconnected sockets, and the claims in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RecoveryMachine {
+    pub(super) options: RecoveryOptions,
+    pub(super) entries: RecoveryEntries,
+    pub(super) claims: BTreeMap<ClaimId, PendingClaim>,
+    /// The claims of each pid, in order. The first is in progress.
+    pub(super) queues: BTreeMap<String, VecDeque<ClaimId>>,
+}
+
+impl RecoveryMachine {
+    /// Returns a machine without sockets.
+    pub fn new(options: RecoveryOptions) -> Self {
+        Self {
+            entries: RecoveryEntries::new(options.bounds),
+            options,
+            claims: BTreeMap::new(),
+            queues: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the pids of up to `limit` connected sockets, by relay.
+    pub fn connected(&self, limit: usize) -> BTreeMap<RelayId, Vec<String>> {
+        self.entries.connected(limit)
+    }
+
+    /// Returns the pids of up to `limit` disconnected sockets, those of the oldest states first.
+    pub fn disconnected(&self, limit: usize) -> Vec<String> {
+        self.entries.disconnected(limit)
+    }
+
+    /// Removes the entries of these pids and returns those that have a state, to be stored in the database at a shutdown.
+    pub fn take_states<'a>(
+        &mut self,
+        pids: impl Iterator<Item = &'a String>,
+    ) -> Vec<DisconnectedSocket> {
+        self.entries.take_all(pids)
+    }
+}

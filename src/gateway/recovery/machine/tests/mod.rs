@@ -1,0 +1,4 @@
+//! Stories of the recovery machine.
+
+mod claims;
+mod story;

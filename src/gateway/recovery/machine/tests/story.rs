@@ -1,0 +1,147 @@
+//! Gives inputs to a recovery machine and describes its effects. Every claim is of the pid `p`.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{MonotonicTime, Seq, SubscriberId, UserId, VaultId},
+    gateway::{
+        offset::Offset,
+        recovery::{RecoveryState, StoredRecoveryState, machine::*},
+        relay::machine::RelayId,
+        trace::{DeliveryTrace, ResumePosition},
+    },
+};
+
+pub(super) const WINDOW: Duration = Duration::from_secs(120);
+const PID: &str = "p";
+
+/// A machine and the time.
+pub(super) struct RecoveryStory {
+    pub(super) machine: RecoveryMachine,
+    pub(super) now: MonotonicTime,
+}
+
+pub(super) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+pub(super) fn vault() -> VaultId {
+    VaultId::parse(&format!("c{}", "a".repeat(24))).unwrap()
+}
+
+/// The state of a socket of this user that was sent the events 8 and 9 after 7.
+pub(super) fn state(name: &str) -> RecoveryState {
+    let mut trace = DeliveryTrace::new(64, None);
+    let id = SubscriberId(0);
+    let position = ResumePosition {
+        last_seen: Seq(7),
+        joined_at: Seq(7),
+    };
+    trace.record_resume(id, &vault(), position);
+    trace.record_event(id);
+    trace.record_event(id);
+    RecoveryState {
+        user: user(name),
+        id: "socket".to_owned(),
+        trace,
+        pending_joins: Vec::new(),
+    }
+}
+
+fn describe(effect: &RecoveryEffect) -> String {
+    let RecoveryEffect::Claim { id, step } = effect else {
+        return "evicted".to_owned();
+    };
+    let id = id.0;
+    match step {
+        ClaimStep::TakeOver { relay, .. } => format!("{id}: take over from relay {}", relay.0),
+        ClaimStep::ReadStored { .. } => format!("{id}: read the database"),
+        ClaimStep::CheckEvents { positions } => {
+            let after: Vec<_> = positions.iter().map(|at| at.last_seen.0).collect();
+            format!("{id}: check the events after {after:?}")
+        }
+        ClaimStep::Granted { .. } => format!("{id}: granted"),
+        ClaimStep::Refused(refusal) => format!("{id}: refused, {refusal:?}"),
+    }
+}
+
+impl RecoveryStory {
+    pub(super) fn new() -> Self {
+        let options = RecoveryOptions {
+            window: WINDOW,
+            epoch: "epoch".to_owned(),
+            bounds: StateBounds::default(),
+        };
+        Self {
+            machine: RecoveryMachine::new(options),
+            now: MonotonicTime::default(),
+        }
+    }
+
+    pub(super) fn input(&mut self, input: RecoveryInput) -> Vec<String> {
+        let mut effects = Vec::new();
+        self.machine.handle(input, self.now, &mut effects);
+        effects.iter().map(describe).collect()
+    }
+
+    pub(super) fn register(&mut self, relay: u64) {
+        let (pid, relay) = (PID.to_owned(), RelayId(relay));
+        assert_eq!(self.input(RecoveryInput::Register { pid, relay }), [""; 0]);
+    }
+
+    pub(super) fn save(&mut self, name: &str) {
+        let (pid, state) = (PID.to_owned(), state(name));
+        assert_eq!(self.input(RecoveryInput::Save { pid, state }), [""; 0]);
+    }
+
+    /// A claim of this user that received the event 8.
+    pub(super) fn claim(&mut self, id: u64, name: &str) -> Vec<String> {
+        self.claim_with(id, name, Some(Offset::for_event(&vault(), Seq(8))))
+    }
+
+    pub(super) fn claim_with(
+        &mut self,
+        id: u64,
+        name: &str,
+        offset: Option<Offset>,
+    ) -> Vec<String> {
+        let claim = PidClaim {
+            pid: PID.to_owned(),
+            user: user(name),
+            offset,
+        };
+        let id = ClaimId(id);
+        self.input(RecoveryInput::Claim { id, claim })
+    }
+
+    pub(super) fn taken_over(&mut self, id: u64) -> Vec<String> {
+        self.input(RecoveryInput::TakenOver {
+            id: ClaimId(id),
+            outcome: TakeOverOutcome::Handled,
+        })
+    }
+
+    pub(super) fn checked(&mut self, id: u64, events: MissedEvents) -> Vec<String> {
+        let id = ClaimId(id);
+        self.input(RecoveryInput::EventsChecked { id, events })
+    }
+
+    pub(super) fn stored(&mut self, id: u64, epoch: &str, name: &str) -> Vec<String> {
+        self.input(RecoveryInput::StoredRead {
+            id: ClaimId(id),
+            stored: Some(StoredRecoveryState {
+                epoch: epoch.to_owned(),
+                state: state(name),
+            }),
+        })
+    }
+
+    pub(super) fn confirm(&mut self, id: u64) {
+        let id = ClaimId(id);
+        assert_eq!(self.input(RecoveryInput::Confirm { id }), [""; 0]);
+    }
+
+    pub(super) fn end(&mut self, id: u64) -> Vec<String> {
+        self.input(RecoveryInput::End { id: ClaimId(id) })
+    }
+}
