@@ -3,9 +3,8 @@
 //! `namespace.rs` decides which client connects, and `socket_meter.rs` how much it may send. `protocol/` contains the names
 //! and payloads of the contract. `connection/` is one connected user. `relay/` forwards the events of vaults to the sockets
 //! of a worker thread, within `bounds.rs`. `trace/` and `recovery/` continue the former connection of a client that reconnects.
-//! What relays and recovery decide is in two pure state machines, [`relay::machine`] and [`recovery::machine`]. A [`Gateway`]
-//! is built once per
-//! worker thread. `asyncapi/` describes the events for other programs.
+//! Relays and recovery decide in pure state machines, [`relay::machine`] and [`recovery::machine`]. A [`Gateway`] is built once
+//! per worker thread. `asyncapi/` describes the events for other programs.
 
 mod asyncapi;
 mod bounds;
