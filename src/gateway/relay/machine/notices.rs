@@ -97,12 +97,13 @@ impl RelayMachine {
         step: &mut RelayStep<'_, F>,
     ) {
         let entry = self.vaults.entry(vault.clone()).or_default();
+        // Also on a second report: an answer of a successor that has ended as well may have made a seat live since the first.
+        for seat in entry.seats.values_mut() {
+            seat.fall_behind();
+        }
         match entry.fanout {
             FanoutState::Current => {
                 entry.fanout = FanoutState::FellBehind;
-                for seat in entry.seats.values_mut() {
-                    seat.fall_behind();
-                }
                 step.perform(RelayEffect::AwaitMailboxDrained { vault });
             }
             FanoutState::FellBehind => {}

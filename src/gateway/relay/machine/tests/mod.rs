@@ -2,6 +2,7 @@
 
 mod joins;
 mod pages;
+mod properties;
 mod recovery;
 mod restarts;
 mod story;

@@ -134,6 +134,19 @@ fn events_of_a_successor_close_no_socket_that_has_not_resumed() {
     );
 }
 
+/// Two actors panic, one after the other, before the relay has caught up.
+#[test]
+fn a_seat_that_joined_between_two_panics_resumes_as_well() {
+    let mut story = RelayStory::new();
+    story.join(1, Attach::Join);
+    story.fell_behind();
+    story.answer(1, 0, Some(joined(1, None)), &[], AttachOutcome::Live);
+    assert_eq!(story.fell_behind(), [""; 0]);
+    assert_eq!(story.event(3), [""; 0]);
+    assert_eq!(story.mailbox_drained(), ["caught up", "room of 1?"]);
+    assert_eq!(story.room(1), ["ask 1: resume 1 after 1"]);
+}
+
 #[test]
 fn an_answer_from_before_the_relay_caught_up_is_ignored() {
     let mut story = RelayStory::with_live_seats(&[1], 3);
