@@ -1,7 +1,5 @@
 //! Performs the effects of the vault's machine.
 
-use std::mem;
-
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tracing::{debug, error, warn};
@@ -206,7 +204,7 @@ impl VaultActor {
             }
             this.handle_input(VaultInput::Tick, ctx);
         });
-        if let Some(earlier) = mem::replace(&mut self.wake_up, Some(timer)) {
+        if let Some(earlier) = self.wake_up.replace(timer) {
             ctx.cancel_future(earlier);
         }
     }

@@ -33,6 +33,11 @@ impl Fanout {
         self.subscribers.len()
     }
 
+    /// Returns whether there is a live subscriber.
+    pub(super) fn has_subscribers(&self) -> bool {
+        !self.subscribers.is_empty()
+    }
+
     /// Returns the sinks that serve a live subscriber.
     pub(super) fn sinks(&self) -> impl Iterator<Item = SinkId> + '_ {
         self.subscribers.sinks()

@@ -16,6 +16,10 @@ use super::{
 };
 
 /// What happens to a vault.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an input is moved once, and a box for each mutation would cost more"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VaultInput {
     /// The vault was read from the journal: `None` if it never existed. It is the first input, and comes once. The

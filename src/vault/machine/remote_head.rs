@@ -20,7 +20,7 @@ impl VaultMachine {
         let Some(after) = self.head().filter(|head| *head < hinted) else {
             return;
         };
-        if self.fanout.len() == 0 {
+        if !self.fanout.has_subscribers() {
             return;
         }
         self.hint_read = HintRead::Reading {

@@ -1,0 +1,24 @@
+//! Simulates the state machines that vaultcast ships: [`VaultMachine`](vaultcast::vault::machine::VaultMachine) and
+//! [`RelayMachine`](vaultcast::gateway::relay::machine::RelayMachine) with its delivery traces, on a modelled database, with modelled
+//! sockets and clients, on several nodes.
+//!
+//! [`World`](world::World) is the complete state, and [`Step`](steps::Step) lists everything that can change it. The shells
+//! around the machines are modelled in `vault_shell.rs` and `relay_shell.rs`; a [`Mistake`](mistakes::Mistake) makes one of
+//! them wrong. [`Promise`](promises::Promise) is what must be true in every state.
+//!
+//! [`random`] runs random schedules from a seed. [`exhaustive`] visits every state of a small world.
+
+pub mod client;
+pub mod config;
+pub mod database;
+pub mod exhaustive;
+pub mod log;
+pub mod mistakes;
+pub mod names;
+pub mod node;
+pub mod promises;
+pub mod random;
+pub mod relay_shell;
+pub mod steps;
+pub mod vault_shell;
+pub mod world;

@@ -1,0 +1,226 @@
+//! Random schedules: a seed chooses the size of a world, the faults in it, and every step.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use vaultcast::{domain::Seq, vault::machine::VaultInput};
+
+use crate::{
+    config::{Budget, Config},
+    log::Log,
+    mistakes::Mistake,
+    node::Stage,
+    promises::{Promise, Violation},
+    steps::{Scope, Step},
+    world::World,
+};
+
+/// How many steps of progress a run may need to come to rest.
+const MAX_PROGRESS_STEPS: usize = 200_000;
+
+/// The result of one run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub steps: usize,
+    pub violation: Option<Violation>,
+}
+
+/// Runs the schedule of a seed.
+pub fn run(seed: u64, mistake: Option<Mistake>, log: &mut Log) -> Run {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut world = World::new(random_config(&mut random, mistake));
+    log.line(|| format!("seed {seed}: {:?}", world.config));
+    let length = random.random_range(50..1_500);
+    let mut steps = 0;
+    while steps < length && world.violation.is_none() {
+        let enabled = world.steps(Scope::All);
+        let Some(step) = choose(&enabled, &mut random) else {
+            break;
+        };
+        world.apply(step, log);
+        steps += 1;
+    }
+    steps += come_to_rest(&mut world, &mut random, log);
+    Run {
+        steps,
+        violation: world.violation,
+    }
+}
+
+/// Stops all faults and lets everything end that is under way. Then every client must have everything.
+pub fn come_to_rest(world: &mut World, random: &mut ChaCha8Rng, log: &mut Log) -> usize {
+    log.line(|| "no more faults, and no more requests".to_owned());
+    world.budget = Budget::default();
+    let mut steps = 0;
+    // A wake-up may start a retry, whose progress is awaited. Idle vaults would retire and start for ever.
+    for round in 0..4 {
+        loop {
+            if world.violation.is_some() {
+                return steps;
+            }
+            let enabled = world.steps(Scope::Progress);
+            let Some(step) = choose(&enabled, random) else {
+                break;
+            };
+            world.apply(step, log);
+            steps += 1;
+            if steps > MAX_PROGRESS_STEPS {
+                world.fail(Promise::Progress, "the world does not come to rest");
+                return steps;
+            }
+        }
+        if round < 3 {
+            wake_all(world, log);
+        }
+    }
+    world.check_rest();
+    steps
+}
+
+/// Wakes every part, and gives every vault the head of its journal, as the sweep of a node does.
+fn wake_all(world: &mut World, log: &mut Log) {
+    for node in 0..world.nodes.len() {
+        let vaults: Vec<_> = world.nodes[node].vaults.keys().copied().collect();
+        for vault in vaults {
+            if world.nodes[node].vaults[&vault].stage != Stage::Running {
+                continue;
+            }
+            let head = Seq(world.database.vaults[vault].head());
+            world.vault_input(node, vault, VaultInput::RemoteHead(head), log);
+            if world.nodes[node].vaults.contains_key(&vault) {
+                world.apply(Step::WakeVault { node, vault }, log);
+            }
+        }
+        for relay in 0..world.nodes[node].relays.len() {
+            world.apply(Step::WakeRelay { node, relay }, log);
+        }
+    }
+}
+
+/// Chooses a step. Each kind has its own weight, so that rare faults stay rare while there are few other steps.
+fn choose(steps: &[Step], random: &mut ChaCha8Rng) -> Option<Step> {
+    let total: u32 = steps.iter().map(weight).sum();
+    let mut chosen = (total > 0).then(|| random.random_range(0..total))?;
+    for step in steps {
+        match chosen.checked_sub(weight(step)) {
+            Some(rest) => chosen = rest,
+            None => return Some(*step),
+        }
+    }
+    None
+}
+
+fn weight(step: &Step) -> u32 {
+    match step {
+        Step::OpenVault { .. }
+        | Step::HandleVaultMessage { .. }
+        | Step::ExecuteRead { .. }
+        | Step::DeliverResult { .. }
+        | Step::DeliverOutcome { .. }
+        | Step::Lock { .. }
+        | Step::Commit { .. }
+        | Step::HandleRelayMessage { .. }
+        | Step::OutboxDrained { .. }
+        | Step::Receive { .. }
+        | Step::EndConnection { .. }
+        | Step::Read { .. }
+        | Step::DeliverHint { .. } => 40,
+        Step::Connect { .. } => 10,
+        Step::Mutate { .. } | Step::Join { .. } => 5,
+        Step::Ping { .. } | Step::Leave { .. } | Step::Cut { .. } => 3,
+        Step::FailRead { .. }
+        | Step::Fail { .. }
+        | Step::LoseCommit { .. }
+        | Step::LoseRollback { .. }
+        | Step::LoseHint { .. }
+        | Step::RepeatHint { .. }
+        | Step::WakeVault { .. }
+        | Step::WakeRelay { .. } => 2,
+        Step::PanicVault { .. }
+        | Step::PanicRelay { .. }
+        | Step::Trim { .. }
+        | Step::Crash { .. } => 1,
+    }
+}
+
+fn random_config(random: &mut ChaCha8Rng, mistake: Option<Mistake>) -> Config {
+    let small = random.random_bool(0.5);
+    let (max_clients, max_vaults) = if small { (3, 2) } else { (20, 4) };
+    let mut faults = |most: usize| {
+        if random.random_bool(0.5) {
+            random.random_range(0..=most)
+        } else {
+            0
+        }
+    };
+    let budget = Budget {
+        leaves: faults(10),
+        membership_changes: faults(10),
+        deletions: faults(1),
+        cuts: faults(20),
+        transaction_faults: faults(6),
+        read_faults: faults(4),
+        panics: faults(3),
+        crashes: faults(2),
+        hint_faults: faults(10),
+        trims: faults(3),
+        wake_ups: faults(6),
+        pings: faults(30),
+        mutations: 0,
+        joins: 0,
+    };
+    Config {
+        nodes: random.random_range(1..=3),
+        relays_per_node: random.random_range(1..=2),
+        vaults: random.random_range(1..=max_vaults),
+        clients: random.random_range(1..=max_clients),
+        vault_queue: random.random_range(2..=12),
+        commit_batch: random.random_range(1..=4),
+        relay_mailbox: random.random_range(2..=20),
+        outbox: random.random_range(8..=60),
+        traced_packets: random.random_range(4..=200),
+        budget: Budget {
+            mutations: random.random_range(5..=80),
+            joins: random.random_range(2..=40),
+            ..budget
+        },
+        mistake,
+    }
+}
+
+impl World {
+    /// Checks that nothing waits any more, and that every subscribed client has the whole journal.
+    fn check_rest(&mut self) {
+        self.check_journals();
+        let mut failures = Vec::new();
+        for client in &self.clients {
+            for (vault, copy) in &client.copies {
+                let head = self.database.vaults[*vault].head();
+                let is_deleted = self.database.vaults[*vault].vault.members.is_empty();
+                if copy.wanted && copy.next != Some(head + 1) && !is_deleted {
+                    failures.push(format!(
+                        "client {} expects event {:?} of vault {vault}, whose head is {head}",
+                        client.index, copy.next
+                    ));
+                }
+            }
+        }
+        for (number, sent) in self.mutations.iter().enumerate() {
+            let is_connected = self.clients[sent.client].connection == Some(sent.address);
+            if sent.answer.is_none() && is_connected {
+                failures.push(format!("mutation {number} was not answered"));
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            for (vault, actor) in &node.vaults {
+                if !actor.requests.is_empty() || !actor.callers.is_empty() {
+                    failures.push(format!(
+                        "node {index}, vault {vault}: requests wait for ever"
+                    ));
+                }
+            }
+        }
+        if let Some(failure) = failures.into_iter().next() {
+            self.fail(Promise::Progress, failure);
+        }
+    }
+}
