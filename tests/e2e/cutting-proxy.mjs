@@ -39,7 +39,7 @@ export class CuttingProxy extends Observable {
       return reset(client);
     }
     const server = connect(this.port, '127.0.0.1');
-    const pair = { client, server, isWebSocket: false, isPoll: false };
+    const pair = { client, server, isWebSocket: false, isPoll: false, isDiscarding: false };
     this.#pairs.add(pair);
     client.once('data', (head) => (pair.isPoll = /^GET .*[?&]sid=/.test(head)));
     server.once('data', (head) => (pair.isWebSocket = /^HTTP\/1.1 101 /.test(head)));
@@ -57,6 +57,8 @@ export class CuttingProxy extends Observable {
       from.pipe(to);
       from.on('error', () => {});
       from.on('close', () => {
+        // A client that receives nothing does not notice either that the service has closed its side.
+        if (from === server && pair.isDiscarding) return;
         this.#pairs.delete(pair);
         if (!this.#halfOpen.has(to)) to.destroy();
       });
@@ -65,7 +67,7 @@ export class CuttingProxy extends Observable {
       this.#halfOpen.delete(server);
       this.notify();
     });
-    if (this.#discardsServerData) discard(server);
+    if (this.#discardsServerData) discardFrom(pair);
   }
 
   /** Forwards new connections to this service. */
@@ -82,7 +84,7 @@ export class CuttingProxy extends Observable {
   /** Reads and discards everything that the service sends on present connections, and on new ones until `restore`. */
   discardServerData() {
     this.#discardsServerData = true;
-    for (const { server } of this.#pairs) discard(server);
+    for (const pair of this.#pairs) discardFrom(pair);
   }
 
   /** Holds new connections until `restore`. Present connections are not affected. */
@@ -164,6 +166,11 @@ export class CuttingProxy extends Observable {
   }
 }
 
+function discardFrom(pair) {
+  pair.isDiscarding = true;
+  discard(pair.server);
+}
+
 function discard(server) {
   server.unpipe();
   server.resume();
@@ -171,6 +178,7 @@ function discard(server) {
 
 /** Resetting a socket that is being shut down would leave its handle open, so such a socket is destroyed. */
 function reset(socket) {
+  if (socket.destroyed) return;
   if (socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
