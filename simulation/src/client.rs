@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use vaultcast::{gateway::Offset, vault::Joined};
+use vaultcast::{
+    domain::StateChange,
+    gateway::{Offset, recovery::machine::ClaimId},
+    vault::Joined,
+};
 
 use crate::{
     database::VaultRows,
@@ -10,13 +14,14 @@ use crate::{
     node::SocketAddress,
     promises::{Promise, Violation},
 };
-use vaultcast::domain::StateChange;
 
 /// A client with one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Client {
     pub index: usize,
     pub connection: Option<SocketAddress>,
+    /// The node and the claim of a CONNECT without an answer.
+    pub connecting: Option<(usize, ClaimId)>,
     pub pid: Option<u64>,
     /// The offset of the last packet that had one. The official client keeps it over a connection that was not recovered.
     pub offset: Option<Offset>,

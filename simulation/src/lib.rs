@@ -1,9 +1,10 @@
-//! Simulates the state machines that vaultcast ships: [`VaultMachine`](vaultcast::vault::machine::VaultMachine) and
-//! [`RelayMachine`](vaultcast::gateway::relay::machine::RelayMachine) with its delivery traces, on a modelled database, with modelled
-//! sockets and clients, on several nodes.
+//! Simulates the state machines that vaultcast ships: [`VaultMachine`](vaultcast::vault::machine::VaultMachine),
+//! [`RelayMachine`](vaultcast::gateway::relay::machine::RelayMachine) with its delivery traces, and
+//! [`RecoveryMachine`](vaultcast::gateway::recovery::machine::RecoveryMachine), on a modelled database, with modelled sockets and
+//! clients, on several nodes.
 //!
 //! [`World`](world::World) is the complete state, and [`Step`](steps::Step) lists everything that can change it. The shells
-//! around the machines are modelled in `vault_shell.rs` and `relay_shell.rs`; a [`Mistake`](mistakes::Mistake) makes one of
+//! around the machines are modelled in `vault_shell.rs`, `relay_shell.rs` and `recovery_shell.rs`; a [`Mistake`](mistakes::Mistake) makes one of
 //! them wrong. [`Promise`](promises::Promise) is what must be true in every state.
 //!
 //! [`random`] runs random schedules from a seed. [`exhaustive`] visits every state of a small world.
@@ -18,6 +19,7 @@ pub mod names;
 pub mod node;
 pub mod promises;
 pub mod random;
+pub mod recovery_shell;
 pub mod relay_shell;
 pub mod steps;
 pub mod vault_shell;

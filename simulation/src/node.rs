@@ -9,6 +9,7 @@ use vaultcast::{
     domain::{Mutation, SubscriberId},
     gateway::{
         Offset,
+        recovery::machine::{ClaimId, ClaimStep, RecoveryMachine},
         relay::machine::{RelayMachine, RelaySocketId},
         trace::DeliveryTrace,
     },
@@ -21,12 +22,13 @@ use vaultcast::{
 use crate::names::Change;
 
 /// One process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     pub vaults: BTreeMap<usize, VaultActor>,
     pub relays: Vec<Relay>,
-    /// The states of disconnected sockets, by pid.
-    pub disconnected: BTreeMap<u64, SavedSocket>,
+    pub recovery: RecoveryMachine,
+    /// The CONNECTs that claim a former connection.
+    pub claims: BTreeMap<ClaimId, PendingConnect>,
     /// Hints of other nodes: a vault and its head.
     pub hints: VecDeque<(usize, u64)>,
 }
@@ -228,13 +230,25 @@ pub enum Request {
     Pong,
 }
 
-/// The recovery state of a disconnected socket.
+/// A CONNECT that claims a former connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SavedSocket {
+pub struct PendingConnect {
     pub client: usize,
-    pub trace: DeliveryTrace,
-    /// Joins without an answer.
-    pub pending_joins: Vec<(usize, Attach)>,
+    pub relay: usize,
+    pub pid: u64,
+    /// What the machine has asked for. `None` while earlier claims of the pid are in progress.
+    pub step: Option<ClaimStep>,
+    pub waiting: ClientPresence,
+    /// The losses of the world when the journal was asked for the missed events.
+    pub checked_at: u64,
+}
+
+/// Whether the client still waits for its CONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientPresence {
+    Waiting,
+    /// Its transport has ended. The service has not noticed yet.
+    Gone,
 }
 
 impl RelayMessage {

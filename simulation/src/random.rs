@@ -123,10 +123,14 @@ fn weight(step: &Step) -> u32 {
         | Step::Receive { .. }
         | Step::EndConnection { .. }
         | Step::Read { .. }
-        | Step::DeliverHint { .. } => 40,
+        | Step::DeliverHint { .. }
+        | Step::ContinueClaim { .. }
+        | Step::EndClaim { .. } => 40,
         Step::Connect { .. } => 10,
         Step::Mutate { .. } | Step::Join { .. } => 5,
-        Step::Ping { .. } | Step::Leave { .. } | Step::Cut { .. } => 3,
+        Step::Ping { .. } | Step::Leave { .. } | Step::Cut { .. } | Step::AbandonConnect { .. } => {
+            3
+        }
         Step::FailRead { .. }
         | Step::Fail { .. }
         | Step::LoseCommit { .. }

@@ -10,9 +10,10 @@ use vaultcast::{
     domain::{MonotonicTime, Seq, SubscriberId},
     gateway::{
         Offset,
+        recovery::{PendingJoinState, RecoveryState, machine::RecoveryInput},
         relay::machine::{
-            OutOfStepReason, RelayBounds, RelayEffect, RelayEffects, RelayInput, RelayMachine,
-            RelaySocketId, SeatId, SeatQuery, SequencedEvent, VaultAnswer,
+            OutOfStepReason, RelayBounds, RelayEffect, RelayEffects, RelayId, RelayInput,
+            RelayMachine, RelaySocketId, SeatId, SeatQuery, SequencedEvent, VaultAnswer,
         },
         trace::{DeliveryTrace, ResumePosition, ResumedSubscription, TracedJoin},
     },
@@ -27,8 +28,8 @@ use crate::{
     mistakes::Mistake,
     names::{user_id, vault_id, vault_index},
     node::{
-        Connection, Heartbeat, Packet, Relay, RelayMessage, Request, SavedSocket, SocketAddress,
-        Transport, VaultMessage,
+        Connection, Heartbeat, Packet, Relay, RelayMessage, Request, SocketAddress, Transport,
+        VaultMessage,
     },
     promises::Promise,
     vault_shell::describe_notice,
@@ -548,14 +549,21 @@ impl World {
         for (vault, seat) in &connection.seats {
             let id = vault_id(*vault);
             let joins = machine.pending_joins(&id, *seat);
-            pending_joins.extend(joins.map(|attach| (*vault, attach.clone())));
+            pending_joins.extend(joins.map(|attach| PendingJoinState {
+                vault: id.clone(),
+                attach: attach.clone(),
+            }));
         }
-        let saved = SavedSocket {
-            client: connection.client,
-            trace: connection.trace,
-            pending_joins,
+        let save = RecoveryInput::Save {
+            pid: pid_text(connection.pid),
+            state: RecoveryState {
+                user: user_id(connection.client),
+                id: String::new(),
+                trace: connection.trace,
+                pending_joins,
+            },
         };
-        self.nodes[node].disconnected.insert(connection.pid, saved);
+        self.recovery_input(node, save);
         for (vault, subscriber) in connection.seats {
             let vault = &vault_id(vault);
             self.relay_input(node, relay, RelayInput::Leave { vault, subscriber }, log);
@@ -563,33 +571,24 @@ impl World {
         self.nodes[node].relays[relay].awaiting_room.remove(&socket);
     }
 
-    /// A client connects, and is recovered if this node has its former connection.
-    pub fn connect(&mut self, client: usize, node: usize, relay: usize, log: &mut Log) {
-        let former = self.clients[client].pid;
-        if let Some(pid) = former
-            && let Some(address) = self.address_of(node, pid)
-        {
-            self.end_connection(address, log);
-        }
-        let resumed = former.and_then(|pid| self.claim(client, node, pid));
-        let offset = self.clients[client]
-            .offset
-            .clone()
-            .filter(|_| former.is_some());
-        let pid = match (&resumed, former) {
-            (Some(_), Some(pid)) => pid,
-            _ => self.take_id(),
-        };
+    /// Opens a connection for a client: a recovered one if there are subscriptions to resume.
+    pub fn open_connection(
+        &mut self,
+        client: usize,
+        (node, relay, pid): (usize, usize, u64),
+        resumed: Option<Vec<ResumedSubscription>>,
+        log: &mut Log,
+    ) {
         log.line(|| {
-            format!(
-                "    client {client} is {}",
-                if resumed.is_some() {
-                    "recovered"
-                } else {
-                    "new"
-                }
-            )
+            let kind = if resumed.is_some() {
+                "recovered"
+            } else {
+                "new"
+            };
+            format!("    client {client} is {kind}")
         });
+        let has_pid = self.clients[client].pid.is_some();
+        let offset = self.clients[client].offset.clone().filter(|_| has_pid);
         let socket = RelaySocketId(self.take_id());
         let address = SocketAddress {
             node,
@@ -613,6 +612,11 @@ impl World {
         let state = &mut self.clients[client];
         state.begin_connection(resumed.is_some());
         (state.connection, state.pid) = (Some(address), Some(pid));
+        let register = RecoveryInput::Register {
+            pid: pid_text(pid),
+            relay: RelayId(self.nodes[node].relays[relay].sink.0),
+        };
+        self.recovery_input(node, register);
         for resumed in resumed.into_iter().flatten() {
             let vault = resumed.vault.clone();
             let subscriber = SubscriberId(self.take_id());
@@ -636,7 +640,8 @@ impl World {
         }
     }
 
-    fn address_of(&self, node: usize, pid: u64) -> Option<SocketAddress> {
+    /// Returns where the connection with this pid is on a node.
+    pub fn address_of(&self, node: usize, pid: u64) -> Option<SocketAddress> {
         let relays = self.nodes[node].relays.iter().enumerate();
         let mut found = relays.flat_map(|(relay, state)| {
             let connections = state.connections.iter();
@@ -649,37 +654,9 @@ impl World {
             socket,
         })
     }
+}
 
-    /// Returns the subscriptions of a former connection, if it can be recovered completely.
-    fn claim(&mut self, client: usize, node: usize, pid: u64) -> Option<Vec<ResumedSubscription>> {
-        let states = &mut self.nodes[node].disconnected;
-        let saved = states.remove(&pid)?;
-        let offset = match self.config.mistake {
-            Some(Mistake::IgnoreOffset) => None,
-            _ => self.clients[client].offset.as_ref(),
-        };
-        let mut resumed = saved.trace.recover(offset)?;
-        for (vault, attach) in saved.pending_joins {
-            let vault = vault_id(vault);
-            match resumed.iter_mut().find(|resumed| resumed.vault == vault) {
-                Some(resumed) => resumed.joins.push(attach),
-                None => resumed.push(ResumedSubscription {
-                    vault,
-                    position: None,
-                    joined: None,
-                    joins: vec![attach],
-                }),
-            }
-        }
-        let is_kept = |resumed: &ResumedSubscription| {
-            let rows = &self.database.vaults[vault_index(&resumed.vault)];
-            // As `Journal::can_resume`: the last seen event must be there as well, because it may have removed the subscriber.
-            let is_readable = |seen: u64| rows.head() == 0 || rows.trimmed < seen.max(1);
-            let seen = resumed.position.map(|position| position.last_seen.0);
-            seen.is_none_or(|seen| seen <= rows.head() && is_readable(seen))
-        };
-        let is_whole =
-            self.config.mistake == Some(Mistake::RecoverTrimmed) || resumed.iter().all(is_kept);
-        is_whole.then_some(resumed)
-    }
+/// Returns a pid as the recovery machine has it.
+pub fn pid_text(pid: u64) -> String {
+    format!("p{pid}")
 }

@@ -2,7 +2,10 @@
 
 use vaultcast::{
     domain::{Seq, SubscriberId},
-    gateway::relay::machine::{RelayInput, RelaySocketId, SeatId},
+    gateway::{
+        recovery::machine::ClaimId,
+        relay::machine::{RelayInput, RelaySocketId, SeatId},
+    },
     vault::{
         Attach, VaultError,
         machine::{BatchOutcome, VaultInput},
@@ -14,7 +17,7 @@ use crate::{
     log::Log,
     mistakes::Mistake,
     names::{Change, mutation, vault_id},
-    node::{Caller, Heartbeat, Packet, Request, SocketAddress, Stage, Transport},
+    node::{Caller, ClientPresence, Heartbeat, Packet, Request, SocketAddress, Stage, Transport},
     world::{Lock, SentMutation, World},
 };
 
@@ -109,6 +112,20 @@ pub enum Step {
         node: usize,
         relay: usize,
     },
+    /// A CONNECT that claims a former connection goes on.
+    ContinueClaim {
+        node: usize,
+        claim: ClaimId,
+    },
+    /// The service notices that the client of a CONNECT is gone.
+    EndClaim {
+        node: usize,
+        claim: ClaimId,
+    },
+    /// The transport of a CONNECT without an answer breaks.
+    AbandonConnect {
+        client: usize,
+    },
     /// The connection of a client breaks, and the client notices first.
     Cut {
         client: usize,
@@ -167,6 +184,7 @@ impl World {
         for node in 0..self.nodes.len() {
             self.vault_steps(node, scope, &mut steps);
             self.relay_steps(node, scope, &mut steps);
+            self.claim_steps(node, &mut steps);
             if !self.nodes[node].hints.is_empty() {
                 steps.push(Step::DeliverHint { node });
                 if scope == Scope::All && self.budget.hint_faults > 0 {
@@ -270,6 +288,18 @@ impl World {
         }
     }
 
+    fn claim_steps(&self, node: usize, steps: &mut Vec<Step>) {
+        for (claim, connect) in &self.nodes[node].claims {
+            let claim = *claim;
+            if connect.step.is_some() {
+                steps.push(Step::ContinueClaim { node, claim });
+            }
+            if connect.waiting == ClientPresence::Gone {
+                steps.push(Step::EndClaim { node, claim });
+            }
+        }
+    }
+
     fn transaction_steps(&self, scope: Scope, steps: &mut Vec<Step>) {
         for (index, transaction) in self.transactions.iter().enumerate() {
             let is_locked = self
@@ -300,6 +330,12 @@ impl World {
     fn client_steps(&self, index: usize, scope: Scope, steps: &mut Vec<Step>) {
         let client = &self.clients[index];
         let Some(address) = client.connection else {
+            if client.connecting.is_some() {
+                if scope == Scope::All && self.budget.cuts > 0 {
+                    steps.push(Step::AbandonConnect { client: index });
+                }
+                return;
+            }
             for node in 0..self.nodes.len() {
                 for relay in 0..self.nodes[node].relays.len() {
                     steps.push(Step::Connect {
@@ -455,6 +491,16 @@ impl World {
                 node,
                 relay,
             } => self.connect(client, node, relay, log),
+            Step::ContinueClaim { node, claim } => self.continue_claim(node, claim, log),
+            Step::EndClaim { node, claim } => self.end_claim(node, claim),
+            Step::AbandonConnect { client } => {
+                self.budget.cuts -= 1;
+                if let Some((node, claim)) = self.clients[client].connecting.take()
+                    && let Some(connect) = self.nodes[node].claims.get_mut(&claim)
+                {
+                    connect.waiting = ClientPresence::Gone;
+                }
+            }
             Step::Cut { client } => {
                 self.budget.cuts -= 1;
                 if let Some(address) = self.clients[client].connection.take()
@@ -800,6 +846,9 @@ impl World {
                 .is_some_and(|address| address.node == node)
             {
                 client.connection = None;
+            }
+            if client.connecting.is_some_and(|(other, _)| other == node) {
+                client.connecting = None;
             }
         }
         for disturbances in &mut self.disturbances {

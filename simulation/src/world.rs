@@ -1,12 +1,14 @@
 //! The simulated world: the state, and what its parts need of each other.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use vaultcast::{
     domain::MonotonicTime,
+    gateway::recovery::machine::{RecoveryMachine, RecoveryOptions, StateBounds},
     vault::{VaultError, machine::Batch},
 };
 
@@ -104,7 +106,17 @@ impl World {
     }
 
     fn new_node(&mut self) -> Node {
-        let mut node = Node::default();
+        let mut node = Node {
+            vaults: BTreeMap::new(),
+            relays: Vec::new(),
+            recovery: RecoveryMachine::new(RecoveryOptions {
+                window: Duration::from_secs(120),
+                epoch: "epoch".to_owned(),
+                bounds: StateBounds::default(),
+            }),
+            claims: BTreeMap::new(),
+            hints: VecDeque::new(),
+        };
         for _ in 0..self.config.relays_per_node {
             node.relays.push(self.new_relay());
         }
