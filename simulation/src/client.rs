@@ -150,7 +150,7 @@ impl Client {
             _ => {}
         }
         if let Some(join) = &join {
-            if head < join.known {
+            if head < join.known && join.disturbances == disturbances {
                 return fail(
                     Promise::EveryEventAfterJoin,
                     format!(

@@ -318,6 +318,11 @@ impl World {
             callers,
             ..
         } = transaction;
+        match &outcome {
+            // Which events are the transaction's own is not known. A join before it may be placed before all of them.
+            BatchOutcome::Unknown => self.disturbances[vault] += 1,
+            BatchOutcome::Written(_) | BatchOutcome::Failed(_) | BatchOutcome::Dropped => {}
+        }
         let actor = self.nodes[node].vaults.get_mut(&vault);
         if let Some(actor) = actor.filter(|actor| actor.instance == instance) {
             actor.ended = Some(EndedTransaction { callers, outcome });
