@@ -777,8 +777,8 @@ impl World {
             Since::Now => None,
             Since::LastSeen => Some(copy.seq),
         };
-        // A join behind an unanswered one waits for its answer, and takes its place then.
-        let keeps_place = copy.joins.is_empty();
+        // A join behind an unanswered one waits for its answer, and one of a subscriber comes behind what it is owed.
+        let keeps_place = copy.joins.is_empty() && copy.next.is_none();
         copy.joins.push_back(SentJoin {
             since,
             known: copy.known,
