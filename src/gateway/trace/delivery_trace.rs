@@ -1,5 +1,7 @@
 //! The trace itself: records packets, drops confirmed ones, and determines what a reconnecting client has received.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -42,6 +44,10 @@ pub struct DeliveryTrace {
     /// was sent once more because of another join.
     #[serde(default)]
     confirmed_offset: Option<Offset>,
+    /// The last event of each vault among the packets that were dropped unconfirmed. The client may send the offset of one of
+    /// them, although the same event was sent once more because of another join.
+    #[serde(default)]
+    dropped_events: BTreeMap<VaultId, Seq>,
     /// How many packets are recorded (`socketio.recovery_events`). Older ones are dropped, and a client that needs them is
     /// not recovered.
     #[serde(skip)]
@@ -139,6 +145,9 @@ impl DeliveryTrace {
         }
         if let Some(packet) = last {
             self.confirmed_offset = self.offset_of(packet);
+        }
+        if self.first <= self.confirmed {
+            self.dropped_events.clear();
         }
         self.log.shrink();
         let mut recorded = vec![false; self.subscriptions.slots().len()];
@@ -251,7 +260,13 @@ impl DeliveryTrace {
     /// Returns whether the client may send this offset although it has received none of the recorded packets.
     fn is_known(&self, offset: &Offset) -> bool {
         let known = [&self.initial_offset, &self.confirmed_offset];
-        known.into_iter().flatten().any(|known| known == offset)
+        known.into_iter().flatten().any(|known| known == offset) || self.is_of_dropped(offset)
+    }
+
+    /// Returns whether a packet that was dropped unconfirmed may have had this offset.
+    fn is_of_dropped(&self, offset: &Offset) -> bool {
+        let mut dropped = self.dropped_events.iter();
+        dropped.any(|(vault, last)| offset.event_seq(vault).is_some_and(|seq| seq <= *last))
     }
 
     /// Returns the offset of the packet that was dropped last.
@@ -266,8 +281,21 @@ impl DeliveryTrace {
 
     /// Drops the oldest packet of a full trace, before the next one is recorded: the log must not grow past its capacity.
     fn make_room(&mut self) {
-        if self.next - self.first >= self.capacity && self.drop_first().is_some() {
-            self.dropped += 1;
+        if self.next - self.first < self.capacity {
+            return;
+        }
+        let Some(DroppedPacket { slot, ticket }) = self.drop_first() else {
+            return;
+        };
+        self.dropped += 1;
+        let subscription = self.subscriptions.slots().get(slot.index());
+        if let Some(Some(subscription)) = subscription
+            && ticket.is_none()
+            && let Some(seq) = subscription.last_seen
+        {
+            let last = self.dropped_events.entry(subscription.vault.clone());
+            let last = last.or_insert(seq);
+            *last = seq.max(*last);
         }
     }
 
@@ -297,10 +325,17 @@ impl DeliveryTrace {
 
     /// Returns about how many bytes the trace takes.
     pub fn size_bytes(&self) -> usize {
+        /// The text of a vault id, and the entry of the map.
+        const PER_DROPPED_VAULT: usize = 80;
         let offsets = [&self.initial_offset, &self.confirmed_offset];
         let offset_bytes = |offset: &Offset| offset.as_str().len();
         let offsets: usize = offsets.into_iter().flatten().map(offset_bytes).sum();
-        size_of::<Self>() + self.subscriptions.size_bytes() + self.log.size_bytes() + offsets
+        let dropped_events = self.dropped_events.len() * PER_DROPPED_VAULT;
+        size_of::<Self>()
+            + self.subscriptions.size_bytes()
+            + self.log.size_bytes()
+            + offsets
+            + dropped_events
     }
 }
 
