@@ -118,7 +118,7 @@ impl MainListener {
     }
 }
 
-/// Binds the admin listener, on a thread of its own.
+/// Binds the admin listener, on a thread of its own. Returns its address as well.
 ///
 /// # Errors
 /// When the address cannot be bound.
@@ -129,7 +129,7 @@ pub(super) fn start_admin_listener(
     pages: Pages,
     connections: ConnectionLimit,
     watchdog: Watchdog,
-) -> Result<Server, ServerError> {
+) -> Result<(Server, SocketAddr), ServerError> {
     let options = ListenerOptions {
         name: "vaultcast-admin",
         workers: Some(1),
@@ -156,7 +156,7 @@ pub(super) fn start_admin_listener(
     let (admin, addr) =
         listen(bind, options, serve).map_err(|source| listen_error("admin.bind", bind, source))?;
     info!(%addr, "admin listener: /, /healthz, /readyz, /metrics, /actors, /history, /bounds");
-    Ok(admin)
+    Ok((admin, addr))
 }
 
 /// Runs a server as a task of its own.

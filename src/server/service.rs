@@ -46,6 +46,7 @@ pub enum Mode {
 /// A running service.
 pub struct Service {
     addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     pub(super) servers: Vec<ServerHandle>,
     pub(super) sessions: SessionRegistry,
     pub(super) recovery: RecoveryStore,
@@ -148,7 +149,7 @@ impl Service {
             watchdog: watchdog.clone(),
         };
         let (server, addr) = listener.start(config.server.bind)?;
-        let (mut servers, mut sampler) = (Vec::new(), None);
+        let (mut servers, mut sampler, mut admin_addr) = (Vec::new(), None, None);
         if let Some(bind) = config.admin.bind {
             let history = MetricsHistory::default();
             sampler = Some(MetricsSampler::start(
@@ -164,7 +165,9 @@ impl Service {
                 process: process_facts(addr),
             };
             let connections = reloadable.connections.admin.clone();
-            let admin = start_admin_listener(bind, api, operators, pages, connections, watchdog)?;
+            let (admin, bound) =
+                start_admin_listener(bind, api, operators, pages, connections, watchdog)?;
+            admin_addr = Some(bound);
             servers.push(spawn(admin));
         }
         servers.push(spawn(server));
@@ -175,6 +178,7 @@ impl Service {
         }
         Ok(Self {
             addr,
+            admin_addr,
             servers,
             sessions,
             recovery,
@@ -189,6 +193,11 @@ impl Service {
     /// Returns the address of the main listener.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Returns the address of the admin listener, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// Returns the vaults of the service.

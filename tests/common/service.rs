@@ -89,6 +89,13 @@ impl TestService {
         self.service.as_ref().expect("the service runs").addr()
     }
 
+    /// Returns the address of the admin listener on this machine.
+    pub fn admin_addr(&self) -> SocketAddr {
+        let service = self.service.as_ref().expect("the service runs");
+        let addr = service.admin_addr().expect("there is an admin listener");
+        ([127, 0, 0, 1], addr.port()).into()
+    }
+
     /// Returns a user with a valid session, whose name is the capitalized id.
     pub fn user(&self, id: &str) -> TestUser {
         let id = UserId::new(id).expect("a user id");

@@ -447,10 +447,9 @@ async fn request_id_of_the_client_is_kept() {
 
 #[actix_web::test]
 async fn request_id_of_the_client_is_kept_on_the_admin_listener() {
-    let free_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let bind = free_port.local_addr().unwrap();
-    drop(free_port);
+    let bind = ([127, 0, 0, 1], 0).into();
     let service = TestService::start_with(|config| config.admin.bind = Some(bind)).await;
+    let bind = service.admin_addr();
     for (path, status) in [("healthz", 200), ("nothing", 404)] {
         let request = reqwest::Client::new().get(format!("http://{bind}/{path}"));
         let response = send(request.header("X-Request-Id", "from-the-client")).await;

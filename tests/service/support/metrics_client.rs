@@ -1,6 +1,6 @@
 //! A client of the admin listener that reads the metrics of a service.
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use vaultcast::config::Config;
 
@@ -23,14 +23,12 @@ impl MonitoredService {
 
     /// Starts a service with a changed configuration.
     pub async fn start_with(configure: impl FnOnce(&mut Config)) -> Self {
-        let free_port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let admin = free_port.local_addr().unwrap();
-        drop(free_port);
         let service = TestService::start_with(|config| {
-            config.admin.bind = Some(admin);
+            config.admin.bind = Some(([127, 0, 0, 1], 0).into());
             configure(config);
         })
         .await;
+        let admin = service.admin_addr();
         let metrics = MetricsClient(service.anonymous().with_address(admin));
         Self { service, metrics }
     }
