@@ -14,7 +14,7 @@ use super::{
     effect::{Batch, QueuedMutation, VaultEffect, VaultFact},
     ids::{CallerId, MissedPurpose},
     input::{BatchOutcome, WrittenBatch},
-    queue::QueueGate,
+    queue::{OwnEvents, QueueGate},
     state::{VaultMachine, VaultState},
     step::Step,
 };
@@ -67,6 +67,7 @@ impl VaultMachine {
         let mutations: Vec<_> = queue.waiting.drain(..size).collect();
         queue.in_flight = mutations.iter().map(|mutation| mutation.caller).collect();
         queue.gate = QueueGate::Closed;
+        queue.publication = OwnEvents::Unpublished;
         queue.started += 1;
         let vault = vault.clone();
         step.effects
@@ -139,6 +140,7 @@ impl VaultMachine {
     /// Starts the next transaction after one that answered `answered` mutations.
     pub(super) fn unblock_queue(&mut self, answered: usize, step: &mut Step<'_>) {
         self.queue.gate = QueueGate::Open;
+        self.queue.publication = OwnEvents::Unpublished;
         self.queue.record(step);
         let waiting = self.queue.waiting.len();
         self.queue

@@ -15,7 +15,7 @@ use super::{
     ids::MissedPurpose,
     input::SubscribeRequest,
     joins::finish,
-    queue::QueueGate,
+    queue::{OwnEvents, QueueGate},
     state::{VaultMachine, VaultState},
     step::Step,
     waiting_joins::{HeadCheck, JoinPosition, WaitingJoin},
@@ -69,15 +69,24 @@ impl VaultMachine {
                         after: own,
                     });
                 } else {
-                    let joins = self.joins.take_checked();
-                    self.joins.check = HeadCheck::Ahead {
-                        journal_head,
-                        joins,
-                    };
+                    self.await_transaction(journal_head);
                 }
+            }
+            // The joins precede the events of the transaction in flight, and its outcome says which they are.
+            Some(_) if self.queue.publication == OwnEvents::PerhapsPublished => {
+                self.await_transaction(journal_head);
             }
             Some(_) | None => self.complete_joins(step),
         }
+    }
+
+    /// Lets the joins of the check wait for the end of the transaction in flight.
+    fn await_transaction(&mut self, journal_head: Seq) {
+        let joins = self.joins.take_checked();
+        self.joins.check = HeadCheck::Ahead {
+            journal_head,
+            joins,
+        };
     }
 
     /// Continues the head check that waited for the end of a transaction.

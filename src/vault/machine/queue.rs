@@ -18,6 +18,7 @@ pub(super) struct MutationQueue {
     /// The callers of the transaction in flight, in order.
     pub(super) in_flight: Vec<CallerId>,
     pub(super) gate: QueueGate,
+    pub(super) publication: OwnEvents,
     /// The number of transactions that were started.
     pub(super) started: u64,
     pub(super) window: BatchWindow,
@@ -35,6 +36,15 @@ pub(super) enum QueueGate {
     /// The outcome of a commit is unknown and the database does not answer. Mutations are refused, because an outage may
     /// last for hours. The outcome is read again at this time, or is being read.
     Unresolved { retry_at: Option<MonotonicTime> },
+}
+
+/// Whether events of the transaction in flight may be published already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum OwnEvents {
+    #[default]
+    Unpublished,
+    /// A hint has brought events since the transaction started. Some may be its own, so the head may be behind it.
+    PerhapsPublished,
 }
 
 impl MutationQueue {

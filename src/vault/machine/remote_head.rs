@@ -7,7 +7,12 @@
 use crate::{domain::Seq, journal::CommittedEvent, vault::error::VaultError};
 
 use super::{
-    effect::VaultEffect, hint_read::HintRead, ids::MissedPurpose, state::VaultMachine, step::Step,
+    effect::VaultEffect,
+    hint_read::HintRead,
+    ids::MissedPurpose,
+    queue::{OwnEvents, QueueGate},
+    state::VaultMachine,
+    step::Step,
 };
 
 impl VaultMachine {
@@ -48,6 +53,9 @@ impl VaultMachine {
             return;
         };
         if let Ok(events) = missed {
+            if self.queue.gate != QueueGate::Open && !events.is_empty() {
+                self.queue.publication = OwnEvents::PerhapsPublished;
+            }
             self.publish(events, step);
             // The read may be older than a hint that came meanwhile.
             if latest > started_for {

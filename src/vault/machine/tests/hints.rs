@@ -87,3 +87,19 @@ fn failed_read_is_repeated_by_the_next_hint() {
     assert!(read(&mut story, Err(VaultError::Unavailable)).is_empty());
     assert_eq!(hint(&mut story, 5), ["read missed after 3 for Hint"]);
 }
+
+#[test]
+fn join_precedes_own_events_that_a_hint_has_brought_first() {
+    let mut story = subscribed();
+    story.join(2, "ana", 8);
+    story.submit(1);
+    hint(&mut story, 5);
+    let effects = read(&mut story, Ok(events(4..=5)));
+    assert_eq!(effects, ["s7 all: event 4", "s7 all: event 5"]);
+    // Which of the events are its own, the vault learns from the outcome only.
+    let head = VaultInput::HeadRead(Ok(Some(Seq(4))));
+    assert!(story.input(head).is_empty());
+    let effects = story.written_after_missed(1, events(4..=5));
+    let expected = ["answer 1: 5", "s8 [2]: joined at 4, event 5, live"];
+    assert_eq!(effects, expected);
+}
