@@ -26,8 +26,6 @@ pub struct Client {
     /// The offset of the last packet that had one. The official client keeps it over a connection that was not recovered.
     pub offset: Option<Offset>,
     pub copies: BTreeMap<usize, Copy>,
-    /// The mutations of the current connection, by vault in the order sent, that are not answered.
-    pub sent: BTreeMap<usize, VecDeque<u64>>,
     /// The `seq` of the last answer of the current connection, by vault.
     pub answered: BTreeMap<usize, u64>,
 }
@@ -70,7 +68,6 @@ pub struct SentJoin {
 impl Client {
     /// Forgets what ended with the connection. A recovered connection keeps its subscriptions.
     pub fn begin_connection(&mut self, recovered: bool) {
-        self.sent.clear();
         self.answered.clear();
         for copy in self.copies.values_mut() {
             if recovered {
@@ -251,9 +248,7 @@ impl Client {
     }
 
     /// Receives the answer to a mutation.
-    pub fn receive_answer(&mut self, vault: usize, mutation: u64, seq: Option<u64>) {
-        let sent = self.sent.entry(vault).or_default();
-        sent.retain(|other| *other != mutation);
+    pub fn receive_answer(&mut self, vault: usize, seq: Option<u64>) {
         let Some(seq) = seq else {
             return;
         };

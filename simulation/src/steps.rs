@@ -749,7 +749,7 @@ impl World {
             }
             Packet::Answer { mutation, result } => {
                 let vault = self.mutations[mutation as usize].vault;
-                self.clients[client].receive_answer(vault, mutation, result.ok());
+                self.clients[client].receive_answer(vault, result.ok());
             }
             Packet::Ping => self.send(client, Request::Pong),
         }
@@ -813,11 +813,6 @@ impl World {
             address,
             answer: None,
         });
-        self.clients[client]
-            .sent
-            .entry(vault)
-            .or_default()
-            .push_back(number);
         self.send(
             client,
             Request::Mutate {

@@ -168,13 +168,13 @@ impl World {
         self.vault_actor(node, vault)
             .machine
             .handle(input, now, &mut effects);
-        let mut queue: VecDeque<_> = std::iter::from_fn(|| effects.pop()).collect();
         if self.config.mistake == Some(Mistake::AnswerBeforePublish) {
             let is_answer = |effect: &VaultEffect| matches!(effect, VaultEffect::Answer { .. });
-            let (answers, others): (Vec<_>, Vec<_>) = queue.into_iter().partition(is_answer);
-            queue = answers.into_iter().chain(others).collect();
+            let all = std::iter::from_fn(|| effects.pop());
+            let (answers, others): (Vec<_>, Vec<_>) = all.partition(is_answer);
+            effects = answers.into_iter().chain(others).collect();
         }
-        while let Some(effect) = queue.pop_front() {
+        while let Some(effect) = effects.pop() {
             if let VaultEffect::Deliver { sink, to, notice } = effect {
                 log.line(|| {
                     format!(
@@ -185,12 +185,11 @@ impl World {
                 });
                 let is_full = !self.deliver(node, vault, sink, to, notice);
                 if is_full && self.config.mistake != Some(Mistake::DropNoticeWhenFull) {
-                    queue.retain(|effect| !matches!(effect, VaultEffect::Deliver { sink: other, .. } if *other == sink));
+                    effects.skip_deliveries(sink);
                     let full = VaultInput::SinkFull(sink);
                     self.vault_actor(node, vault)
                         .machine
                         .handle(full, now, &mut effects);
-                    queue.extend(std::iter::from_fn(|| effects.pop()));
                 }
                 continue;
             }
@@ -203,7 +202,7 @@ impl World {
                     matches!(effect, VaultEffect::Deliver { notice, .. }
                         if matches!(&notice.body, NoticeBody::Event(record) if record.seq <= answer.seq))
                 };
-                if queue.iter().any(is_owed) {
+                if effects.iter().any(is_owed) {
                     self.fail(
                         Promise::AnswerHasSeq,
                         format!("answer {} precedes its event", answer.seq.0),

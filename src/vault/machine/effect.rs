@@ -105,9 +105,20 @@ impl VaultEffects {
         self.0.pop_front()
     }
 
+    /// Returns the effects in order.
+    pub fn iter(&self) -> impl Iterator<Item = &VaultEffect> {
+        self.0.iter()
+    }
+
     /// Drops the notices for a sink that had no room for one: what follows must not overtake it.
     pub fn skip_deliveries(&mut self, full: SinkId) {
         let is_skipped = |effect: &VaultEffect| matches!(effect, VaultEffect::Deliver { sink, .. } if *sink == full);
         self.0.retain(|effect| !is_skipped(effect));
+    }
+}
+
+impl FromIterator<VaultEffect> for VaultEffects {
+    fn from_iter<I: IntoIterator<Item = VaultEffect>>(effects: I) -> Self {
+        Self(effects.into_iter().collect())
     }
 }
