@@ -1,6 +1,6 @@
 //! The modelled client: it behaves like the official one, and checks what it receives.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use vaultcast::{
     domain::StateChange,
@@ -13,6 +13,7 @@ use crate::{
     names::user_id,
     node::SocketAddress,
     promises::{Promise, Violation},
+    vault_copy::{JoinAnswers, Position, SentJoin, VaultCopy},
 };
 
 /// A client with one connection.
@@ -25,44 +26,9 @@ pub struct Client {
     pub pid: Option<u64>,
     /// The offset of the last packet that had one. The official client keeps it over a connection that was not recovered.
     pub offset: Option<Offset>,
-    pub copies: BTreeMap<usize, Copy>,
+    pub copies: BTreeMap<usize, VaultCopy>,
     /// The `seq` of the last answer of the current connection, by vault.
     pub answered: BTreeMap<usize, u64>,
-}
-
-/// What a client has of one vault.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Copy {
-    /// Whether the user of the client wants to be subscribed.
-    pub wanted: bool,
-    /// The last event that the client knows of: received, or answered.
-    pub known: u64,
-    /// The position for `since`.
-    pub seq: u64,
-    /// The number of the next event, while the client is subscribed.
-    pub next: Option<u64>,
-    /// The joins of the current connection without an answer, in the order sent.
-    pub joins: VecDeque<SentJoin>,
-    /// Whether a join of a former connection may not have arrived.
-    pub sends_join_again: bool,
-    /// Whether the acknowledgement of a leave is missing.
-    pub leaving: bool,
-    /// The `seq` of the last `vault:joined`. A removal before it has not ended the subscription.
-    pub joined_at: u64,
-    /// Whether the last event removed the user of the client.
-    pub removed: bool,
-}
-
-/// A join that was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SentJoin {
-    pub since: Option<u64>,
-    /// What the client knew when it sent the join.
-    pub known: u64,
-    /// The disturbances of the vault at that time. While there are no new ones, the join keeps its place.
-    pub disturbances: u64,
-    /// The mutations that were sent before it on the same connection.
-    pub after: BTreeSet<u64>,
 }
 
 impl Client {
@@ -72,19 +38,23 @@ impl Client {
         for copy in self.copies.values_mut() {
             if recovered {
                 // They may not have arrived, and are sent again. Those that arrived take their place when they are asked again.
-                copy.sends_join_again = !copy.joins.is_empty();
+                copy.join_answers = if copy.joins.is_empty() {
+                    JoinAnswers::Expected
+                } else {
+                    JoinAnswers::Missing
+                };
                 for join in &mut copy.joins {
                     join.disturbances = u64::MAX;
                 }
             } else {
-                copy.next = None;
-                copy.leaving = false;
+                copy.end();
+                copy.finish_leave();
                 copy.joins.clear();
             }
         }
     }
 
-    pub fn copy(&mut self, vault: usize) -> &mut Copy {
+    pub fn copy(&mut self, vault: usize) -> &mut VaultCopy {
         self.copies.entry(vault).or_default()
     }
 
@@ -137,7 +107,7 @@ impl Client {
                 format!("resync although events after {since} are kept"),
             );
         }
-        match (copy.next, since) {
+        match (copy.position.next(), since) {
             (Some(next), None) if !joined.resync && head + 1 != next => {
                 return fail(
                     Promise::EveryEventAfterJoin,
@@ -161,7 +131,7 @@ impl Client {
                 && !joined.resync
                 && let Some(own) = answered
                 && own <= head
-                && copy.next.is_none()
+                && copy.position.next().is_none()
                 && rows
                     .event(own)
                     .is_some_and(|entry| !join.after.contains(&entry.mutation))
@@ -174,10 +144,9 @@ impl Client {
                 );
             }
         }
-        copy.next = Some(first + 1);
+        copy.position = Position::Subscribed { next: first + 1 };
         (copy.seq, copy.joined_at) = (first, head);
         copy.known = copy.known.max(first);
-        copy.removed = false;
         Ok(())
     }
 
@@ -201,13 +170,13 @@ impl Client {
                 format!("client {client}, vault {vault}: {what}"),
             ))
         };
-        if copy.removed {
+        if copy.position == Position::Removed {
             return fail(
                 Promise::NothingAfterRemoval,
                 format!("event {seq} after the removal"),
             );
         }
-        let Some(next) = copy.next else {
+        let Some(next) = copy.position.next() else {
             return fail(
                 Promise::InOrderSent,
                 format!("event {seq} without a subscription"),
@@ -228,7 +197,7 @@ impl Client {
                 format!("event {seq} differs from the journal"),
             );
         }
-        copy.next = Some(seq + 1);
+        copy.position = Position::Subscribed { next: seq + 1 };
         copy.seq = seq;
         copy.known = copy.known.max(seq);
         match &entry.event.state_change {
@@ -236,10 +205,11 @@ impl Client {
                 if *removed == user && seq > copy.joined_at =>
             {
                 // The error that follows may be lost with the connection.
-                (copy.removed, copy.wanted, copy.next) = (true, false, None);
+                copy.lose_interest();
+                copy.position = Position::Removed;
             }
             StateChange::VaultDeleted => {
-                (copy.next, copy.wanted) = (None, false);
+                copy.end_unwanted();
                 copy.joins.clear();
             }
             _ => {}

@@ -4,13 +4,14 @@
 //! clients, on several nodes.
 //!
 //! [`World`](world::World) is the complete state, and [`Step`](steps::Step) lists everything that can change it. The shells
-//! around the machines are modelled in `vault_shell.rs`, `relay_shell.rs` and `recovery_shell.rs`; a [`Mistake`](mistakes::Mistake) makes one of
+//! around the machines are modelled in [`vault_shell`], [`relay_shell`] and [`recovery_shell`], and the connections between relays and clients in [`connections`]; a [`Mistake`](mistakes::Mistake) makes one of
 //! them wrong. [`Promise`](promises::Promise) is what must be true in every state.
 //!
 //! [`random`] runs random schedules from a seed. [`exhaustive`] visits every state of a small world.
 
 pub mod client;
 pub mod config;
+pub mod connections;
 pub mod database;
 pub mod exhaustive;
 pub mod log;
@@ -22,5 +23,6 @@ pub mod random;
 pub mod recovery_shell;
 pub mod relay_shell;
 pub mod steps;
+pub mod vault_copy;
 pub mod vault_shell;
 pub mod world;

@@ -11,6 +11,7 @@ use crate::{
     node::Stage,
     promises::{Promise, Violation},
     steps::{Scope, Step},
+    vault_copy::Interest,
     world::World,
 };
 
@@ -200,10 +201,13 @@ impl World {
             for (vault, copy) in &client.copies {
                 let head = self.database.vaults[*vault].head();
                 let is_deleted = self.database.vaults[*vault].vault.members.is_empty();
-                if copy.wanted && copy.next != Some(head + 1) && !is_deleted {
+                if copy.interest == Interest::Subscribed
+                    && copy.position.next() != Some(head + 1)
+                    && !is_deleted
+                {
                     failures.push(format!(
                         "client {} expects event {:?} of vault {vault}, whose head is {head}",
-                        client.index, copy.next
+                        client.index, copy.position
                     ));
                 }
             }

@@ -9,11 +9,11 @@ use vaultcast::gateway::{
 };
 
 use crate::{
+    connections::pid_text,
     log::Log,
     mistakes::Mistake,
     names::{user_id, vault_index},
     node::{ClientPresence, PendingConnect},
-    relay_shell::pid_text,
     world::World,
 };
 
