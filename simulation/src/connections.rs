@@ -1,6 +1,6 @@
 //! The service's side of connections: outboxes, and how a connection opens and ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use vaultcast::{
     domain::SubscriberId,
@@ -89,7 +89,8 @@ impl World {
             seats: BTreeMap::new(),
             transport: Transport::Open,
             heartbeat: Heartbeat::Answered,
-            recovered_at: resumed.as_ref().map(|_| self.losses),
+            recovered: BTreeSet::new(),
+            checked_at: self.losses,
         };
         self.nodes[node].relays[relay]
             .connections
@@ -107,6 +108,7 @@ impl World {
             let subscriber = SubscriberId(self.take_id());
             if let Some(connection) = self.connection_mut(address) {
                 connection.seats.insert(vault_index(&vault), subscriber);
+                connection.recovered.insert(vault_index(&vault));
             }
             let input = RelayInput::Resume {
                 vault: &vault,

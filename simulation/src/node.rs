@@ -162,8 +162,10 @@ pub struct Connection {
     pub seats: BTreeMap<usize, SubscriberId>,
     pub transport: Transport,
     pub heartbeat: Heartbeat,
-    /// The losses of the world when the connection was recovered.
-    pub recovered_at: Option<u64>,
+    /// The vaults whose subscriptions were recovered and not joined again since.
+    pub recovered: BTreeSet<usize>,
+    /// The losses of the world when the journal had all events that the recovered subscriptions missed.
+    pub checked_at: u64,
 }
 
 /// Whether the service may still send.

@@ -109,7 +109,7 @@ impl World {
                 if let Some(address) = self.clients[client].connection
                     && let Some(connection) = self.connection_mut(address)
                 {
-                    connection.recovered_at = Some(checked_at);
+                    connection.checked_at = checked_at;
                 }
                 self.end_claim(node, id);
             }

@@ -161,7 +161,8 @@ impl World {
         };
         connection.transport = Transport::Closing;
         let client = connection.client;
-        let is_unexpected = connection.recovered_at == Some(losses);
+        let is_unexpected =
+            connection.recovered.contains(&vault) && connection.checked_at == losses;
         match reason {
             OutOfStepReason::Gap { last_sent, event } => self.fail(
                 Promise::InOrderOnce,

@@ -107,6 +107,7 @@ impl World {
                 let subscriber = known.unwrap_or_else(|| SubscriberId(self.take_id()));
                 if let Some(connection) = self.connection_mut(address) {
                     connection.seats.insert(vault, subscriber);
+                    connection.recovered.remove(&vault);
                 }
                 let join = RelayInput::Join {
                     vault: id,
