@@ -21,11 +21,11 @@ impl VaultMachine {
                 self.reads.cancel(subscriber);
             }
             VaultInput::SinkFull(sink) => self.fanout.fell_behind(sink, step),
-            VaultInput::SinkReady(sink) => {
+            // A request of a closed sink that still waits must not attach a subscriber: nothing would ever remove it.
+            VaultInput::SinkReady(sink) | VaultInput::SinkClosed(sink) => {
                 self.reads.cancel_sink(sink);
                 self.fanout.caught_up(sink);
             }
-            VaultInput::SinkClosed(sink) => self.fanout.caught_up(sink),
             VaultInput::MembershipRead { request, result } => {
                 self.membership_read(request, result, step);
             }

@@ -36,9 +36,11 @@ impl VaultMachine {
         }
     }
 
-    /// Retires if nothing waits here.
+    /// Retires if nothing waits here. A transaction of unknown outcome may still commit: the successor would load the state
+    /// before it, and publish its event only after the next one.
     fn retire(&self, step: &mut Step<'_>) {
-        if self.queue.is_empty() && self.joins.is_empty() && self.reads.is_empty() {
+        let is_settled = self.queue.is_empty() && self.queue.gate == QueueGate::Open;
+        if is_settled && self.joins.is_empty() && self.reads.is_empty() {
             step.effects.push(VaultEffect::Retire);
         }
     }

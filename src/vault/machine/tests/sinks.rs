@@ -70,3 +70,14 @@ fn read_for_a_sink_that_fell_behind_attaches_nothing() {
     );
     assert!(story.has_finished(1));
 }
+
+#[test]
+fn read_for_a_sink_that_has_ended_attaches_nothing() {
+    let mut story = Story::open(SeveralProcesses, 3);
+    story.join(1, "ben", 7);
+    story.input(VaultInput::SinkClosed(SinkId(7)));
+    let head = VaultInput::HeadRead(Ok(Some(crate::domain::Seq(3))));
+    assert!(story.input(head).is_empty());
+    assert!(story.has_finished(1));
+    assert_eq!(story.machine.subscribers(), 0);
+}

@@ -94,3 +94,18 @@ fn join_before_a_transaction_of_unknown_outcome_precedes_its_events() {
     let head = VaultInput::HeadRead(Ok(Some(crate::domain::Seq(1))));
     assert_eq!(story.input(head), ["s7 [1]: joined at 0, event 1, live"]);
 }
+
+#[test]
+fn vault_does_not_retire_before_an_unknown_outcome_is_known() {
+    const IDLE: Duration = Duration::from_secs(60);
+    let mut story = Story::open(ThisProcess, 5);
+    story.submit(1);
+    unknown(&mut story);
+    for _ in 0..3 {
+        assert!(!story.pass(IDLE).contains(&"retire".to_owned()));
+        read(&mut story, Err(VaultError::Unavailable));
+    }
+    story.pass(IDLE);
+    read(&mut story, Ok(events([6])));
+    assert_eq!(story.pass(IDLE), ["retire"]);
+}
