@@ -124,8 +124,13 @@ impl World {
 
     /// Ends a claim, so that the next one of its pid begins.
     pub fn end_claim(&mut self, node: usize, id: ClaimId) {
-        self.nodes[node].claims.remove(&id);
+        let connect = self.nodes[node].claims.remove(&id);
         self.recovery_input(node, RecoveryInput::End { id });
+        let step = connect.and_then(|connect| connect.step);
+        if matches!(step, Some(ClaimStep::ReadStored { .. })) {
+            // The read goes on without its client.
+            self.recovery_input(node, RecoveryInput::StoredRead { id, stored: None });
+        }
     }
 
     fn take_over(

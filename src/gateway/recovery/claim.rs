@@ -131,8 +131,12 @@ impl RecoveryStore {
                     self.input(RecoveryInput::TakenOver { id, outcome });
                 }
                 ClaimStep::ReadStored { pid } => {
-                    let stored = self.take_stored_state(&pid, user).await;
-                    self.input(RecoveryInput::StoredRead { id, stored });
+                    // Not awaited here: the database gives the state up even if the client is gone meanwhile.
+                    let (store, user) = (self.clone(), user.clone());
+                    actix::spawn(async move {
+                        let stored = store.take_stored_state(&pid, &user).await;
+                        store.input(RecoveryInput::StoredRead { id, stored });
+                    });
                 }
                 ClaimStep::CheckEvents { positions } => {
                     let events = self.check_events(positions, user).await;

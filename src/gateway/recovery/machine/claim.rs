@@ -34,6 +34,9 @@ pub(super) enum ClaimProgress {
     TakingOver,
     /// The database is asked for the state.
     ReadingStored,
+    /// The client is gone while the database is asked. The claim ends with the answer, because the database gives the state
+    /// up.
+    Abandoned,
     /// The journal is asked whether it has the missed events.
     CheckingEvents {
         taken: TakenRecoveryState,

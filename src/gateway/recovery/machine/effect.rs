@@ -28,7 +28,8 @@ pub enum ClaimStep {
         pid: String,
         user: UserId,
     },
-    /// Take the state from the database, where another process may have stored it; then send `StoredRead`.
+    /// Take the state from the database, where another process may have stored it; then send `StoredRead`,
+    /// also if the claim ends before.
     ReadStored { pid: String },
     /// Ask the journal whether it has the events after these positions; then send `EventsChecked`.
     CheckEvents { positions: Vec<MissedPosition> },

@@ -1,6 +1,9 @@
 //! Handles inputs.
 
-use crate::{domain::MonotonicTime, gateway::recovery::state::RecoveryState};
+use crate::{
+    domain::MonotonicTime,
+    gateway::recovery::state::{RecoveryState, StoredRecoveryState},
+};
 
 use super::{
     claim::{ClaimId, ClaimProgress, ClaimRefusal, PendingClaim, PidClaim, TakenRecoveryState},
@@ -30,25 +33,7 @@ impl RecoveryMachine {
                 }
             },
             RecoveryInput::StoredRead { id, stored } => {
-                let Some(PendingClaim { claim, .. }) = self.claims.get(&id) else {
-                    return; // the client is gone
-                };
-                let (pid, user) = (claim.pid.clone(), claim.user.clone());
-                match stored {
-                    Some(stored) if stored.state.user != user => {
-                        // The state stays available to its own user.
-                        self.save(&pid, stored.state, now, effects);
-                        self.refuse(id, ClaimRefusal::NothingStored, effects);
-                    }
-                    Some(stored) if stored.epoch == self.options.epoch => {
-                        let taken = TakenRecoveryState {
-                            state: stored.state,
-                            expires: now + self.options.window,
-                        };
-                        self.check_events(id, taken, effects);
-                    }
-                    Some(_) | None => self.refuse(id, ClaimRefusal::NothingStored, effects),
-                }
+                self.stored_read(id, stored, now, effects);
             }
             RecoveryInput::EventsChecked { id, events } => match events {
                 MissedEvents::Available => self.grant(id, effects),
@@ -139,6 +124,38 @@ impl RecoveryMachine {
         }
     }
 
+    /// Continues with what the database had. A state that this claim does not use stays available to its own user.
+    fn stored_read(
+        &mut self,
+        id: ClaimId,
+        stored: Option<StoredRecoveryState>,
+        now: MonotonicTime,
+        effects: &mut Vec<RecoveryEffect>,
+    ) {
+        let Some(PendingClaim { claim, progress }) = self.claims.get(&id) else {
+            return;
+        };
+        let is_abandoned = *progress == ClaimProgress::Abandoned;
+        let (pid, user) = (claim.pid.clone(), claim.user.clone());
+        match stored.filter(|stored| stored.epoch == self.options.epoch) {
+            Some(stored) if is_abandoned || stored.state.user != user => {
+                self.save(&pid, stored.state, now, effects);
+                self.refuse(id, ClaimRefusal::NothingStored, effects);
+            }
+            Some(stored) => {
+                let taken = TakenRecoveryState {
+                    state: stored.state,
+                    expires: now + self.options.window,
+                };
+                self.check_events(id, taken, effects);
+            }
+            None => self.refuse(id, ClaimRefusal::NothingStored, effects),
+        }
+        if is_abandoned {
+            self.end_claim(id, now, effects);
+        }
+    }
+
     /// Determines what the client has missed, and asks the journal whether it has that.
     fn check_events(
         &mut self,
@@ -189,6 +206,7 @@ impl RecoveryMachine {
             other @ (ClaimProgress::Waiting
             | ClaimProgress::TakingOver
             | ClaimProgress::ReadingStored
+            | ClaimProgress::Abandoned
             | ClaimProgress::Granted(_)
             | ClaimProgress::Decided) => pending.progress = other,
         }
@@ -202,8 +220,15 @@ impl RecoveryMachine {
         }
     }
 
-    /// Ends a claim. A state that was taken and not confirmed is put back with its original expiry.
+    /// Ends a claim, after the answer of the database if that is on its way. A state that was taken and not confirmed is put
+    /// back with its original expiry.
     fn end_claim(&mut self, id: ClaimId, now: MonotonicTime, effects: &mut Vec<RecoveryEffect>) {
+        if let Some(pending) = self.claims.get_mut(&id)
+            && pending.progress == ClaimProgress::ReadingStored
+        {
+            pending.progress = ClaimProgress::Abandoned;
+            return;
+        }
         let Some(PendingClaim { claim, progress }) = self.claims.remove(&id) else {
             return;
         };
@@ -216,6 +241,7 @@ impl RecoveryMachine {
             ClaimProgress::Waiting
             | ClaimProgress::TakingOver
             | ClaimProgress::ReadingStored
+            | ClaimProgress::Abandoned
             | ClaimProgress::Decided => {}
         }
         let Some(queue) = self.queues.get_mut(&claim.pid) else {

@@ -23,7 +23,8 @@ pub enum RecoveryInput {
         id: ClaimId,
         outcome: TakeOverOutcome,
     },
-    /// The database has returned and removed the state, or has none that can be read.
+    /// The database has returned and removed the state, or has none that can be read. It follows each `ReadStored`, also if
+    /// the claim has ended meanwhile.
     StoredRead {
         id: ClaimId,
         stored: Option<StoredRecoveryState>,

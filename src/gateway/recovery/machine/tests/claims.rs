@@ -171,9 +171,39 @@ fn a_state_of_the_database_is_valid_for_its_user_and_its_epoch() {
 fn results_for_a_claim_that_has_ended_are_ignored() {
     let mut story = RecoveryStory::new();
     story.claim(0, "ana");
+    story.stored(0, "other", "ana");
     story.end(0);
     assert_eq!(story.stored(0, "epoch", "ana"), [""; 0]);
     assert_eq!(story.taken_over(0), [""; 0]);
     assert_eq!(story.checked(0, MissedEvents::Available), [""; 0]);
+    assert!(story.machine.disconnected(9).is_empty());
+}
+
+#[test]
+fn a_state_that_the_database_returns_after_its_client_is_gone_stays_available() {
+    let mut story = RecoveryStory::new();
+    story.claim(0, "ana");
+    assert_eq!(story.end(0), [""; 0]);
+    assert_eq!(
+        story.claim(1, "ana"),
+        [""; 0],
+        "the database has not answered"
+    );
+    assert_eq!(
+        story.stored(0, "epoch", "ana").last().map(String::as_str),
+        Some("1: check the events after [8]")
+    );
+    story.end(1);
+    assert_eq!(story.claim(2, "ana"), ["2: check the events after [8]"]);
+}
+
+#[test]
+fn a_state_of_another_epoch_is_not_kept_for_its_user() {
+    let mut story = RecoveryStory::new();
+    story.claim(0, "ben");
+    assert_eq!(
+        story.stored(0, "other", "ana"),
+        ["0: refused, NothingStored"]
+    );
     assert!(story.machine.disconnected(9).is_empty());
 }
