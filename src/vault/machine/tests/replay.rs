@@ -1,9 +1,12 @@
 //! Replays: from memory, from the journal, page by page.
 
 use crate::{
-    domain::SubscriberId,
-    journal::{DatabaseSharing::ThisProcess, JournalRecord},
-    vault::{REPLAY_PAGE, VaultError, machine::*},
+    domain::{Seq, SubscriberId},
+    journal::{
+        DatabaseSharing::{SeveralProcesses, ThisProcess},
+        JournalRecord,
+    },
+    vault::{REPLAY_PAGE, VaultError, machine::*, subscription::Attach},
 };
 
 use super::{Story, story::*};
@@ -95,6 +98,40 @@ fn resume_of_a_removed_member_ends_with_the_removal() {
     ];
     let effects = page(&mut story, Ok(journal));
     assert_eq!(effects, ["s7 [1]: event 6, event 7, removed"]);
+}
+
+#[test]
+fn removal_before_the_last_join_does_not_end_a_resume() {
+    let mut story = Story::open(ThisProcess, 9);
+    let attach = Attach::Resume {
+        after: Seq(6),
+        joined_at: Seq(8),
+    };
+    story.subscribe(1, "ben", 7, attach);
+    let journal = vec![
+        event(6).record,
+        removed(7, "ben").record,
+        added(8, "ben").record,
+        event(9).record,
+    ];
+    let effects = page(&mut story, Ok(journal));
+    assert_eq!(
+        effects,
+        ["s7 [1]: event 6, event 7, event 8, event 9, live"]
+    );
+}
+
+#[test]
+fn resume_beyond_the_head_waits_for_the_events_of_another_node() {
+    let mut story = Story::open(SeveralProcesses, 3);
+    assert_eq!(story.subscribe(1, "ben", 7, resume(5)), ["read head"]);
+    let head = VaultInput::HeadRead(Ok(Some(Seq(5))));
+    assert_eq!(story.input(head), ["read missed after 3 for Join"]);
+    let missed = VaultInput::MissedRead {
+        purpose: MissedPurpose::Join,
+        result: Ok(events([4, 5])),
+    };
+    assert_eq!(story.input(missed), ["s7 [1]: event 5, live"]);
 }
 
 #[test]

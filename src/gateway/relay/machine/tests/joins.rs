@@ -95,6 +95,19 @@ fn a_join_times_out_and_its_late_answer_is_ignored() {
 }
 
 #[test]
+fn the_deadline_of_an_answered_join_does_not_refuse_the_next_one() {
+    let mut story = RelayStory::with_live_seats(&[1], 3);
+    let later = Duration::from_secs(1);
+    story.pass(BOUNDS.join_timeout - later);
+    story.join(1, Attach::Join);
+    assert_eq!(story.pass(later), [""; 0]);
+    assert_eq!(
+        story.pass(BOUNDS.join_timeout - later),
+        ["refuse 1: the vault is busy", "room of 1?"]
+    );
+}
+
+#[test]
 fn a_live_seat_resumes_after_its_join_timed_out() {
     let mut story = RelayStory::with_live_seats(&[1], 3);
     story.join(1, Attach::Join);
