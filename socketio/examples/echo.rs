@@ -14,7 +14,11 @@ use actix_socketio::{
     },
 };
 use actix_web::{
-    App, HttpServer, dev, http::header::ACCESS_CONTROL_ALLOW_ORIGIN, middleware::DefaultHeaders, rt,
+    App, Error, HttpServer,
+    dev::{self, ServiceFactory, ServiceRequest, ServiceResponse},
+    http::header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    middleware::DefaultHeaders,
+    rt,
 };
 use bytes::Bytes;
 use clap::Parser;
@@ -53,24 +57,34 @@ fn main() -> io::Result<()> {
     rt::System::new().block_on(serve(listener, config, SessionRegistry::default())?)
 }
 
+/// Returns the application of a worker thread: both layers.
+pub fn app(config: &EngineConfig, sessions: &SessionRegistry) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let namespaces = SocketIo::new()
+        .namespace("/", EchoNamespace)
+        .namespace("/custom", EchoNamespace);
+    let engineio = EngineServer::new(config.clone(), sessions.clone(), Rc::new(EchoEngine));
+    let socketio = EngineServer::new(config.clone(), sessions.clone(), Rc::new(namespaces));
+    App::new()
+        .wrap(DefaultHeaders::new().add((ACCESS_CONTROL_ALLOW_ORIGIN, "*")))
+        .configure(engineio.routes("/engine.io/"))
+        .configure(socketio.routes("/socket.io/"))
+}
+
 /// Serves both layers. The HTTP server has the settings that Engine.IO needs; pages of any origin may read the responses.
 pub fn serve(
     listener: TcpListener,
     config: EngineConfig,
     sessions: SessionRegistry,
 ) -> io::Result<dev::Server> {
-    let server = HttpServer::new(move || {
-        let namespaces = SocketIo::new()
-            .namespace("/", EchoNamespace)
-            .namespace("/custom", EchoNamespace);
-        let engineio = EngineServer::new(config.clone(), sessions.clone(), Rc::new(EchoEngine));
-        let socketio = EngineServer::new(config.clone(), sessions.clone(), Rc::new(namespaces));
-        App::new()
-            .wrap(DefaultHeaders::new().add((ACCESS_CONTROL_ALLOW_ORIGIN, "*")))
-            .configure(engineio.routes("/engine.io/"))
-            .configure(socketio.routes("/socket.io/"))
-    });
-    let server = server
+    let server = HttpServer::new(move || app(&config, &sessions))
         .workers(1)
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)

@@ -6,7 +6,8 @@
 //! write fail, and the kernel discards what it still buffers.
 
 use std::{
-    io,
+    any::Any,
+    fmt, io,
     pin::Pin,
     sync::{
         Arc,
@@ -21,10 +22,10 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A TCP stream for the HTTP server that an [`AbortHandle`] can end.
-#[derive(Debug)]
 pub struct AbortableStream {
     stream: TcpStream,
     state: Arc<AbortState>,
+    kept: Option<Box<dyn Any + Send>>,
 }
 
 /// Aborts an [`AbortableStream`]. The Engine.IO server looks for it in the connection's data.
@@ -44,8 +45,23 @@ struct AbortState {
 impl AbortableStream {
     /// Wraps a connection that was just accepted.
     pub fn new(stream: TcpStream) -> Self {
-        let state = Arc::default();
-        Self { stream, state }
+        Self {
+            stream,
+            state: Arc::default(),
+            kept: None,
+        }
+    }
+
+    /// Keeps a value, such as a permit, as long as the connection exists, also after a websocket has taken it over.
+    #[must_use]
+    pub fn keep(mut self, value: impl Send + 'static) -> Self {
+        self.kept = Some(Box::new(value));
+        self
+    }
+
+    /// Returns the connection, which cannot be aborted any more, and the value that lives as long as it.
+    pub(super) fn into_parts(self) -> (TcpStream, Option<Box<dyn Any + Send>>) {
+        (self.stream, self.kept)
     }
 
     /// Returns a handle that aborts the connection.
@@ -78,6 +94,12 @@ impl AbortableStream {
         // With a linger time of zero, closing resets the connection and discards unsent data.
         let _already_closed = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+}
+
+impl fmt::Debug for AbortableStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortableStream").field(&self.stream).finish()
     }
 }
 

@@ -8,11 +8,11 @@ use engineioxide_core::{ProtocolVersion, TransportType};
 use super::{
     address::SignalSender,
     machine::upgrade::{DueUpgradeAction, UpgradeAttempt, UpgradeDecision},
-    message::{OfferUpgrade, UpgradeId, UpgradePacket},
+    message::{OfferUpgrade, OfferedWriter, UpgradeId, UpgradePacket},
     polling_state::PollingState,
     socket::SessionSocket,
     task_guard::TaskGuard,
-    transport::websocket::{sink::WebSocketSink, writer::spawn_writer},
+    transport::websocket::writer::spawn_writer,
 };
 
 /// The transport of a session.
@@ -32,7 +32,7 @@ pub(super) enum ActiveTransport {
 pub(super) struct UpgradeCandidate {
     id: UpgradeId,
     attempt: UpgradeAttempt,
-    sink: WebSocketSink,
+    writer: OfferedWriter,
     reader: TaskGuard,
 }
 
@@ -90,7 +90,7 @@ impl ActiveTransport {
                 *candidate = Some(Box::new(UpgradeCandidate {
                     id,
                     attempt: UpgradeAttempt::new(now, timeout),
-                    sink: offer.sink,
+                    writer: offer.writer,
                     reader: offer.reader,
                 }));
                 Some(id)
@@ -127,7 +127,10 @@ impl ActiveTransport {
                 // The client completes the upgrade after the response to its last poll, so a poll that is parked now is
                 // too late.
                 polling.refuse_poll();
-                spawn_writer(socket.clone(), current.sink);
+                match current.writer {
+                    OfferedWriter::Sink(sink) => spawn_writer(socket.clone(), sink),
+                    OfferedWriter::Connection => {}
+                }
                 *self = Self::WebSocket {
                     _reader: current.reader,
                 };
@@ -135,6 +138,11 @@ impl ActiveTransport {
             UpgradeDecision::Reject => {}
         }
         decision
+    }
+
+    /// Replaces the task that reads the websocket: its connection has moved to the session's thread.
+    pub(super) fn set_reader(&mut self, reader: TaskGuard) {
+        *self = Self::WebSocket { _reader: reader };
     }
 
     /// Performs the action of the upgrade attempt that is due now.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Context, Handler, Recipient};
 
 use super::message::{
-    BeginPost, OfferUpgrade, PacketReceived, PollRequest, SessionSignal, UpgradePacket,
+    AdoptConnection, BeginPost, OfferUpgrade, PacketReceived, PollRequest, SessionSignal, UpgradePacket,
 };
 
 /// The address of one session. A clone is another handle to the same address.
@@ -20,6 +20,7 @@ pub(super) trait SessionMailbox: Send + Sync {
     fn posts(&self) -> Recipient<BeginPost>;
     fn upgrade_offers(&self) -> Recipient<OfferUpgrade>;
     fn upgrade_packets(&self) -> Recipient<UpgradePacket>;
+    fn adoptions(&self) -> Recipient<AdoptConnection>;
     fn signals(&self) -> Recipient<SessionSignal>;
 }
 
@@ -31,6 +32,7 @@ where
         + Handler<BeginPost>
         + Handler<OfferUpgrade>
         + Handler<UpgradePacket>
+        + Handler<AdoptConnection>
         + Handler<SessionSignal>,
 {
     fn packets(&self) -> Recipient<PacketReceived> {
@@ -50,6 +52,10 @@ where
     }
 
     fn upgrade_packets(&self) -> Recipient<UpgradePacket> {
+        self.clone().recipient()
+    }
+
+    fn adoptions(&self) -> Recipient<AdoptConnection> {
         self.clone().recipient()
     }
 
@@ -82,6 +88,10 @@ impl SessionAddress {
 
     pub(super) fn upgrade_packets(&self) -> Recipient<UpgradePacket> {
         self.0.upgrade_packets()
+    }
+
+    pub(super) fn adoptions(&self) -> Recipient<AdoptConnection> {
+        self.0.adoptions()
     }
 
     pub(super) fn signals(&self) -> Recipient<SessionSignal> {

@@ -12,7 +12,8 @@ use super::{
     error::HandshakeError,
     machine::upgrade::UpgradeDecision,
     task_guard::{GuardedTask, TaskGuard},
-    transport::websocket::sink::WebSocketSink,
+    frame::BinaryEncoding,
+    transport::websocket::{sink::WebSocketSink, wire::taken::DetachedConnection},
 };
 
 /// A packet of the client has arrived. The transport waits for the answer before it reads on, which is the backpressure.
@@ -87,10 +88,25 @@ pub(super) struct BeginPost;
 #[derive(Message)]
 #[rtype(result = "Option<UpgradeId>")]
 pub(super) struct OfferUpgrade {
-    /// Where the session's frames are written after the upgrade.
-    pub(super) sink: WebSocketSink,
+    pub(super) writer: OfferedWriter,
     /// Guards the websocket's reader.
     pub(super) reader: TaskGuard,
+}
+
+/// Where the session's frames are written after the upgrade.
+pub(super) enum OfferedWriter {
+    /// To the sink of a connection that the HTTP server serves, on its thread.
+    Sink(WebSocketSink),
+    /// To the connection itself: it [moves](AdoptConnection) to the session's thread then.
+    Connection,
+}
+
+/// The upgrade is completed, and the connection of its websocket moves to the session's thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AdoptConnection {
+    pub(super) connection: DetachedConnection,
+    pub(super) binary: BinaryEncoding,
 }
 
 /// Identifies an upgrade attempt within its session, so that packets of an earlier attempt are rejected.

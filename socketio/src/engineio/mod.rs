@@ -31,6 +31,7 @@ pub use engineioxide_core::{Str, TransportType};
 
 pub use self::{
     abort::{AbortHandle, AbortableStream},
+    transport::websocket::takeover::answer_upgrade,
     alias::SessionAlias,
     close_reason::CloseReason,
     config::{EngineConfig, OutboxBounds},

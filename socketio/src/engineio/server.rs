@@ -17,7 +17,7 @@ use super::{
     transport::{
         polling,
         unread_body::close_connection_if_unread,
-        websocket::accept::{AcceptedWebSocket, WebSocketOptions},
+        websocket::{WebSocketOptions, accept::AcceptedWebSocket},
     },
     worker::WorkerState,
 };
@@ -131,6 +131,7 @@ impl EngineServer {
             registry,
             handler,
             timer: Rc::default(),
+            flusher: Rc::default(),
         }))
     }
 

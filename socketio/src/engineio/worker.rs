@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{
     config::EngineConfig, handler::EngineHandler, observer::SessionObserver,
-    registry::SessionRegistry, timer::SessionTimer,
+    registry::SessionRegistry, timer::SessionTimer, transport::websocket::wire::flusher::OutboxFlusher,
 };
 
 /// The state that all sessions of a worker thread share.
@@ -14,4 +14,5 @@ pub(super) struct WorkerState {
     pub(super) registry: SessionRegistry,
     pub(super) handler: Rc<dyn EngineHandler>,
     pub(super) timer: Rc<SessionTimer>,
+    pub(super) flusher: Rc<OutboxFlusher>,
 }

@@ -9,6 +9,8 @@ use actix_socketio::engineio::{EngineConfig, SessionRegistry};
 use actix_web::{dev::ServerHandle, rt};
 
 use crate::{
+    echo,
+    http_server::HttpServer,
     timeout::{TIMEOUT, within_timeout},
     websocket_client::WebSocketClient,
 };
@@ -68,7 +70,19 @@ pub struct TestServer {
 impl TestServer {
     /// Starts the echo example.
     pub fn start_echo(config: EngineConfig) -> Self {
-        Self::start(|listener, sessions| crate::echo::serve(listener, config, sessions))
+        Self::start(|listener, sessions| {
+            let server = HttpServer::new(move || echo::app(&config, &sessions));
+            let server = server
+                .workers(1)
+                .tcp_nodelay(true)
+                .h1_allow_half_closed(false)
+                .client_disconnect_timeout(Duration::ZERO)
+                .on_connect(|connection, _| {
+                    echo::set_tcp_user_timeout(connection, Duration::from_secs(5));
+                })
+                .listen(listener)?;
+            Ok(server.run())
+        })
     }
 
     /// Starts the server that `serve` returns.

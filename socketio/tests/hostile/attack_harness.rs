@@ -7,7 +7,7 @@ use actix_socketio::{
     SocketIo,
     engineio::{EngineConfig, EngineServer, SessionRegistry},
 };
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use futures_util::future::{Either, select};
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -16,6 +16,7 @@ use tokio::{
 use tracing_subscriber::prelude::*;
 
 use crate::{
+    http_server::HttpServer,
     MEMORY,
     captured_log::AttackLog,
     echo::{EchoEngine, EchoNamespace, set_tcp_user_timeout},

@@ -12,6 +12,8 @@ use peak_alloc::PeakAlloc;
 
 #[path = "../../examples/echo.rs"]
 mod echo;
+#[path = "../common/plain_server.rs"]
+mod http_server;
 #[path = "../common/polling_client.rs"]
 mod polling_client;
 #[path = "../common/test_server.rs"]

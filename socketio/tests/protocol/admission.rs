@@ -7,7 +7,7 @@ use actix_socketio::{
     engineio::{EngineServer, HandshakeError, OpenRequest},
 };
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse,
     error::{Error, InternalError},
     http::{StatusCode, header::HeaderName},
 };
@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    http_server::HttpServer,
     echo::EchoNamespace,
     polling_client::{PollResponse, PollingClient},
     test_server::{TestServer, quiet_config},

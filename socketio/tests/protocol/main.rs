@@ -7,6 +7,8 @@
 #[path = "../../examples/echo.rs"]
 mod echo;
 
+#[path = "../common/plain_server.rs"]
+mod http_server;
 #[allow(dead_code, reason = "the hostile tests use the rest")]
 #[path = "../common/polling_client.rs"]
 mod polling_client;

@@ -7,12 +7,13 @@ use actix_socketio::{
     SocketHandler, SocketIo,
     engineio::{CloseReason, EngineServer, OpenRequest},
 };
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
+    http_server::HttpServer,
     polling_client::PollingClient,
     test_server::{TestServer, pinging_config, quiet_config},
     websocket_client::WebSocketClient,

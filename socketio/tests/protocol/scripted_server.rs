@@ -8,7 +8,7 @@ use actix_socketio::{
     SocketIo,
     engineio::{CloseReason, EngineConfig, EngineServer, OpenRequest},
 };
-use actix_web::{App, HttpServer};
+use actix_web::App;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use tokio::sync::{
 };
 
 use crate::{
+    http_server::HttpServer,
     echo,
     test_server::TestServer,
     timeout::{TIMEOUT, within_timeout},

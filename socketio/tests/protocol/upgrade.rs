@@ -4,13 +4,14 @@ use std::{rc::Rc, time::Duration};
 
 use actix_socketio::engineio::{CloseReason, EngineConfig, EngineServer};
 use actix_web::{
-    App, HttpServer,
+    App,
     dev::Service,
     http::header::{HeaderName, HeaderValue},
 };
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
+    http_server::HttpServer,
     polling_client::PollingClient,
     scripted_server::ScriptedServer,
     test_server::{TestServer, pinging_config, quiet_config},

@@ -4,7 +4,7 @@ mod queue;
 mod waiters;
 
 pub use queue::OutboxUsage;
-pub(super) use queue::{Outbox, PollContent, PushOutcome, WriterStep};
+pub(super) use queue::{Outbox, OutboxEnd, OutboxTransport, PollContent, PushOutcome, WriterStep};
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     mem,
-    rc::Rc,
+    rc::{Rc, Weak},
     task::{Context, Poll, Waker},
     time::Instant,
 };
@@ -46,7 +46,7 @@ struct OutboxState {
     /// Frames that are queued or being written.
     usage: OutboxUsage,
     /// The transport that waits for frames.
-    transport: Option<Waker>,
+    transport: WaitingTransport,
     waiters: CapacityWaiters,
     timed: Option<TimedFrame>,
 }
@@ -68,6 +68,32 @@ enum OutboxPhase {
     /// Sends the queued frames, then the close frame.
     Finishing(CloseReason),
     /// Is empty; the close frame is sent only if that needs no waiting.
+    Discarded(CloseReason),
+}
+
+/// A transport that writes a socket's frames when it was notified, without a task.
+pub(in crate::engineio) trait OutboxTransport {
+    /// Frames are queued, or the outbox was closed. Called from within the outbox: it must not be used.
+    fn frames_queued(&self);
+}
+
+/// What is notified of frames.
+#[derive(Default)]
+enum WaitingTransport {
+    #[default]
+    None,
+    /// A task that has polled the outbox. It is woken once.
+    Task(Waker),
+    /// A transport that is notified each time.
+    Flushed(Weak<dyn OutboxTransport>),
+}
+
+/// How the outbox has ended for its transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engineio) enum OutboxEnd {
+    /// All frames were taken: send the close frame.
+    Finished(CloseReason),
+    /// Stop; a close frame must not wait for the peer.
     Discarded(CloseReason),
 }
 
@@ -111,7 +137,7 @@ impl Outbox {
             phase: OutboxPhase::Open,
             queue: VecDeque::new(),
             usage: OutboxUsage::default(),
-            transport: None,
+            transport: WaitingTransport::None,
             waiters: CapacityWaiters::default(),
             timed: None,
         };
@@ -207,6 +233,54 @@ impl Outbox {
         drained
     }
 
+    /// Notifies a transport from now on of frames and of the end, and at once if there is something to do.
+    pub(in crate::engineio) fn set_transport(&self, transport: Weak<dyn OutboxTransport>) {
+        let mut state = self.state.borrow_mut();
+        state.transport = WaitingTransport::Flushed(transport);
+        state.wake_transport();
+    }
+
+    /// Takes frames up to about `max_bytes` bytes; at least one if any are queued. They do not count any more.
+    pub(in crate::engineio) fn take(&self, max_bytes: usize, mut write: impl FnMut(Frame)) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let (mut frames, mut bytes) = (0, 0);
+        while bytes < max_bytes
+            && let Some(frame) = state.queue.pop_front()
+        {
+            frames += 1;
+            bytes += frame.len();
+            write(frame);
+        }
+        if frames == 0 {
+            return;
+        }
+        if state.queue.is_empty() && state.queue.capacity() > RETAINED_CAPACITY {
+            state.queue = VecDeque::new();
+        }
+        state.usage.frames -= frames;
+        state.usage.bytes -= bytes;
+        self.count_taken(state, frames);
+        state.notify_waiters();
+    }
+
+    /// Returns how the outbox has ended: discarded, or closed with no frame left.
+    pub(in crate::engineio) fn end(&self) -> Option<OutboxEnd> {
+        let state = self.state.borrow();
+        match state.phase {
+            OutboxPhase::Open | OutboxPhase::Sealed => None,
+            OutboxPhase::Finishing(reason) => {
+                state.queue.is_empty().then_some(OutboxEnd::Finished(reason))
+            }
+            OutboxPhase::Discarded(reason) => Some(OutboxEnd::Discarded(reason)),
+        }
+    }
+
+    /// Returns whether the queued frames were discarded.
+    pub(in crate::engineio) fn is_discarded(&self) -> bool {
+        matches!(self.end(), Some(OutboxEnd::Discarded(_)))
+    }
+
     /// Polls for the next step of the websocket writer. Only one transport may poll an outbox.
     pub(in crate::engineio) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<WriterStep> {
         let mut state = self.state.borrow_mut();
@@ -222,7 +296,7 @@ impl Outbox {
         if let OutboxPhase::Finishing(reason) = state.phase {
             return Poll::Ready(WriterStep::Close(reason));
         }
-        state.transport = Some(cx.waker().clone());
+        state.transport = WaitingTransport::Task(cx.waker().clone());
         Poll::Pending
     }
 
@@ -232,7 +306,7 @@ impl Outbox {
         let content = match state.phase {
             _ if !state.queue.is_empty() => PollContent::Frames(mem::take(&mut state.queue)),
             OutboxPhase::Open | OutboxPhase::Sealed => {
-                state.transport = Some(cx.waker().clone());
+                state.transport = WaitingTransport::Task(cx.waker().clone());
                 return Poll::Pending;
             }
             OutboxPhase::Finishing(reason) | OutboxPhase::Discarded(reason) => {
@@ -253,7 +327,7 @@ impl Outbox {
         if let OutboxPhase::Discarded(_) = state.phase {
             return Poll::Ready(());
         }
-        state.transport = Some(cx.waker().clone());
+        state.transport = WaitingTransport::Task(cx.waker().clone());
         Poll::Pending
     }
 
@@ -263,15 +337,20 @@ impl Outbox {
         // The usage is zero if the outbox was discarded during the write.
         state.usage.frames = state.usage.frames.saturating_sub(1);
         state.usage.bytes = state.usage.bytes.saturating_sub(bytes);
+        self.count_taken(&mut state, 1);
+        state.notify_waiters();
+    }
+
+    /// Reports the waiting time of the timed frame if it is among the next `frames`.
+    fn count_taken(&self, state: &mut OutboxState, frames: usize) {
         match state.timed.take() {
-            Some(timed) if timed.ahead == 0 => self.report_taken(timed),
+            Some(timed) if timed.ahead < frames => self.report_taken(timed),
             Some(timed) => {
-                let ahead = timed.ahead - 1;
+                let ahead = timed.ahead - frames;
                 state.timed = Some(TimedFrame { ahead, ..timed });
             }
             None => {}
         }
-        state.notify_waiters();
     }
 
     fn report_taken(&self, timed: TimedFrame) {
@@ -286,8 +365,18 @@ impl Outbox {
 
 impl OutboxState {
     fn wake_transport(&mut self) {
-        if let Some(transport) = self.transport.take() {
-            transport.wake();
+        match &self.transport {
+            WaitingTransport::None => {}
+            WaitingTransport::Task(_) => {
+                if let WaitingTransport::Task(task) = mem::take(&mut self.transport) {
+                    task.wake();
+                }
+            }
+            WaitingTransport::Flushed(transport) => {
+                if let Some(transport) = transport.upgrade() {
+                    transport.frames_queued();
+                }
+            }
         }
     }
 

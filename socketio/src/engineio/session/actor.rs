@@ -23,7 +23,7 @@ use crate::engineio::{
     registry::SessionEntry,
     socket::SessionSocket,
     timer::{DeadlineChange, SessionTimer},
-    transport::websocket::accept::AcceptedWebSocket,
+    transport::websocket::{accept::AcceptedWebSocket, wire::flusher::OutboxFlusher},
     worker::WorkerState,
 };
 
@@ -36,6 +36,7 @@ pub(in crate::engineio) struct SessionActor {
     pub(super) socket: SessionSocket,
     handler: Box<dyn SessionHandler>,
     timer: Rc<SessionTimer>,
+    pub(super) flusher: Rc<OutboxFlusher>,
     pub(super) observer: Rc<dyn SessionObserver>,
     pub(super) observed: ObservedSession,
     close_report: CloseReport,
@@ -77,7 +78,7 @@ impl SessionActor {
     ) {
         Self::start(worker, admitted, |socket, address| {
             ActiveTransport::WebSocket {
-                _reader: websocket.attach(socket, address),
+                _reader: websocket.attach(socket, address, worker.flusher.clone()),
             }
         });
     }
@@ -109,6 +110,7 @@ impl SessionActor {
             socket,
             handler,
             timer: worker.timer.clone(),
+            flusher: worker.flusher.clone(),
             observed: ObservedSession::open(observer.clone(), transport),
             close_report: CloseReport::Pending,
             observer,

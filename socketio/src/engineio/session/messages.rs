@@ -2,20 +2,22 @@
 
 use std::time::Instant;
 
-use actix::{Handler, MessageResult};
+use actix::{AsyncContext, Handler, MessageResult};
 use engineioxide_core::TransportType;
 
 use super::actor::SessionActor;
 use crate::engineio::{
+    address::SessionAddress,
     close_reason::CloseReason,
     error::HandshakeError,
     machine::{lifecycle::SessionInput, upgrade::UpgradeDecision},
     message::{
-        BeginPost, MalformedPacket, OfferUpgrade, PacketReceived, PollRequest, SessionSignal,
+        AdoptConnection, BeginPost, MalformedPacket, OfferUpgrade, PacketReceived, PollRequest, SessionSignal,
         UpgradeId, UpgradePacket,
     },
     observer::MessageTimer,
     task_guard::GuardedTask,
+    transport::websocket::{WebSocketOptions, wire::serve::{ServedSession, serve}},
 };
 
 impl Handler<PacketReceived> for SessionActor {
@@ -101,6 +103,29 @@ impl Handler<UpgradePacket> for SessionActor {
         }
         self.reschedule();
         MessageResult(decision)
+    }
+}
+
+impl Handler<AdoptConnection> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, adopted: AdoptConnection, context: &mut Self::Context) {
+        let options = WebSocketOptions {
+            max_message: self.config.max_payload,
+            binary: adopted.binary,
+        };
+        let session = ServedSession {
+            socket: self.socket.clone(),
+            address: SessionAddress::new(context.address()),
+            flusher: self.flusher.clone(),
+        };
+        match adopted.connection.attach() {
+            Ok(connection) => self.transport.set_reader(serve(connection, options, session)),
+            Err(_) => {
+                let ended = SessionInput::TransportEnded(CloseReason::TransportError);
+                self.step(ended, context);
+            }
+        }
     }
 }
 

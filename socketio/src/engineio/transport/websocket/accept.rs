@@ -1,6 +1,6 @@
 //! Accepts the websocket upgrade of an HTTP request, and connects the websocket to a session.
 
-use std::pin::Pin;
+use std::{pin::Pin, rc::Rc};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, dev, error::PayloadError, http::header, rt, web,
@@ -10,14 +10,26 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::{
-    fragments::FragmentAssembler, frame_guard::FrameSizeGuard, reader::WebSocketReader,
-    sink::WebSocketSink, upgrade_request, writer::spawn_writer,
+    WebSocketOptions,
+    frame_guard::FrameSizeGuard,
+    reader::WebSocketReader,
+    sink::WebSocketSink,
+    stream::WebSocketStream,
+    takeover::{self, TakeoverReceiver},
+    upgrade_request,
+    wire::{
+        flusher::OutboxFlusher,
+        serve::{ServedSession, serve_connection},
+        stream::WireStream,
+    },
+    writer::spawn_writer,
 };
 use crate::engineio::{
     abort::AbortHandle,
     address::SessionAddress,
+    close_reason::CloseReason,
     error::HandshakeError,
-    frame::BinaryEncoding,
+    message::SessionSignal,
     socket::SessionSocket,
     task_guard::{TaskGuard, task_guard},
 };
@@ -26,17 +38,18 @@ type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>
 
 /// A websocket that was accepted and has no session yet.
 pub(in crate::engineio) struct AcceptedWebSocket {
-    sink: WebSocketSink,
-    messages: MessageStream,
-    max_message: usize,
+    connection: AcceptedConnection,
+    options: WebSocketOptions,
 }
 
-/// The parameters of a websocket.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::engineio) struct WebSocketOptions {
-    /// The largest message of the client, in bytes.
-    pub(in crate::engineio) max_message: usize,
-    pub(in crate::engineio) binary: BinaryEncoding,
+enum AcceptedConnection {
+    /// The HTTP server serves it.
+    Served {
+        sink: WebSocketSink,
+        messages: MessageStream,
+    },
+    /// The HTTP server hands it over after the response.
+    Taken(TakeoverReceiver),
 }
 
 impl AcceptedWebSocket {
@@ -46,32 +59,24 @@ impl AcceptedWebSocket {
         body: dev::Payload,
         options: WebSocketOptions,
     ) -> Result<(HttpResponse, Self), HandshakeError> {
-        let WebSocketOptions {
-            max_message,
-            binary,
-        } = options;
         let subprotocol = upgrade_request::check(request)?;
-        let guard: BoxedPayloadStream = Box::pin(FrameSizeGuard::new(body, max_message));
-        let mut guarded = dev::Payload::from(guard);
-        let body = web::Payload::from_request(request, &mut guarded)
-            .await
-            .expect("extracting a payload cannot fail");
-        let (mut response, session, messages) =
-            actix_ws::handle(request, body).map_err(|_| HandshakeError::BadRequest)?;
+        let (mut response, connection) = if takeover::is_offered(request) {
+            let (response, receiver) = takeover::accept(request)?;
+            (response, AcceptedConnection::Taken(receiver))
+        } else {
+            accept_served(request, body, options).await?
+        };
         if let Some(subprotocol) = subprotocol {
             let headers = response.headers_mut();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
         }
-        let websocket = Self {
-            sink: WebSocketSink {
-                session,
-                abort_handle: request.conn_data::<AbortHandle>().cloned(),
-                binary,
+        Ok((
+            response,
+            Self {
+                connection,
+                options,
             },
-            messages: messages.max_frame_size(max_message),
-            max_message,
-        };
-        Ok((response, websocket))
+        ))
     }
 
     /// Makes the websocket the transport of a new session. The session holds the returned guard of the reader.
@@ -79,20 +84,90 @@ impl AcceptedWebSocket {
         self,
         socket: SessionSocket,
         address: SessionAddress,
+        flusher: Rc<OutboxFlusher>,
     ) -> TaskGuard {
         let (guard, task) = task_guard();
-        spawn_writer(socket, self.sink.clone());
-        rt::spawn(self.into_reader(address).serve(task));
+        let options = self.options;
+        match self.connection {
+            AcceptedConnection::Served { sink, messages } => {
+                spawn_writer(socket, sink.clone());
+                let stream = WebSocketStream::Served { messages, sink };
+                let reader = WebSocketReader::new(stream, options.max_message, address);
+                rt::spawn(reader.serve(task));
+            }
+            AcceptedConnection::Taken(receiver) => {
+                let session = ServedSession {
+                    socket,
+                    address,
+                    flusher,
+                };
+                rt::spawn(async move {
+                    match receiver.await {
+                        Ok(connection) => {
+                            serve_connection(connection, options, session, task).await;
+                        }
+                        Err(_never_answered) => {
+                            let ended = SessionSignal::TransportEnded(CloseReason::TransportClose);
+                            session.socket.signal(ended);
+                        }
+                    }
+                });
+            }
+        }
         guard
     }
 
     /// Offers the websocket to a polling session. It is closed if the session does not accept it.
     pub(in crate::engineio) fn offer_upgrade(self, address: SessionAddress) {
-        rt::spawn(self.into_reader(address).upgrade());
+        let options = self.options;
+        rt::spawn(async move {
+            let stream = match self.connection {
+                AcceptedConnection::Served { sink, messages } => {
+                    WebSocketStream::Served { messages, sink }
+                }
+                AcceptedConnection::Taken(receiver) => {
+                    // Nothing depends on a websocket that never was.
+                    let Ok(connection) = receiver.await else {
+                        return;
+                    };
+                    let mut stream = WireStream::new(connection, options.max_message);
+                    // The response.
+                    if stream.flush().await.is_err() {
+                        return;
+                    }
+                    WebSocketStream::Wire {
+                        stream,
+                        binary: options.binary,
+                    }
+                }
+            };
+            let reader = WebSocketReader::new(stream, options.max_message, address);
+            reader.upgrade().await;
+        });
     }
+}
 
-    fn into_reader(self, address: SessionAddress) -> WebSocketReader {
-        let fragments = FragmentAssembler::new(self.max_message);
-        WebSocketReader::new(self.messages, fragments, self.sink, address)
-    }
+/// Accepts a websocket on a connection that the HTTP server goes on to serve.
+async fn accept_served(
+    request: &HttpRequest,
+    body: dev::Payload,
+    options: WebSocketOptions,
+) -> Result<(HttpResponse, AcceptedConnection), HandshakeError> {
+    let max_message = options.max_message;
+    let guard: BoxedPayloadStream = Box::pin(FrameSizeGuard::new(body, max_message));
+    let mut guarded = dev::Payload::from(guard);
+    let body = web::Payload::from_request(request, &mut guarded)
+        .await
+        .expect("extracting a payload cannot fail");
+    let (response, session, messages) =
+        actix_ws::handle(request, body).map_err(|_| HandshakeError::BadRequest)?;
+    let connection = AcceptedConnection::Served {
+        sink: WebSocketSink {
+            session,
+            abort_handle: request.conn_data::<AbortHandle>().cloned(),
+            binary: options.binary,
+        },
+        messages: messages.max_frame_size(max_message),
+    };
+    Ok((response, connection))
 }

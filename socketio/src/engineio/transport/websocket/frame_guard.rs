@@ -46,7 +46,7 @@ impl Stream for FrameSizeGuard {
 
 /// Why a frame is refused at its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FrameHeaderError {
+pub(super) enum FrameHeaderError {
     /// The frame declares more bytes than the limit.
     TooLarge,
     /// The frame is a control frame that is fragmented or too long.
@@ -63,7 +63,7 @@ impl From<FrameHeaderError> for PayloadError {
 }
 
 /// Finds and checks the frame headers in a stream of bytes.
-struct FrameHeaderChecker {
+pub(super) struct FrameHeaderChecker {
     max_frame: u64,
     position: FramePosition,
 }
@@ -90,7 +90,7 @@ const CONTROL: u8 = 0x08;
 const MAX_CONTROL: u64 = 125;
 
 impl FrameHeaderChecker {
-    fn new(max_frame: usize) -> Self {
+    pub(super) fn new(max_frame: usize) -> Self {
         Self {
             max_frame: max_frame as u64,
             position: FRAME_START,
@@ -98,7 +98,7 @@ impl FrameHeaderChecker {
     }
 
     /// Checks the headers in `chunk`, up to the first one that is refused.
-    fn check(&mut self, mut chunk: &[u8]) -> Result<(), FrameHeaderError> {
+    pub(super) fn check(&mut self, mut chunk: &[u8]) -> Result<(), FrameHeaderError> {
         while let Some((&byte, rest)) = chunk.split_first() {
             match &mut self.position {
                 FramePosition::Body { remaining } => {

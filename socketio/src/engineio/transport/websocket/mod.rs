@@ -5,6 +5,19 @@ pub(in crate::engineio) mod accept;
 mod fragments;
 mod frame_guard;
 mod reader;
+mod stream;
+pub(in crate::engineio) mod takeover;
+pub(in crate::engineio) mod wire;
 pub(in crate::engineio) mod sink;
 pub(in crate::engineio) mod upgrade_request;
 pub(in crate::engineio) mod writer;
+
+use super::super::frame::BinaryEncoding;
+
+/// The parameters of a websocket.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engineio) struct WebSocketOptions {
+    /// The largest message of the client, in bytes.
+    pub(in crate::engineio) max_message: usize,
+    pub(in crate::engineio) binary: BinaryEncoding,
+}

@@ -8,19 +8,21 @@ use std::{io::ErrorKind, str::Utf8Error};
 
 use actix::Recipient;
 use actix_web::error::PayloadError;
-use actix_ws::{Message, MessageStream, ProtocolError};
+use actix_ws::{Message, ProtocolError};
 use engineioxide_core::{Packet, Str};
 
 use super::{
     fragments::{CompleteMessage, FragmentAssembler},
-    sink::{WebSocketSink, close_frame, try_close},
+    sink::close_frame,
+    stream::{WebSocketClosed, WebSocketStream},
+    wire::taken::TakenConnection,
 };
 use crate::engineio::{
     address::SessionAddress,
     close_reason::CloseReason,
     machine::upgrade::UpgradeDecision,
     message::{
-        EncodedPacket, MalformedPacket, OfferUpgrade, PacketReceived, SessionSignal, UpgradeId,
+        AdoptConnection, EncodedPacket, MalformedPacket, OfferUpgrade, PacketReceived, SessionSignal, UpgradeId,
         UpgradePacket,
     },
     task_guard::{GuardedTask, task_guard},
@@ -31,10 +33,9 @@ const NOT_UPGRADED: CloseReason = CloseReason::Application("not upgraded");
 
 /// Reads the messages of one websocket.
 pub(super) struct WebSocketReader {
-    messages: MessageStream,
+    /// Sends websocket pongs and answers close frames, too; the session does not see either.
+    stream: WebSocketStream,
     fragments: FragmentAssembler,
-    /// Sends websocket pongs and answers close frames; the session does not see either.
-    sink: WebSocketSink,
     address: SessionAddress,
     packets: Recipient<PacketReceived>,
 }
@@ -47,16 +48,14 @@ enum UpgradeOutcome {
 
 impl WebSocketReader {
     pub(super) fn new(
-        messages: MessageStream,
-        fragments: FragmentAssembler,
-        sink: WebSocketSink,
+        stream: WebSocketStream,
+        max_message: usize,
         address: SessionAddress,
     ) -> Self {
         let packets = address.packets();
         Self {
-            messages,
-            fragments,
-            sink,
+            stream,
+            fragments: FragmentAssembler::new(max_message),
             address,
             packets,
         }
@@ -74,15 +73,31 @@ impl WebSocketReader {
     pub(super) async fn upgrade(mut self) {
         let (guard, mut task) = task_guard();
         let offer = OfferUpgrade {
-            sink: self.sink.clone(),
+            writer: self.stream.offered_writer(),
             reader: guard,
         };
         if let Ok(Some(id)) = self.address.upgrade_offers().send(offer).await
             && let Some(UpgradeOutcome::Completed) = task.run(self.attempt_upgrade(id)).await
         {
-            return self.serve(task).await;
+            return self.serve_upgraded(task).await;
         }
-        try_close(self.sink.session, Some(close_frame(NOT_UPGRADED)));
+        self.stream.try_close(Some(close_frame(NOT_UPGRADED)));
+    }
+
+    /// Serves the websocket after the upgrade: here, or on the session's thread.
+    async fn serve_upgraded(self, task: GuardedTask) {
+        let (stream, binary) = match self.stream {
+            WebSocketStream::Served { .. } => return self.serve(task).await,
+            WebSocketStream::Wire { stream, binary } => (stream, binary),
+        };
+        let detached = stream.into_connection().map(TakenConnection::detach);
+        if let Some(Ok(connection)) = detached {
+            let adopt = AdoptConnection { connection, binary };
+            let _session_ended = self.address.adoptions().send(adopt).await;
+        } else {
+            let ended = SessionSignal::TransportEnded(CloseReason::TransportError);
+            let _session_ended = self.address.signals().send(ended).await;
+        }
     }
 
     /// Forwards packets to the session until the upgrade is completed or rejected.
@@ -93,7 +108,7 @@ impl WebSocketReader {
             match upgrade_packets.send(UpgradePacket { id, packet }).await {
                 Ok(UpgradeDecision::AnswerProbe) => {
                     let pong = String::from(Packet::PongUpgrade);
-                    if self.sink.session.text(pong).await.is_err() {
+                    if self.stream.send_text(pong).await.is_err() {
                         return UpgradeOutcome::Rejected;
                     }
                 }
@@ -134,7 +149,7 @@ impl WebSocketReader {
     /// Returns the next complete message, or the reason why there is none.
     async fn read_message(&mut self) -> Result<EncodedPacket, CloseReason> {
         loop {
-            let message = match self.messages.recv().await {
+            let message = match self.stream.recv().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return Err(close_reason(&error)),
                 None => return Err(CloseReason::TransportClose),
@@ -159,13 +174,13 @@ impl WebSocketReader {
                 },
                 Message::Ping(bytes) => {
                     self.count(bytes.len()).await?;
-                    let answered = self.sink.session.pong(&bytes).await;
-                    answered.map_err(|_| CloseReason::TransportClose)?;
+                    let answered = self.stream.send_pong(bytes).await;
+                    answered.map_err(|WebSocketClosed| CloseReason::TransportClose)?;
                 }
                 Message::Pong(bytes) => self.count(bytes.len()).await?,
                 Message::Nop => {}
                 Message::Close(close_frame) => {
-                    try_close(self.sink.session.clone(), close_frame);
+                    self.stream.try_close(close_frame);
                     return Err(CloseReason::TransportClose);
                 }
             }

@@ -1,0 +1,45 @@
+//! Writes the outboxes of a worker thread that have frames.
+//!
+//! Frames are pushed one by one, often the same frame to many sockets. A push marks the socket. When the tasks that push
+//! have run, the flusher writes all marked outboxes, each with one `write` for all of its frames.
+
+use std::{
+    cell::{Cell, RefCell},
+    mem,
+    rc::Rc,
+};
+
+use actix_web::rt;
+
+use super::outbox_writer::OutboxWriter;
+
+/// The flusher of one worker thread.
+#[derive(Default)]
+pub(in crate::engineio) struct OutboxFlusher {
+    marked: RefCell<Vec<Rc<OutboxWriter>>>,
+    is_scheduled: Cell<bool>,
+}
+
+impl OutboxFlusher {
+    /// Writes an outbox soon.
+    pub(super) fn mark(self: &Rc<Self>, writer: Rc<OutboxWriter>) {
+        self.marked.borrow_mut().push(writer);
+        if !self.is_scheduled.replace(true) {
+            let flusher = self.clone();
+            rt::spawn(async move { flusher.flush() });
+        }
+    }
+
+    fn flush(&self) {
+        self.is_scheduled.set(false);
+        let mut marked = mem::take(&mut *self.marked.borrow_mut());
+        for writer in marked.drain(..) {
+            writer.flush_marked();
+        }
+        // Keeps the capacity, unless a wake-up has marked another outbox meanwhile.
+        let mut next = self.marked.borrow_mut();
+        if next.is_empty() {
+            *next = marked;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The task of a websocket whose connection was handed over: it reads until the client or the session ends, sends the
+//! close frame, and closes the connection.
+
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use actix_http::ws;
+use actix_web::rt::{self, time::timeout};
+use bytes::BytesMut;
+use futures_util::future::join;
+
+use crate::engineio::{
+    address::SessionAddress,
+    message::SessionSignal,
+    outbox::OutboxEnd,
+    socket::SessionSocket,
+    task_guard::{GuardedTask, TaskGuard, task_guard},
+    transport::websocket::{
+        WebSocketOptions,
+        reader::WebSocketReader,
+        sink::close_frame,
+        stream::WebSocketStream,
+    },
+};
+
+use super::{
+    flusher::OutboxFlusher,
+    outbox_writer::{LastWrite, OutboxWriter, WriterEnd},
+    stream::{WireStream, close},
+    taken::TakenConnection,
+    wire_io::WireIo,
+};
+
+/// Time in which a peer can receive the last frames before its connection is closed.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How many bytes are read and discarded in that time. A connection with unread bytes is reset when it is closed, and the peer
+/// might lose the last frames.
+const MAX_DISCARDED: usize = 64 * 1024;
+
+/// The session of a websocket, and what writes its outbox.
+pub(in crate::engineio) struct ServedSession {
+    pub(in crate::engineio) socket: SessionSocket,
+    pub(in crate::engineio) address: SessionAddress,
+    pub(in crate::engineio) flusher: Rc<OutboxFlusher>,
+}
+
+/// Serves a connection as the websocket of a session. The session holds the returned guard of the reader.
+pub(in crate::engineio) fn serve(
+    connection: TakenConnection,
+    options: WebSocketOptions,
+    session: ServedSession,
+) -> TaskGuard {
+    let (guard, task) = task_guard();
+    rt::spawn(serve_connection(connection, options, session, task));
+    guard
+}
+
+/// Serves a connection until it is closed.
+pub(in crate::engineio) async fn serve_connection(
+    connection: TakenConnection,
+    options: WebSocketOptions,
+    session: ServedSession,
+    task: GuardedTask,
+) {
+    let ServedSession {
+        socket,
+        address,
+        flusher,
+    } = session;
+    let stream = WireStream::new(connection, options.max_message);
+    let io = stream.io.clone();
+    let writer = OutboxWriter::start(io.clone(), socket.clone(), options.binary, flusher);
+    let stream = WebSocketStream::Wire {
+        stream,
+        binary: options.binary,
+    };
+    let reader = WebSocketReader::new(stream, options.max_message, address);
+    let ((), written) = join(reader.serve(task), write_outbox(&io, writer, socket)).await;
+    // The client closes when it has read the close frame.
+    if !io.has_ended() {
+        let _still_open = timeout(LINGER, read_to_end(&io)).await;
+    }
+    match written {
+        LastWrite::Unsent if !io.has_ended() => io.reset_when_closed(),
+        LastWrite::Unsent | LastWrite::Sent | LastWrite::Failed => {}
+    }
+}
+
+/// Writes the outbox until it has ended, then the close frame.
+async fn write_outbox(io: &WireIo, writer: Rc<OutboxWriter>, socket: SessionSocket) -> LastWrite {
+    let written = match poll_fn(|cx| writer.poll_end(cx)).await {
+        WriterEnd::Failed => return LastWrite::Failed,
+        WriterEnd::Outbox(OutboxEnd::Finished(reason)) => {
+            io.queue(ws::Message::Close(Some(close_frame(reason))));
+            poll_fn(|cx| writer.poll_sent(cx)).await
+        }
+        WriterEnd::Outbox(OutboxEnd::Discarded(reason)) => {
+            close(io, Some(close_frame(reason)));
+            LastWrite::Unsent
+        }
+    };
+    io.shut_down();
+    socket.signal(SessionSignal::Flushed);
+    written
+}
+
+/// Reads and discards until the peer closes the connection, or has sent too much.
+async fn read_to_end(io: &WireIo) {
+    let (mut discarded, mut buffer) = (0, BytesMut::new());
+    poll_fn(|cx| {
+        while discarded < MAX_DISCARDED
+            && let Ok(read @ 1..) = ready!(io.poll_read(&mut buffer, cx))
+        {
+            discarded += read;
+            buffer.clear();
+        }
+        Poll::Ready(())
+    })
+    .await;
+}

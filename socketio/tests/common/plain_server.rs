@@ -1,0 +1,3 @@
+//! The HTTP server of actix-web, which serves websockets itself.
+
+pub use actix_web::HttpServer;
