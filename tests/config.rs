@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use toml::{Table, Value};
-use vaultcast::config::{Config, LogFormat, LoopbackReason, Synchronous, TokenKind};
+use vaultcast::config::{
+    Config, LogFormat, LoopbackReason, Synchronous, TokenKind, WebSocketTransport,
+};
 
 const SHIPPED: &str = include_str!("../config.toml");
 
@@ -110,6 +112,7 @@ fn defaults_are_the_documented_values() {
     assert_eq!(config.socketio.connect_timeout, Duration::from_secs(45));
     assert_eq!(config.socketio.recovery_window, Duration::from_secs(120));
     assert_eq!(config.socketio.recovery_events, 32_768);
+    assert_eq!(config.socketio.transport, WebSocketTransport::Auto);
     assert_eq!(config.actors.vault_mailbox, 1024);
     assert_eq!(config.actors.commit_batch, 256);
     assert_eq!(config.actors.session_outbox, 1024);

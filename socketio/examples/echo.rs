@@ -58,7 +58,10 @@ fn main() -> io::Result<()> {
 }
 
 /// Returns the application of a worker thread: both layers.
-pub fn app(config: &EngineConfig, sessions: &SessionRegistry) -> App<
+pub fn app(
+    config: &EngineConfig,
+    sessions: &SessionRegistry,
+) -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),

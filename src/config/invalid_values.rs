@@ -39,6 +39,7 @@ socketio.max_payload = 999 -> a whole number from 1000 to 100000000
 socketio.connect_timeout = "soon" -> a duration from "1ms" to "1day", with its unit
 socketio.recovery_window = "-2m" -> a duration from "0s" to "1day", with its unit
 socketio.recovery_events = 63 -> a whole number from 64 to 1000000
+socketio.transport = "polling" -> "auto" or "actix-ws"
 socketio.allow_eio3 = 1 -> true or false
 actors.vault_mailbox = 0 -> a whole number from 1 to 1000000
 actors.commit_batch = 10001 -> a whole number from 1 to 10000

@@ -54,6 +54,6 @@ pub use load::DEFAULT_FILE;
 pub use loopback::LoopbackReason;
 pub use network::Network;
 pub use server::ServerConfig;
-pub use socketio::SocketioConfig;
+pub use socketio::{SocketioConfig, WebSocketTransport};
 pub use source::ConfigSource;
 pub use telemetry::{LogFormat, LogLevel, TelemetryConfig};

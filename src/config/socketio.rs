@@ -1,10 +1,12 @@
 //! The section `socketio`: heartbeat, size limits and recovery of sockets.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{DAY_MS, MILLION, read_boolean, read_duration, read_integer, write_duration};
+use super::field::{
+    DAY_MS, MILLION, read_boolean, read_duration, read_integer, read_string, write_duration,
+};
 
 /// Heartbeat, size limits and recovery of sockets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct SocketioConfig {
     /// How many unconfirmed events are remembered for a socket. A client that needs older ones is not recovered.
     #[serde(deserialize_with = "read_integer::<64, MILLION, _, _>")]
     pub recovery_events: u64,
+    /// How websockets are served.
+    #[serde(deserialize_with = "read_string")]
+    pub transport: WebSocketTransport,
     /// Whether clients of Engine.IO protocol 3 are served.
     #[serde(deserialize_with = "read_boolean")]
     pub allow_eio3: bool,
@@ -53,7 +58,30 @@ impl Default for SocketioConfig {
             connect_timeout: Duration::from_secs(45),
             recovery_window: Duration::from_secs(2 * 60),
             recovery_events: 32_768,
+            transport: WebSocketTransport::Auto,
             allow_eio3: false,
+        }
+    }
+}
+
+/// How websockets are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WebSocketTransport {
+    /// The HTTP server hands their connections over: less memory and less work for each socket.
+    Auto,
+    /// The HTTP server goes on to serve their connections, through actix-ws.
+    ActixWs,
+}
+
+impl FromStr for WebSocketTransport {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "actix-ws" => Ok(Self::ActixWs),
+            _ => Err(r#""auto" or "actix-ws""#),
         }
     }
 }

@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     api::{self, AdminApi, Api, Descriptions, Pages, SOCKETIO_PATH},
+    config::WebSocketTransport,
     gateway::{self, Gateway, GatewayOptions, SocketMeter},
 };
 
@@ -53,6 +54,7 @@ pub(super) struct MainListener {
     pub gateway: GatewayOptions,
     pub admission: HandshakeAdmission,
     pub engine: engineio::EngineConfig,
+    pub transport: WebSocketTransport,
     pub connections: ConnectionLimit,
     pub sessions: SessionRegistry,
     pub demo: Option<Demo>,
@@ -76,6 +78,7 @@ impl MainListener {
             connections: self.connections.clone(),
             unacknowledged: self.engine.ping_timeout,
             shutdown: UNLIMITED,
+            transport: self.transport,
         };
         let workers = Arc::new(AtomicUsize::new(0));
         let serve = move || {
@@ -136,6 +139,7 @@ pub(super) fn start_admin_listener(
         connections,
         unacknowledged: ADMIN_TIMEOUT,
         shutdown: Duration::from_secs(1),
+        transport: WebSocketTransport::ActixWs,
     };
     // Other listeners are scraped by the names of their hosts, which are not known here.
     let is_loopback = bind.ip().to_canonical().is_loopback();

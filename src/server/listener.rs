@@ -5,15 +5,21 @@
 //! cannot be aborted from outside, and leaves connections over its bound unanswered in the kernel's queue.
 
 use std::{
-    fmt, io,
+    future::ready,
+    io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     time::Duration,
 };
 
-use actix_http::{HttpService, Protocol, Request, Response, body::MessageBody};
-use actix_server::Server;
+use actix_http::{
+    HttpService, Protocol, Request, Response, body::MessageBody, error::DispatchError,
+};
+use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config,
+    IntoServiceFactory, Service, ServiceExt, ServiceFactory,
+    boxed::{self, BoxService},
+    fn_factory, fn_service, map_config,
 };
 use actix_web::{
     Error,
@@ -24,8 +30,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::warn;
 
 use super::connection_limit::{ConnectionAdmission, ConnectionLimit};
-use crate::telemetry::throttle::LogThrottle;
-use actix_socketio::engineio::AbortableStream;
+use crate::{config::WebSocketTransport, telemetry::throttle::LogThrottle};
+use actix_socketio::engineio::{AbortableStream, answer_upgrade};
 
 /// Limits the log line about socket options: if one connection fails, all do.
 static FAILURES: LogThrottle = LogThrottle::new();
@@ -71,6 +77,8 @@ pub(super) struct ListenerOptions {
     pub unacknowledged: Duration,
     /// Time that open connections have when the listener stops.
     pub shutdown: Duration,
+    /// How websockets are served.
+    pub transport: WebSocketTransport,
 }
 
 /// Starts the listener: each worker thread serves an application made by `factory`. Returns when the address is bound.
@@ -85,31 +93,65 @@ pub(super) fn listen<F, I, S, B>(
 where
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error>,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>>,
+    S: ServiceFactory<Request, Config = AppConfig, InitError = ()> + 'static,
+    S::Service: 'static,
+    S::Error: Into<Error> + 'static,
+    S::Response: Into<Response<B>> + 'static,
     B: MessageBody + 'static,
 {
     let listener = open(bind)?;
     let addr = listener.local_addr()?;
-    let ListenerOptions {
-        name,
-        workers,
-        connections,
-        unacknowledged,
-        shutdown,
-    } = options;
     let mut server = Server::build();
-    if let Some(workers) = workers {
+    if let Some(workers) = options.workers {
         server = server.workers(workers);
     }
     let stopping = server.graceful_shutdown_signal();
+    let (name, shutdown) = (options.name, options.shutdown);
     let serve = move || {
-        let stopping = stopping.clone();
-        let app = factory()
-            .into_factory()
-            .map_err(|error| error.into().error_response());
+        let app = map_config(factory().into_factory(), |()| AppConfig::default());
+        let worker = Rc::new(ListenerWorker {
+            app,
+            addr,
+            options: options.clone(),
+            stopping: stopping.clone(),
+        });
+        fn_factory(move || ListenerWorker::start(worker.clone()))
+    };
+    let server = server
+        .disable_signals()
+        .shutdown_timeout(shutdown.as_secs())
+        // The connections are counted here, where one over the bound can be refused.
+        .max_concurrent_connections(usize::MAX)
+        .listen(name, listener, serve)?;
+    Ok((server.run(), addr))
+}
+
+/// Serves HTTP on one connection.
+type HttpConnectionService =
+    BoxService<(AbortableStream, Protocol, Option<SocketAddr>), (), DispatchError>;
+
+/// What a worker thread serves.
+struct ListenerWorker<A> {
+    app: A,
+    addr: SocketAddr,
+    options: ListenerOptions,
+    stopping: GracefulShutdownSignal,
+}
+
+impl<A> ListenerWorker<A> {
+    /// Starts the service of a worker thread. One application answers all requests.
+    async fn start<B>(
+        self: Rc<Self>,
+    ) -> Result<impl Service<TcpStream, Response = (), Error = DispatchError>, ()>
+    where
+        A: ServiceFactory<Request, Config = (), InitError = ()>,
+        A::Service: 'static,
+        A::Error: Into<Error> + 'static,
+        A::Response: Into<Response<B>> + 'static,
+        B: MessageBody + 'static,
+    {
+        let app = Rc::new(self.app.new_service(()).await?);
+        let (upgraded, stopping) = (app.clone(), self.stopping.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -120,43 +162,50 @@ where
             .h1_allow_half_closed(false)
             // The server closes websockets itself. Without this each closed connection would linger for 5 s.
             .client_disconnect_timeout(Duration::ZERO)
-            .local_addr(addr)
+            .local_addr(self.addr)
             .on_connect_ext(|stream: &AbortableStream, data| {
                 data.insert(stream.abort_handle());
-            })
-            .finish(map_config(app, |()| AppConfig::default()));
-        let connections = connections.clone();
-        apply_fn_factory(http, move |stream: TcpStream, http| {
-            set_socket_options(&stream, unacknowledged);
-            let peer = stream.peer_addr().ok();
-            let admitted = match connections.admit(peer) {
-                ConnectionAdmission::Serve(permit) => {
-                    let stream = AbortableStream::new(stream);
-                    Ok((http.call((stream, Protocol::Http1, peer)), permit))
-                }
-                ConnectionAdmission::Refuse(permit) => Err(Some((stream, permit))),
-                ConnectionAdmission::Close => Err(None),
-            };
-            async move {
-                match admitted {
-                    Ok((served, _permit)) => served.await,
-                    Err(Some((stream, _permit))) => {
-                        // The outcome of the refusal is ignored.
-                        let _timed_out = timeout(REFUSAL_TIMEOUT, refuse(stream)).await;
-                        Ok(())
-                    }
-                    Err(None) => Ok(()),
-                }
+            });
+        let app = fn_factory(move || {
+            let app = app.clone().map_err(|error| error.into().error_response());
+            ready(Ok::<_, ()>(app))
+        });
+        let http = match self.options.transport {
+            WebSocketTransport::Auto => {
+                let upgrade = move |(request, connection)| {
+                    answer_upgrade(upgraded.clone(), request, connection)
+                };
+                boxed::service(http.upgrade(upgrade).finish(app).new_service(()).await?)
             }
-        })
-    };
-    let server = server
-        .disable_signals()
-        .shutdown_timeout(shutdown.as_secs())
-        // The connections are counted here, where one over the bound can be refused.
-        .max_concurrent_connections(usize::MAX)
-        .listen(name, listener, serve)?;
-    Ok((server.run(), addr))
+            WebSocketTransport::ActixWs => boxed::service(http.finish(app).new_service(()).await?),
+        };
+        let http = Rc::new(http);
+        Ok(fn_service(move |stream: TcpStream| {
+            self.clone().serve(http.clone(), stream)
+        }))
+    }
+
+    /// Serves a connection.
+    async fn serve(
+        self: Rc<Self>,
+        http: Rc<HttpConnectionService>,
+        stream: TcpStream,
+    ) -> Result<(), DispatchError> {
+        set_socket_options(&stream, self.options.unacknowledged);
+        let peer = stream.peer_addr().ok();
+        match self.options.connections.admit(peer) {
+            ConnectionAdmission::Serve(permit) => {
+                let stream = AbortableStream::new(stream).keep(permit);
+                http.call((stream, Protocol::Http1, peer)).await
+            }
+            ConnectionAdmission::Refuse(_permit) => {
+                // The outcome of the refusal is ignored.
+                let _timed_out = timeout(REFUSAL_TIMEOUT, refuse(stream)).await;
+                Ok(())
+            }
+            ConnectionAdmission::Close => Ok(()),
+        }
+    }
 }
 
 fn open(bind: SocketAddr) -> io::Result<TcpListener> {

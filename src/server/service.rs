@@ -139,6 +139,7 @@ impl Service {
                 cookies: auth_config.cookies.into(),
             },
             engine: engine_config(config, reloadable.outbox.clone()),
+            transport: config.socketio.transport,
             connections: reloadable.connections.main.clone(),
             sessions: sessions.clone(),
             demo: demo.clone(),

@@ -99,7 +99,9 @@ impl AbortableStream {
 
 impl fmt::Debug for AbortableStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AbortableStream").field(&self.stream).finish()
+        f.debug_tuple("AbortableStream")
+            .field(&self.stream)
+            .finish()
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Context, Handler, Recipient};
 
 use super::message::{
-    AdoptConnection, BeginPost, OfferUpgrade, PacketReceived, PollRequest, SessionSignal, UpgradePacket,
+    AdoptConnection, BeginPost, OfferUpgrade, PacketReceived, PollRequest, SessionSignal,
+    UpgradePacket,
 };
 
 /// The address of one session. A clone is another handle to the same address.

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use super::{
     close_reason::CloseReason,
     error::HandshakeError,
+    frame::BinaryEncoding,
     machine::upgrade::UpgradeDecision,
     task_guard::{GuardedTask, TaskGuard},
-    frame::BinaryEncoding,
     transport::websocket::{sink::WebSocketSink, wire::taken::DetachedConnection},
 };
 

@@ -31,7 +31,6 @@ pub use engineioxide_core::{Str, TransportType};
 
 pub use self::{
     abort::{AbortHandle, AbortableStream},
-    transport::websocket::takeover::answer_upgrade,
     alias::SessionAlias,
     close_reason::CloseReason,
     config::{EngineConfig, OutboxBounds},
@@ -44,4 +43,5 @@ pub use self::{
     registry::{SessionCloser, SessionRegistry},
     server::EngineServer,
     socket::SessionSocket,
+    transport::websocket::takeover::answer_upgrade,
 };

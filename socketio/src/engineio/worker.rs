@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::{
     config::EngineConfig, handler::EngineHandler, observer::SessionObserver,
-    registry::SessionRegistry, timer::SessionTimer, transport::websocket::wire::flusher::OutboxFlusher,
+    registry::SessionRegistry, timer::SessionTimer,
+    transport::websocket::wire::flusher::OutboxFlusher,
 };
 
 /// The state that all sessions of a worker thread share.

@@ -11,11 +11,7 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceExt, ServiceFactory, fn_factory, fn_service, map_config,
 };
 use actix_socketio::engineio::{AbortableStream, answer_upgrade};
-use actix_web::{
-    Error,
-    dev::AppConfig,
-    rt::net::TcpStream,
-};
+use actix_web::{Error, dev::AppConfig, rt::net::TcpStream};
 
 type OnConnect = fn(&dyn Any, &mut Extensions);
 
@@ -100,7 +96,8 @@ impl<F> HttpServer<F> {
         S::Response: Into<Response<B>> + 'static,
         B: MessageBody + 'static,
     {
-        let (factory, settings, workers) = (self.factory, self.settings.clone(), self.settings.workers);
+        let (factory, settings, workers) =
+            (self.factory, self.settings.clone(), self.settings.workers);
         let serve = move || {
             let app = map_config(factory().into_factory(), |()| AppConfig::default());
             let (app, settings) = (Rc::new(app), settings.clone());
@@ -126,7 +123,10 @@ where
     S::Response: Into<Response<B>> + 'static,
     B: MessageBody + 'static,
 {
-    let app = app.new_service(()).await.map_err(|error| panic!("{error:?}"))?;
+    let app = app
+        .new_service(())
+        .await
+        .map_err(|error| panic!("{error:?}"))?;
     let app = Rc::new(app);
     let upgraded = app.clone();
     let on_connect = settings.on_connect;

@@ -16,10 +16,10 @@ use tokio::{
 use tracing_subscriber::prelude::*;
 
 use crate::{
-    http_server::HttpServer,
     MEMORY,
     captured_log::AttackLog,
     echo::{EchoEngine, EchoNamespace, set_tcp_user_timeout},
+    http_server::HttpServer,
     test_server::{TestServer, quiet_config},
     websocket_client::WebSocketClient,
 };

@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    http_server::HttpServer,
     echo::EchoNamespace,
+    http_server::HttpServer,
     polling_client::{PollResponse, PollingClient},
     test_server::{TestServer, quiet_config},
     timeout::within_timeout,

@@ -19,8 +19,8 @@ use tokio::sync::{
 };
 
 use crate::{
-    http_server::HttpServer,
     echo,
+    http_server::HttpServer,
     test_server::TestServer,
     timeout::{TIMEOUT, within_timeout},
 };

@@ -269,9 +269,10 @@ impl Outbox {
         let state = self.state.borrow();
         match state.phase {
             OutboxPhase::Open | OutboxPhase::Sealed => None,
-            OutboxPhase::Finishing(reason) => {
-                state.queue.is_empty().then_some(OutboxEnd::Finished(reason))
-            }
+            OutboxPhase::Finishing(reason) => state
+                .queue
+                .is_empty()
+                .then_some(OutboxEnd::Finished(reason)),
             OutboxPhase::Discarded(reason) => Some(OutboxEnd::Discarded(reason)),
         }
     }

@@ -12,12 +12,15 @@ use crate::engineio::{
     error::HandshakeError,
     machine::{lifecycle::SessionInput, upgrade::UpgradeDecision},
     message::{
-        AdoptConnection, BeginPost, MalformedPacket, OfferUpgrade, PacketReceived, PollRequest, SessionSignal,
-        UpgradeId, UpgradePacket,
+        AdoptConnection, BeginPost, MalformedPacket, OfferUpgrade, PacketReceived, PollRequest,
+        SessionSignal, UpgradeId, UpgradePacket,
     },
     observer::MessageTimer,
     task_guard::GuardedTask,
-    transport::websocket::{WebSocketOptions, wire::serve::{ServedSession, serve}},
+    transport::websocket::{
+        WebSocketOptions,
+        wire::serve::{ServedSession, serve},
+    },
 };
 
 impl Handler<PacketReceived> for SessionActor {
@@ -120,7 +123,9 @@ impl Handler<AdoptConnection> for SessionActor {
             flusher: self.flusher.clone(),
         };
         match adopted.connection.attach() {
-            Ok(connection) => self.transport.set_reader(serve(connection, options, session)),
+            Ok(connection) => self
+                .transport
+                .set_reader(serve(connection, options, session)),
             Err(_) => {
                 let ended = SessionInput::TransportEnded(CloseReason::TransportError);
                 self.step(ended, context);

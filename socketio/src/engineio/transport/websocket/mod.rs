@@ -5,11 +5,11 @@ pub(in crate::engineio) mod accept;
 mod fragments;
 mod frame_guard;
 mod reader;
+pub(in crate::engineio) mod sink;
 mod stream;
 pub(in crate::engineio) mod takeover;
-pub(in crate::engineio) mod wire;
-pub(in crate::engineio) mod sink;
 pub(in crate::engineio) mod upgrade_request;
+pub(in crate::engineio) mod wire;
 pub(in crate::engineio) mod writer;
 
 use super::super::frame::BinaryEncoding;

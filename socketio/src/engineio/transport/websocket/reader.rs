@@ -22,8 +22,8 @@ use crate::engineio::{
     close_reason::CloseReason,
     machine::upgrade::UpgradeDecision,
     message::{
-        AdoptConnection, EncodedPacket, MalformedPacket, OfferUpgrade, PacketReceived, SessionSignal, UpgradeId,
-        UpgradePacket,
+        AdoptConnection, EncodedPacket, MalformedPacket, OfferUpgrade, PacketReceived,
+        SessionSignal, UpgradeId, UpgradePacket,
     },
     task_guard::{GuardedTask, task_guard},
 };

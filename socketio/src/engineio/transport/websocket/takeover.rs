@@ -6,7 +6,6 @@
 
 use std::{
     future::poll_fn,
-    io,
     pin::{Pin, pin},
     rc::Rc,
     task::Poll,
@@ -15,7 +14,7 @@ use std::{
 use actix_codec::Framed;
 use actix_http::{
     ConnectionType, HttpMessage, Request, Response,
-    body::{BodySize, MessageBody},
+    body::{BodySize, BoxBody, MessageBody},
     h1::{Codec, Message},
     ws,
 };
@@ -102,24 +101,39 @@ where
         return Ok(());
     }
     head.head_mut().set_connection_type(ConnectionType::Close);
-    send(&mut connection, Message::Item((head, body.size()))).await?;
-    let mut body = pin!(body);
-    while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
-        let chunk = chunk.map_err(actix_web::error::ErrorInternalServerError)?;
-        send(&mut connection, Message::Chunk(Some(chunk))).await?;
-    }
-    send(&mut connection, Message::Chunk(None)).await?;
+    send_response(&mut connection, head, pin!(body)).await?;
     connection.io_mut().shutdown().await?;
     Ok(())
 }
 
-async fn send(
+/// Sends a response. The head and what exists of the body are sent together.
+async fn send_response(
     connection: &mut Framed<AbortableStream, Codec>,
-    part: Message<(Response<()>, BodySize)>,
-) -> io::Result<()> {
+    head: Response<()>,
+    mut body: Pin<&mut BoxBody>,
+) -> Result<(), Error> {
     let mut connection = Pin::new(connection);
-    connection.as_mut().write(part)?;
-    poll_fn(|cx| connection.as_mut().flush(cx)).await
+    let head = Message::Item((head, body.size()));
+    connection.as_mut().write(head)?;
+    loop {
+        let chunk = poll_fn(|cx| {
+            let chunk = body.as_mut().poll_next(cx);
+            if chunk.is_pending() {
+                // An error ends the next write.
+                let _sent = connection.as_mut().flush(cx);
+            }
+            chunk
+        });
+        let chunk = chunk.await.transpose()?;
+        let is_last = chunk.is_none();
+        connection.as_mut().write(Message::Chunk(chunk))?;
+        if is_last || connection.is_write_buf_full() {
+            poll_fn(|cx| connection.as_mut().flush(cx)).await?;
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Returns the answer, or `None` if the client closes its half of the connection first.
@@ -133,7 +147,11 @@ async fn unless_closed<T>(
             return Poll::Ready(Some(answer));
         }
         let mut byte = [0; 1];
-        match connection.io_ref().stream().poll_peek(cx, &mut ReadBuf::new(&mut byte)) {
+        match connection
+            .io_ref()
+            .stream()
+            .poll_peek(cx, &mut ReadBuf::new(&mut byte))
+        {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(None),
             // The client has sent more already; its end is noticed later.
             Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,

@@ -20,10 +20,7 @@ use crate::engineio::{
     socket::SessionSocket,
     task_guard::{GuardedTask, TaskGuard, task_guard},
     transport::websocket::{
-        WebSocketOptions,
-        reader::WebSocketReader,
-        sink::close_frame,
-        stream::WebSocketStream,
+        WebSocketOptions, reader::WebSocketReader, sink::close_frame, stream::WebSocketStream,
     },
 };
 
