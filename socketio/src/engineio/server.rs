@@ -114,6 +114,7 @@ use super::{
 /// - Better, connections that are an [`AbortableStream`](super::AbortableStream), each with its
 ///   [`AbortHandle`](super::AbortHandle) in its connection data (`on_connect_ext`): one second after a session was closed
 ///   as slow, its connection is aborted, and descriptor and kernel buffers are freed.
+/// - Connections of websockets can leave the HTTP server: see [`answer_upgrade`](super::answer_upgrade).
 /// - Before the HTTP server stops, drain the sessions; see [`SessionRegistry`].
 #[derive(Clone)]
 pub struct EngineServer(Rc<WorkerState>);

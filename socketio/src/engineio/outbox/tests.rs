@@ -1,13 +1,16 @@
 //! Tests of the outbox; the test takes the place of the transport.
 
 use std::{
-    rc::Rc,
+    cell::Cell,
+    rc::{Rc, Weak},
     task::{Context, Poll},
 };
 
 use futures_util::{FutureExt, task::noop_waker_ref};
 
-use super::{Outbox, OutboxUsage, PollContent, PushOutcome, WriterStep};
+use super::{
+    Outbox, OutboxEnd, OutboxTransport, OutboxUsage, PollContent, PushOutcome, WriterStep,
+};
 use crate::engineio::{
     close_reason::CloseReason,
     config::{EngineConfig, OutboxBounds},
@@ -206,5 +209,65 @@ fn orderly_close_can_be_cut_short() {
     assert_eq!(
         next(&outbox).as_deref(),
         Some("abort: server shutting down")
+    );
+}
+
+/// A transport that counts its notifications.
+#[derive(Default)]
+struct CountingTransport(Cell<usize>);
+
+impl OutboxTransport for CountingTransport {
+    fn frames_queued(&self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+/// Takes frames as a flusher does, as texts.
+fn take(outbox: &Outbox, max_bytes: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    outbox.take(max_bytes, |frame| match frame {
+        Frame::Text(text) => taken.push(text.to_string()),
+        Frame::Binary(_) => taken.push("binary".to_owned()),
+    });
+    taken
+}
+
+#[test]
+fn taken_frames_do_not_count_and_notify_the_capacity_waiters() {
+    let (outbox, _) = outbox(8, 100);
+    for text in ["a", "b", "c"] {
+        push(&outbox, text);
+    }
+    let waiter = outbox.drained_to(1);
+    assert_eq!(take(&outbox, 3), ["4a", "4b"]);
+    assert_eq!(outbox.usage(), usage(1, 2));
+    assert_eq!(waiter.now_or_never(), Some(()));
+    assert_eq!(take(&outbox, 1), ["4c"], "at least one frame");
+    assert!(take(&outbox, 3).is_empty());
+}
+
+#[test]
+fn transport_is_notified_of_frames_and_of_the_end() {
+    let (outbox, _) = outbox(8, 100);
+    push(&outbox, "a");
+    let transport = Rc::new(CountingTransport::default());
+    let weak: Weak<dyn OutboxTransport> = Rc::downgrade(&transport) as _;
+    outbox.set_transport(weak);
+    assert_eq!(transport.0.get(), 1, "a frame was queued before");
+    push(&outbox, "b");
+    assert_eq!(transport.0.get(), 2);
+    outbox.finish(CloseReason::Shutdown);
+    assert_eq!(transport.0.get(), 3);
+    assert_eq!(outbox.end(), None, "frames are left");
+    assert_eq!(take(&outbox, 100), ["4a", "4b"]);
+    assert_eq!(
+        outbox.end(),
+        Some(OutboxEnd::Finished(CloseReason::Shutdown))
+    );
+    drop(transport);
+    outbox.discard();
+    assert_eq!(
+        outbox.end(),
+        Some(OutboxEnd::Discarded(CloseReason::Shutdown))
     );
 }

@@ -1,5 +1,8 @@
 //! The websocket transport: one websocket message is one packet. The reader forwards messages to the session; the writer
 //! sends the frames of the outbox.
+//!
+//! The connection stays with the HTTP server, through actix-ws (`accept.rs`, `writer.rs`), or leaves it (`takeover.rs`, `wire/`). The
+//! reader is the same.
 
 pub(in crate::engineio) mod accept;
 mod fragments;

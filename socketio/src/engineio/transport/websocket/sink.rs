@@ -1,4 +1,4 @@
-//! The sending half of a websocket, and the close frame of each close reason.
+//! The sending half of a websocket whose connection the HTTP server serves, and the close frame of each close reason.
 
 use actix_ws::CloseCode;
 use futures_util::FutureExt;

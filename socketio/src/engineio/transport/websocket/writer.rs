@@ -1,4 +1,4 @@
-//! Writes the frames of an outbox to a websocket.
+//! Writes the frames of an outbox to a websocket whose connection the HTTP server serves.
 //!
 //! actix-ws buffers up to 32 frames in a channel and joins them into one write. The writer runs on the socket's worker
 //! thread until the outbox is closed. While it waits for a peer that does not read, it watches for a discarded outbox.

@@ -11,19 +11,23 @@ use std::{
 
 use actix_web::rt;
 
-use super::outbox_writer::OutboxWriter;
+/// An outbox with its connection.
+pub(super) trait Flush {
+    /// Writes the queued frames, without waiting.
+    fn flush(&self);
+}
 
 /// The flusher of one worker thread.
 #[derive(Default)]
 pub(in crate::engineio) struct OutboxFlusher {
-    marked: RefCell<Vec<Rc<OutboxWriter>>>,
+    marked: RefCell<Vec<Rc<dyn Flush>>>,
     is_scheduled: Cell<bool>,
 }
 
 impl OutboxFlusher {
     /// Writes an outbox soon.
-    pub(super) fn mark(self: &Rc<Self>, writer: Rc<OutboxWriter>) {
-        self.marked.borrow_mut().push(writer);
+    pub(super) fn mark(self: &Rc<Self>, outbox: Rc<dyn Flush>) {
+        self.marked.borrow_mut().push(outbox);
         if !self.is_scheduled.replace(true) {
             let flusher = self.clone();
             rt::spawn(async move { flusher.flush() });
@@ -33,8 +37,8 @@ impl OutboxFlusher {
     fn flush(&self) {
         self.is_scheduled.set(false);
         let mut marked = mem::take(&mut *self.marked.borrow_mut());
-        for writer in marked.drain(..) {
-            writer.flush_marked();
+        for outbox in marked.drain(..) {
+            outbox.flush();
         }
         // Keeps the capacity, unless a wake-up has marked another outbox meanwhile.
         let mut next = self.marked.borrow_mut();

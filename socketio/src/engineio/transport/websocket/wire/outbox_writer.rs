@@ -18,7 +18,7 @@ use crate::engineio::{
 };
 
 use super::{
-    flusher::OutboxFlusher,
+    flusher::{Flush, OutboxFlusher},
     wire_io::{WireIo, Written, encode},
 };
 
@@ -87,38 +87,19 @@ impl OutboxWriter {
         writer
     }
 
-    /// Writes what was queued since the writer was marked. Wakes the task if it has to act.
-    pub(super) fn flush_marked(&self) {
-        self.is_marked.set(false);
-        let was_blocked = self.is_blocked.get();
-        let flushed = self.flush();
-        self.is_blocked.set(matches!(flushed, Ok(Written::Part)));
-        let must_act = match flushed {
-            Ok(Written::All) => self.socket.outbox().end().is_some(),
-            Ok(Written::Part) => !was_blocked || self.socket.outbox().is_discarded(),
-            Err(_) => true,
-        };
-        if must_act && let Some(task) = self.task.take() {
-            task.wake();
-        }
-    }
-
     /// Completes when all frames are written and none follows, or when the outbox is discarded. The task of the connection
     /// polls it.
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<WriterEnd> {
-        let flushed = self.flush();
-        self.is_blocked.set(matches!(flushed, Ok(Written::Part)));
-        match flushed {
-            Err(_) => return Poll::Ready(WriterEnd::Failed),
-            Ok(Written::All) => {
-                if let Some(end) = self.socket.outbox().end() {
-                    return Poll::Ready(WriterEnd::Outbox(end));
-                }
+        let written = self.write();
+        self.is_blocked.set(matches!(written, Ok(Written::Part)));
+        let end = self.socket.outbox().end();
+        match (written, end) {
+            (Err(_), _) => return Poll::Ready(WriterEnd::Failed),
+            (Ok(Written::All), Some(end)) | (Ok(_), Some(end @ OutboxEnd::Discarded(_))) => {
+                return Poll::Ready(WriterEnd::Outbox(end));
             }
-            Ok(Written::Part) => {
-                if let Some(end @ OutboxEnd::Discarded(_)) = self.socket.outbox().end() {
-                    return Poll::Ready(WriterEnd::Outbox(end));
-                }
+            (Ok(Written::All), None) => {}
+            (Ok(Written::Part), None | Some(OutboxEnd::Finished(_))) => {
                 self.task.set(Some(cx.waker().clone()));
                 // Continues with the frames that were queued meanwhile.
                 return match ready!(self.io.poll_write_unsent(cx)) {
@@ -142,7 +123,8 @@ impl OutboxWriter {
         }
     }
 
-    fn flush(&self) -> io::Result<Written> {
+    /// Writes the queued frames, as far as the peer takes them.
+    fn write(&self) -> io::Result<Written> {
         if self.io.write_unsent()? == Written::Part {
             return Ok(Written::Part);
         }
@@ -168,6 +150,24 @@ impl OutboxWriter {
             (Frame::Binary(bytes), BinaryEncoding::Base64) => {
                 ws::Message::Text(encode_base64(bytes).into())
             }
+        }
+    }
+}
+
+impl Flush for OutboxWriter {
+    /// Writes what was queued since the writer was marked. Wakes the task if it has to act.
+    fn flush(&self) {
+        self.is_marked.set(false);
+        let was_blocked = self.is_blocked.get();
+        let written = self.write();
+        self.is_blocked.set(matches!(written, Ok(Written::Part)));
+        let must_act = match written {
+            Ok(Written::All) => self.socket.outbox().end().is_some(),
+            Ok(Written::Part) => !was_blocked || self.socket.outbox().is_discarded(),
+            Err(_) => true,
+        };
+        if must_act && let Some(task) = self.task.take() {
+            task.wake();
         }
     }
 }
