@@ -33,5 +33,6 @@ mod shared_databases;
 mod shutdown;
 mod sources;
 mod startup;
+mod transports;
 mod user_profiles;
 mod vaults;

@@ -189,7 +189,7 @@ impl ScriptedServer {
                 .client_request_timeout(TIMEOUT)
                 .client_disconnect_timeout(Duration::ZERO)
                 .on_connect(|connection, _| {
-                    echo::set_tcp_user_timeout(connection, Duration::from_millis(500));
+                    echo::set_tcp_user_timeout(connection, Duration::from_secs(3));
                 })
                 .listen(listener)?;
             Ok(server.run())

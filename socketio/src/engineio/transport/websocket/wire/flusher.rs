@@ -11,6 +11,9 @@ use std::{
 
 use actix_web::rt;
 
+/// How many outboxes are written before other tasks of the worker thread, such as HTTP requests, have their turn.
+const WRITES_PER_TURN: usize = 128;
+
 /// An outbox with its connection.
 pub(super) trait Flush {
     /// Writes the queued frames, without waiting.
@@ -29,18 +32,20 @@ impl OutboxFlusher {
     pub(super) fn mark(self: &Rc<Self>, outbox: Rc<dyn Flush>) {
         self.marked.borrow_mut().push(outbox);
         if !self.is_scheduled.replace(true) {
-            let flusher = self.clone();
-            rt::spawn(async move { flusher.flush() });
+            rt::spawn(self.clone().flush());
         }
     }
 
-    fn flush(&self) {
+    async fn flush(self: Rc<Self>) {
         self.is_scheduled.set(false);
         let mut marked = mem::take(&mut *self.marked.borrow_mut());
-        for outbox in marked.drain(..) {
+        for (written, outbox) in marked.drain(..).enumerate() {
+            if written > 0 && written.is_multiple_of(WRITES_PER_TURN) {
+                tokio::task::yield_now().await;
+            }
             outbox.flush();
         }
-        // Keeps the capacity, unless a wake-up has marked another outbox meanwhile.
+        // Keeps the capacity, unless another outbox was marked meanwhile.
         let mut next = self.marked.borrow_mut();
         if next.is_empty() {
             *next = marked;
