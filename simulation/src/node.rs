@@ -10,7 +10,7 @@ use vaultcast::{
     gateway::{
         Offset,
         recovery::machine::{ClaimId, ClaimStep, RecoveryMachine},
-        relay::machine::{RelayMachine, RelaySocketId},
+        relay::machine::{RelayMachine, RelaySocketId, Seat, SeatState},
         trace::DeliveryTrace,
     },
     vault::{
@@ -19,7 +19,7 @@ use vaultcast::{
     },
 };
 
-use crate::names::Change;
+use crate::names::{Change, vault_id};
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,19 @@ pub struct Node {
     pub claims: BTreeMap<ClaimId, PendingConnect>,
     /// Hints of other nodes: a vault and its head.
     pub hints: VecDeque<(usize, u64)>,
+}
+
+impl Node {
+    /// Returns how many seats of a vault are live on this node.
+    pub fn live_seats(&self, vault: usize) -> usize {
+        let vault = vault_id(vault);
+        let of_vault = |relay: &Relay| relay.machine.vaults().get(&vault).cloned();
+        let seats = self.relays.iter().filter_map(of_vault);
+        let is_live = |seat: &Seat| matches!(seat.state, SeatState::Live(_));
+        seats
+            .map(|entry| entry.seats.values().filter(|seat| is_live(seat)).count())
+            .sum()
+    }
 }
 
 /// A vault's actor: the machine that ships, its mailbox and its reads.

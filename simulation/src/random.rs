@@ -225,6 +225,12 @@ impl World {
                         "node {index}, vault {vault}: requests wait for ever"
                     ));
                 }
+                let (subscribers, live) = (actor.machine.subscribers(), node.live_seats(*vault));
+                if subscribers != live {
+                    failures.push(format!(
+                        "node {index}, vault {vault}: {subscribers} subscribers and {live} live seats"
+                    ));
+                }
             }
         }
         if let Some(failure) = failures.into_iter().next() {
