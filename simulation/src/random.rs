@@ -225,7 +225,11 @@ impl World {
                         "node {index}, vault {vault}: requests wait for ever"
                     ));
                 }
-                let (subscribers, live) = (actor.machine.subscribers(), node.live_seats(*vault));
+            }
+            for vault in 0..self.database.vaults.len() {
+                let actor = node.vaults.get(&vault);
+                let subscribers = actor.map_or(0, |actor| actor.machine.subscribers());
+                let live = node.live_seats(vault);
                 if subscribers != live {
                     failures.push(format!(
                         "node {index}, vault {vault}: {subscribers} subscribers and {live} live seats"
