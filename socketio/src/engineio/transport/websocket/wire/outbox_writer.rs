@@ -128,6 +128,10 @@ impl OutboxWriter {
         if self.io.write_unsent()? == Written::Part {
             return Ok(Written::Part);
         }
+        // Nothing follows a close frame.
+        if self.io.is_closing() {
+            return Ok(Written::All);
+        }
         GATHERED.with_borrow_mut(|gathered| {
             loop {
                 gathered.clear();

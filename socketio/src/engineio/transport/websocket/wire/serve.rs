@@ -3,6 +3,7 @@
 
 use std::{
     future::poll_fn,
+    pin::pin,
     rc::Rc,
     task::{Poll, ready},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 use actix_http::ws;
 use actix_web::rt::{self, time::timeout};
 use bytes::BytesMut;
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 
 use crate::engineio::{
     address::SessionAddress,
@@ -77,11 +78,36 @@ pub(in crate::engineio) async fn serve_connection(
         binary: options.binary,
     };
     let reader = WebSocketReader::new(stream, options.max_message, address);
-    let ((), written) = join(reader.serve(task), write_outbox(&io, writer, socket)).await;
-    // The client closes when it has read the close frame.
-    if !io.has_ended() {
-        let _still_open = timeout(LINGER, read_to_end(&io)).await;
+    let reader = pin!(reader.serve(task));
+    let writer = pin!(write_outbox(&io, writer));
+    match select(reader, writer).await {
+        Either::Left(((), writer)) => {
+            // The session discards its outbox now, or has finished it.
+            let written = writer.await;
+            io.shut_down();
+            socket.signal(SessionSignal::Flushed);
+            if !io.has_ended() {
+                let _still_open = timeout(LINGER, read_to_end(&io)).await;
+            }
+            reset_if_unread(&io, written);
+        }
+        Either::Right((written, reader)) => {
+            io.shut_down();
+            if written == LastWrite::Sent {
+                // The client closes when it has read the close frame. Until then the session has not ended.
+                let _still_open = timeout(LINGER, reader).await;
+            }
+            socket.signal(SessionSignal::Flushed);
+            if written == LastWrite::Unsent {
+                let _still_open = timeout(LINGER, read_to_end(&io)).await;
+            }
+            reset_if_unread(&io, written);
+        }
     }
+}
+
+/// Makes the kernel discard what a client that does not read has not received.
+fn reset_if_unread(io: &WireIo, written: LastWrite) {
     match written {
         LastWrite::Unsent if !io.has_ended() => io.reset_when_closed(),
         LastWrite::Unsent | LastWrite::Sent | LastWrite::Failed => {}
@@ -89,9 +115,9 @@ pub(in crate::engineio) async fn serve_connection(
 }
 
 /// Writes the outbox until it has ended, then the close frame.
-async fn write_outbox(io: &WireIo, writer: Rc<OutboxWriter>, socket: SessionSocket) -> LastWrite {
-    let written = match poll_fn(|cx| writer.poll_end(cx)).await {
-        WriterEnd::Failed => return LastWrite::Failed,
+async fn write_outbox(io: &WireIo, writer: Rc<OutboxWriter>) -> LastWrite {
+    match poll_fn(|cx| writer.poll_end(cx)).await {
+        WriterEnd::Failed => LastWrite::Failed,
         WriterEnd::Outbox(OutboxEnd::Finished(reason)) => {
             io.queue(ws::Message::Close(Some(close_frame(reason))));
             poll_fn(|cx| writer.poll_sent(cx)).await
@@ -100,10 +126,7 @@ async fn write_outbox(io: &WireIo, writer: Rc<OutboxWriter>, socket: SessionSock
             close(io, Some(close_frame(reason)));
             LastWrite::Unsent
         }
-    };
-    io.shut_down();
-    socket.signal(SessionSignal::Flushed);
-    written
+    }
 }
 
 /// Reads and discards until the peer closes the connection, or has sent too much.
