@@ -18,12 +18,16 @@ impl VaultMachine {
             VaultInput::Subscribe(request) => self.subscribe(request, step),
             VaultInput::Leave(subscriber) => {
                 self.fanout.remove(subscriber);
-                self.reads.cancel(subscriber);
+                if self.reads.cancel(subscriber) {
+                    self.finish_cancelled_joins(step);
+                }
             }
             VaultInput::SinkFull(sink) => self.fanout.fell_behind(sink, step),
             // A request of a closed sink that still waits must not attach a subscriber: nothing would ever remove it.
             VaultInput::SinkReady(sink) | VaultInput::SinkClosed(sink) => {
-                self.reads.cancel_sink(sink);
+                if self.reads.cancel_sink(sink) {
+                    self.finish_cancelled_joins(step);
+                }
                 self.fanout.caught_up(sink);
             }
             VaultInput::MembershipRead { request, result } => {

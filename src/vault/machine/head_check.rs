@@ -36,9 +36,21 @@ impl VaultMachine {
 
     /// Attaches a subscriber after the head has been compared with the journal's.
     pub(super) fn join_after_head_check(&mut self, join: WaitingJoin, step: &mut Step<'_>) {
-        self.reads.begin(&join.request);
+        if self.reads.begin(&join.request) {
+            self.finish_cancelled_joins(step);
+        }
         self.joins.push(join);
         self.start_head_check(step);
+    }
+
+    /// Finishes the joins that wait for a head check and whose subscribers do not wait any more. The check may take as long as
+    /// a commit of unknown outcome, so they must not accumulate.
+    pub(super) fn finish_cancelled_joins(&mut self, step: &mut Step<'_>) {
+        let reads = &self.reads;
+        let cancelled = (self.joins).take_cancelled(|request| reads.is_awaited(request));
+        for request in &cancelled {
+            finish(request, step);
+        }
     }
 
     /// Reads the journal's head for the waiting joins, unless a check is running.

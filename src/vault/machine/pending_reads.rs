@@ -38,14 +38,14 @@ impl PendingReads {
         self.pages.is_empty()
     }
 
-    /// Records that a read starts for this request. It replaces an earlier one of the same subscriber.
-    pub(super) fn begin(&mut self, request: &SubscribeRequest) {
+    /// Records that a read starts for this request. Returns whether it replaces an earlier one of the same subscriber.
+    pub(super) fn begin(&mut self, request: &SubscribeRequest) -> bool {
         let read = AwaitedRead {
             request: request.id,
             sink: request.sink,
         };
         let subscriber = request.subscription.subscriber;
-        self.awaited.insert(subscriber, read);
+        self.awaited.insert(subscriber, read).is_some()
     }
 
     /// Records that a replay page is being read for this request.
@@ -59,24 +59,30 @@ impl PendingReads {
         self.pages.remove(&request)
     }
 
+    /// Returns whether the subscriber of a request still waits for its read.
+    pub(super) fn is_awaited(&self, request: &SubscribeRequest) -> bool {
+        let awaited = self.awaited.get(&request.subscription.subscriber);
+        awaited.is_some_and(|awaited| awaited.request == request.id)
+    }
+
     /// Ends the read of a request. Returns whether its subscriber still waits for it.
     pub(super) fn end(&mut self, request: &SubscribeRequest) -> bool {
-        let subscriber = request.subscription.subscriber;
-        let is_awaited =
-            (self.awaited.get(&subscriber)).is_some_and(|awaited| awaited.request == request.id);
+        let is_awaited = self.is_awaited(request);
         if is_awaited {
-            self.awaited.remove(&subscriber);
+            self.awaited.remove(&request.subscription.subscriber);
         }
         is_awaited
     }
 
-    /// Cancels the read of a subscriber.
-    pub(super) fn cancel(&mut self, subscriber: SubscriberId) {
-        self.awaited.remove(&subscriber);
+    /// Cancels the read of a subscriber. Returns whether there was one.
+    pub(super) fn cancel(&mut self, subscriber: SubscriberId) -> bool {
+        self.awaited.remove(&subscriber).is_some()
     }
 
-    /// Cancels all reads of a sink.
-    pub(super) fn cancel_sink(&mut self, sink: SinkId) {
+    /// Cancels all reads of a sink. Returns whether there were any.
+    pub(super) fn cancel_sink(&mut self, sink: SinkId) -> bool {
+        let before = self.awaited.len();
         self.awaited.retain(|_, awaited| awaited.sink != sink);
+        self.awaited.len() < before
     }
 }

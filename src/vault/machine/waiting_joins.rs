@@ -64,6 +64,23 @@ impl WaitingJoins {
         self.waiting.push(join);
     }
 
+    /// Removes the joins for the head check whose subscribers do not wait any more, and returns their requests.
+    pub(super) fn take_cancelled(
+        &mut self,
+        is_awaited: impl Fn(&SubscribeRequest) -> bool,
+    ) -> Vec<SubscribeRequest> {
+        let checked = match &mut self.check {
+            HeadCheck::Idle => &mut Vec::new(),
+            HeadCheck::Reading(joins) | HeadCheck::Ahead { joins, .. } => joins,
+        };
+        let mut cancelled = Vec::new();
+        for joins in [checked, &mut self.waiting] {
+            let removed = joins.extract_if(.., |join| !is_awaited(&join.request));
+            cancelled.extend(removed.map(|join| join.request));
+        }
+        cancelled
+    }
+
     /// Adds a join whose user the database has to confirm.
     pub(super) fn confirm(&mut self, join: WaitingJoin) {
         self.confirming.insert(join.request.id, join);

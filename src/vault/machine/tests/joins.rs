@@ -1,7 +1,7 @@
 //! Joins: their position in the order of the vault, and the head of a database that other processes write.
 
 use crate::{
-    domain::Seq,
+    domain::{Seq, SubscriberId},
     journal::DatabaseSharing::{SeveralProcesses, ThisProcess},
     vault::{VaultError, machine::*, subscription::Attach},
 };
@@ -108,9 +108,9 @@ fn live_subscriber_that_joins_again_is_confirmed_at_the_head_that_it_has() {
 fn subscriber_that_leaves_during_the_check_is_not_attached() {
     let mut story = Story::open(SeveralProcesses, 9);
     story.join(1, "ben", 7);
-    story.input(VaultInput::Leave(crate::domain::SubscriberId(1)));
-    assert!(head(&mut story, 9).is_empty());
+    story.input(VaultInput::Leave(SubscriberId(1)));
     assert!(story.has_finished(1));
+    assert!(head(&mut story, 9).is_empty());
     assert_eq!(story.machine.subscribers(), 0);
 }
 
@@ -150,4 +150,21 @@ fn since_replays_up_to_the_head_and_an_unknown_position_asks_for_a_resync() {
         let effects = story.subscribe(2, "ben", 7, unknown);
         assert_eq!(effects, ["s7 [2]: joined at 9 resync, live"]);
     }
+}
+
+#[test]
+fn a_join_that_was_left_while_it_waits_for_the_head_is_finished_at_once() {
+    let mut story = Story::open(SeveralProcesses, 3);
+    assert_eq!(story.join(1, "ben", 7), ["read head"]);
+    assert!(
+        story.join(2, "ana", 7).is_empty(),
+        "it waits for the next read"
+    );
+    for subscriber in [1, 2] {
+        story.input(VaultInput::Leave(SubscriberId(subscriber)));
+        assert!(story.has_finished(subscriber));
+    }
+    assert!(story.join(3, "ben", 7).is_empty());
+    assert_eq!(head(&mut story, 3), ["read head"], "for the later request");
+    assert_eq!(head(&mut story, 3), ["s7 [3]: joined at 3, live"]);
 }
