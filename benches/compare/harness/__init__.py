@@ -1,0 +1,1 @@
+"""Runs the load generator against vaultcast and its peers."""
