@@ -23,6 +23,10 @@ KEYS = {
 }
 
 
+# The servers of `run --all`, in the order of the table's columns.
+COLUMNS = ("vaultcast", "limit", "limit-coalesce", "socketioxide", "node", "node-group")
+
+
 def format_number(value):
     if value is None:
         return "–"
@@ -50,14 +54,13 @@ def plain_table(scenario, results):
 
 def markdown_report(measured, rounds):
     """Returns the report of `run --all`. `measured` contains pairs of a scenario and its results."""
-    lines = ["# Comparison", "", *machine_lines(), f"Medians of {rounds} alternated rounds, unless the scenario says otherwise.", ""]
-    names = []
-    for _, results in measured:
-        names += [name for name in results if name not in names]
+    rounds = f"Medians of {rounds} alternated rounds." if rounds > 1 else "One round."
+    lines = [*machine_lines(), rounds, ""]
+    names = [name for name in COLUMNS if any(name in results for _, results in measured)]
     lines += [f"| scenario | measure | {' | '.join(names)} | vaultcast : peers |", "| --- " * (len(names) + 3) + "|"]
     for scenario, results in measured:
         for number, measure in enumerate(scenario.measures):
-            title = "" if number else scenario.title + (" (1 round)" if scenario.rounds == 1 else "")
+            title = "" if number else scenario.title + (" (one round)" if scenario.rounds == 1 else "")
             cells = [format_number(median(results.get(name, []), measure.key)) for name in names]
             lines.append(f"| {title} | {measure.title} | {' | '.join(cells)} | {ratios(results, measure.key)} |")
     return "\n".join([*lines, "", *violation_lines(measured, names), *load_lines(measured)]) + "\n"
