@@ -23,11 +23,7 @@ fn addr(ip: u32, port: u16) -> libc::sockaddr_in {
 /// Starts a non-blocking connect to ip:port, from 127.0.0.(1+src) when src > 0.
 pub fn connect_nb(ip: u32, port: u16, src: u32) -> io::Result<RawFd> {
     unsafe {
-        let fd = check(libc::socket(
-            libc::AF_INET,
-            libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
-            0,
-        ))?;
+        let fd = check(libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0))?;
         let one: i32 = 1;
         let p = &one as *const i32 as *const libc::c_void;
         libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, p, 4);
@@ -54,14 +50,7 @@ pub fn connect_nb(ip: u32, port: u16, src: u32) -> io::Result<RawFd> {
 }
 
 pub fn read(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
-    let r = unsafe {
-        libc::recv(
-            fd,
-            buf.as_mut_ptr() as *mut _,
-            buf.len(),
-            libc::MSG_DONTWAIT,
-        )
-    };
+    let r = unsafe { libc::recv(fd, buf.as_mut_ptr() as *mut _, buf.len(), libc::MSG_DONTWAIT) };
     if r < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -69,14 +58,7 @@ pub fn read(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
     }
 }
 pub fn write(fd: RawFd, buf: &[u8]) -> io::Result<usize> {
-    let r = unsafe {
-        libc::send(
-            fd,
-            buf.as_ptr() as *const _,
-            buf.len(),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
-    };
+    let r = unsafe { libc::send(fd, buf.as_ptr() as *const _, buf.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
     if r < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -89,11 +71,7 @@ pub fn write_all(fd: RawFd, mut b: &[u8]) -> io::Result<()> {
         match write(fd, b) {
             Ok(n) => b = &b[n..],
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => unsafe {
-                let mut p = libc::pollfd {
-                    fd,
-                    events: libc::POLLOUT,
-                    revents: 0,
-                };
+                let mut p = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
                 if libc::poll(&mut p, 1, 5000) <= 0 {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
@@ -110,30 +88,17 @@ pub fn close(fd: RawFd) {
 pub fn so_error(fd: RawFd) -> i32 {
     let mut e: i32 = 0;
     let mut l: u32 = 4;
-    unsafe {
-        libc::getsockopt(
-            fd,
-            libc::SOL_SOCKET,
-            libc::SO_ERROR,
-            &mut e as *mut _ as *mut _,
-            &mut l,
-        )
-    };
+    unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_ERROR, &mut e as *mut _ as *mut _, &mut l) };
     e
 }
 
 pub struct Epoll(RawFd);
 impl Epoll {
     pub fn new() -> io::Result<Epoll> {
-        Ok(Epoll(check(unsafe {
-            libc::epoll_create1(libc::EPOLL_CLOEXEC)
-        })?))
+        Ok(Epoll(check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?))
     }
     fn ctl(&self, op: i32, fd: RawFd, ev: u32, data: u64) -> io::Result<()> {
-        let mut e = libc::epoll_event {
-            events: ev,
-            u64: data,
-        };
+        let mut e = libc::epoll_event { events: ev, u64: data };
         check(unsafe { libc::epoll_ctl(self.0, op, fd, &mut e) }).map(|_| ())
     }
     pub fn add(&self, fd: RawFd, ev: i32, data: u64) -> io::Result<()> {
@@ -159,9 +124,7 @@ pub fn http_complete(b: &[u8]) -> Option<(u16, usize, usize)> {
     let mut chunked = false;
     for l in b[..h].split(|c| *c == b'\n').skip(1) {
         if l.len() > 15 && l[..15].eq_ignore_ascii_case(b"content-length:") {
-            len = std::str::from_utf8(&l[15..])
-                .ok()
-                .and_then(|s| s.trim().parse().ok());
+            len = std::str::from_utf8(&l[15..]).ok().and_then(|s| s.trim().parse().ok());
         } else if l.len() > 18 && l[..18].eq_ignore_ascii_case(b"transfer-encoding:") {
             chunked = true;
         }
@@ -189,10 +152,7 @@ pub struct Http {
 }
 impl Http {
     pub fn new(host: &str) -> Http {
-        Http {
-            host: host.into(),
-            s: None,
-        }
+        Http { host: host.into(), s: None }
     }
     fn once(&mut self, req: &[u8]) -> io::Result<(u16, Vec<u8>)> {
         if self.s.is_none() {
@@ -216,13 +176,7 @@ impl Http {
             }
         }
     }
-    pub fn call(
-        &mut self,
-        m: &str,
-        path: &str,
-        token: &str,
-        body: &str,
-    ) -> io::Result<(u16, Vec<u8>)> {
+    pub fn call(&mut self, m: &str, path: &str, token: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
         let req = format!(
             "{m} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.host, body.len()

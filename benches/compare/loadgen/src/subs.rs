@@ -18,7 +18,7 @@ pub struct Padded(pub AtomicU64);
 pub struct Shared {
     pub start_ns: Vec<AtomicU64>, // by seq: when its POST began
     pub vault_of: Vec<AtomicU32>, // by seq: vault index + 1
-    pub pos_of: Vec<AtomicU32>, // by seq: 1-based place in its vault's order (first seen), 0 = unseen
+    pub pos_of: Vec<AtomicU32>,   // by seq: 1-based place in its vault's order (first seen), 0 = unseen
     pub vault_next: Vec<Mutex<u32>>,
     pub next_seq: AtomicU32,
     pub measure_from: AtomicU32,
@@ -108,10 +108,31 @@ pub struct Stats {
     pub misrouted: u64,
     pub unknown: u64,
     pub bad_frames: u64,
-    pub got_per_vault_min: Vec<u32>,
     pub got_total: u64,
+    pub disconnects: u32,
     pub first_error: Option<String>,
     pub sample: Option<String>,
+}
+
+impl Stats {
+    /// Adds what another thread received.
+    pub fn add(&mut self, other: Stats) {
+        self.lat.merge(&other.lat);
+        self.join.merge(&other.join);
+        self.reads += other.reads;
+        self.bytes += other.bytes;
+        self.delivered += other.delivered;
+        self.last_ns = self.last_ns.max(other.last_ns);
+        self.dup += other.dup;
+        self.reordered += other.reordered;
+        self.gaps_open += other.gaps_open;
+        self.misrouted += other.misrouted;
+        self.unknown += other.unknown;
+        self.bad_frames += other.bad_frames;
+        self.got_total += other.got_total;
+        self.first_error = self.first_error.take().or(other.first_error);
+        self.sample = self.sample.take().or(other.sample);
+    }
 }
 
 pub struct Cfg {
@@ -145,7 +166,6 @@ fn send_text(fd: RawFd, p: &[u8]) -> bool {
 }
 
 struct Worker<'a> {
-    id: usize,
     sh: &'a Shared,
     cfg: &'a Cfg,
     specs: &'a [Spec],
@@ -163,7 +183,6 @@ pub fn run(id: usize, sh: &Shared, cfg: &Cfg, specs: &[Spec]) -> Stats {
     let mut pong = Vec::new();
     frame_into(&mut pong, 1, b"3");
     let mut w = Worker {
-        id,
         sh,
         cfg,
         specs,
@@ -206,11 +225,7 @@ pub fn run(id: usize, sh: &Shared, cfg: &Cfg, specs: &[Spec]) -> Stats {
         }
         sh.delivered[id].0.store(w.delivered, Relaxed);
     }
-    let mut per = vec![u32::MAX; sh.vault_next.len()];
     for c in &w.conns {
-        if c.st == St::Joined {
-            per[c.vault as usize] = per[c.vault as usize].min(c.got);
-        }
         w.st.got_total += c.got as u64;
         w.st.gaps_open += c.missing.len() as u64;
         if c.st != St::Joined && c.st != St::Dead && w.st.first_error.is_none() {
@@ -220,19 +235,13 @@ pub fn run(id: usize, sh: &Shared, cfg: &Cfg, specs: &[Spec]) -> Stats {
             net::close(c.fd);
         }
     }
-    w.st.got_per_vault_min = per;
-    let _ = w.id;
     w.st
 }
 
 impl Worker<'_> {
     fn start(&mut self, ep: &Epoll, k: usize) {
         let i = self.conns.len();
-        let src = if self.cfg.src > 1 {
-            (k as u32) % self.cfg.src + 1
-        } else {
-            0
-        };
+        let src = if self.cfg.src > 1 { (k as u32) % self.cfg.src + 1 } else { 0 };
         let t0 = now_ns();
         let mut c = Conn {
             fd: -1,
@@ -286,10 +295,7 @@ impl Worker<'_> {
     fn send_join(&mut self, i: usize) -> bool {
         let s = &self.specs[self.conns[i].spec as usize];
         let m = if self.cfg.join_style == "object" {
-            format!(
-                "42[\"{}\",{{\"vaultId\":\"{}\"}}]",
-                self.cfg.join_event, s.vault_id
-            )
+            format!("42[\"{}\",{{\"vaultId\":\"{}\"}}]", self.cfg.join_event, s.vault_id)
         } else {
             format!("42[\"{}\",\"{}\"]", self.cfg.join_event, s.vault_id)
         };
@@ -393,10 +399,7 @@ impl Worker<'_> {
                 if b.len() - p < 10 {
                     break;
                 }
-                (
-                    10,
-                    u64::from_be_bytes(b[p + 2..p + 10].try_into().unwrap()) as usize,
-                )
+                (10, u64::from_be_bytes(b[p + 2..p + 10].try_into().unwrap()) as usize)
             };
             if b.len() - p < h + len {
                 break;
@@ -409,9 +412,7 @@ impl Worker<'_> {
                         return;
                     }
                 }
-                0x88 => {
-                    return self.kill(i, &format!("close frame {:?}", &pay[..pay.len().min(2)]))
-                }
+                0x88 => return self.kill(i, &format!("close frame {:?}", &pay[..pay.len().min(2)])),
                 0x89 => {
                     let mut o = Vec::new();
                     frame_into(&mut o, 10, pay);
@@ -542,9 +543,7 @@ impl Worker<'_> {
         if seq as u32 >= self.from {
             self.st.delivered += 1;
             self.st.last_ns = now;
-            self.st
-                .lat
-                .add(now.saturating_sub(self.sh.start_ns[seq].load(Relaxed)));
+            self.st.lat.add(now.saturating_sub(self.sh.start_ns[seq].load(Relaxed)));
         }
     }
 }

@@ -5,10 +5,7 @@ use std::collections::HashMap;
 
 #[inline]
 pub fn now_ns() -> u64 {
-    let mut ts = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut ts) };
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
@@ -23,12 +20,7 @@ pub struct Hist {
 }
 impl Default for Hist {
     fn default() -> Self {
-        Hist {
-            b: vec![0; 64 * 44],
-            n: 0,
-            max: 0,
-            sum: 0,
-        }
+        Hist { b: vec![0; 64 * 44], n: 0, max: 0, sum: 0 }
     }
 }
 impl Hist {
@@ -88,10 +80,7 @@ impl Hist {
 
 pub fn jwt(secret: &str, user: &str) -> String {
     let h = URL_SAFE_NO_PAD.encode(br#"{"alg":"HS256","typ":"JWT"}"#);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let p = serde_json::json!({
         "sub": user, "id": user, "name": format!("Bench {user}"),
         "email": format!("{user}@bench.invalid"), "role": "user",
@@ -115,10 +104,7 @@ impl Cpu {
         self.user + self.sys
     }
     pub fn sub(&self, o: &Cpu) -> Cpu {
-        Cpu {
-            user: self.user - o.user,
-            sys: self.sys - o.sys,
-        }
+        Cpu { user: self.user - o.user, sys: self.sys - o.sys }
     }
 }
 
@@ -134,10 +120,7 @@ pub fn proc_cpu(pid: u32) -> Cpu {
     let rest = &s[s.rfind(')').unwrap_or(0) + 2..];
     let f: Vec<&str> = rest.split_whitespace().collect();
     let t = ticks();
-    Cpu {
-        user: f[11].parse::<f64>().unwrap_or(0.0) / t,
-        sys: f[12].parse::<f64>().unwrap_or(0.0) / t,
-    }
+    Cpu { user: f[11].parse::<f64>().unwrap_or(0.0) / t, sys: f[12].parse::<f64>().unwrap_or(0.0) / t }
 }
 pub fn self_cpu() -> Cpu {
     proc_cpu(std::process::id())
@@ -146,11 +129,7 @@ pub fn self_cpu() -> Cpu {
 pub fn machine_busy() -> f64 {
     let s = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let l = s.lines().next().unwrap_or("");
-    let v: Vec<f64> = l
-        .split_whitespace()
-        .skip(1)
-        .map(|x| x.parse().unwrap_or(0.0))
-        .collect();
+    let v: Vec<f64> = l.split_whitespace().skip(1).map(|x| x.parse().unwrap_or(0.0)).collect();
     if v.len() < 8 {
         return 0.0;
     }

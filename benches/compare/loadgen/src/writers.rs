@@ -44,21 +44,10 @@ struct W {
 
 pub fn run(sh: &Shared, c: &WCfg) -> WStats {
     let ep = Epoll::new().expect("epoll");
-    let mut st = WStats {
-        acked_per_vault: vec![0; c.vaults.len()],
-        ..Default::default()
-    };
+    let mut st = WStats { acked_per_vault: vec![0; c.vaults.len()], ..Default::default() };
     let mut ws: Vec<W> = Vec::new();
     for i in 0..c.writers {
-        ws.push(W {
-            fd: -1,
-            busy: false,
-            buf: Vec::new(),
-            t0: 0,
-            vault: 0,
-            step: 0,
-            source: String::new(),
-        });
+        ws.push(W { fd: -1, busy: false, buf: Vec::new(), t0: 0, vault: 0, step: 0, source: String::new() });
         open(&ep, &mut ws[i], i, c);
     }
     let mut idle: VecDeque<usize> = (0..c.writers).collect();
@@ -134,14 +123,11 @@ pub fn run(sh: &Shared, c: &WCfg) -> WStats {
                 1 => format!("PATCH /api/sources/{}", w.source),
                 _ => format!("DELETE /api/sources/{}", w.source),
             };
-            let ct = if w.step == 2 {
-                ""
-            } else {
-                "Content-Type: application/json\r\n"
-            };
+            let ct = if w.step == 2 { "" } else { "Content-Type: application/json\r\n" };
             let req = format!(
                 "{line} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {tok}\r\n{ct}Content-Length: {}\r\n\r\n{body}",
-                c.host, body.len()
+                c.host,
+                body.len()
             );
             sh.vault_of[seq].store(w.vault as u32 + 1, Relaxed);
             now = now_ns();
@@ -198,24 +184,17 @@ pub fn run(sh: &Shared, c: &WCfg) -> WStats {
                             }
                             if c.mix {
                                 if w.step == 0 {
-                                    w.source =
-                                        serde_json::from_slice::<serde_json::Value>(&w.buf[a..z])
-                                            .ok()
-                                            .and_then(|v| crate::id_of(&v))
-                                            .unwrap_or_default();
+                                    w.source = serde_json::from_slice::<serde_json::Value>(&w.buf[a..z])
+                                        .ok()
+                                        .and_then(|v| crate::vaults::id_of(&v))
+                                        .unwrap_or_default();
                                 }
-                                w.step = if w.source.is_empty() {
-                                    0
-                                } else {
-                                    (w.step + 1) % 3
-                                };
+                                w.step = if w.source.is_empty() { 0 } else { (w.step + 1) % 3 };
                             }
                         } else {
                             st.errors += 1;
                             if st.first_error.is_none() {
-                                st.first_error = Some(
-                                    String::from_utf8_lossy(&w.buf[..z.min(400)]).into_owned(),
-                                );
+                                st.first_error = Some(String::from_utf8_lossy(&w.buf[..z.min(400)]).into_owned());
                             }
                             w.step = 0;
                         }
@@ -256,11 +235,7 @@ fn fail(st: &mut WStats, w: &mut W, m: &str) {
 fn open(ep: &Epoll, w: &mut W, i: usize, c: &WCfg) {
     if let Ok(fd) = net::connect_nb(c.ip, c.port, 0) {
         unsafe {
-            let mut p = libc::pollfd {
-                fd,
-                events: libc::POLLOUT,
-                revents: 0,
-            };
+            let mut p = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
             libc::poll(&mut p, 1, 5000);
         }
         if net::so_error(fd) == 0 {

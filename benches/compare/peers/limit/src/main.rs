@@ -65,10 +65,7 @@ fn field<'a>(body: &'a [u8], key: &str) -> &'a str {
 
 impl Server {
     fn ctl(&self, op: i32, fd: RawFd, ev: i32, i: usize) {
-        let mut e = libc::epoll_event {
-            events: ev as u32,
-            u64: i as u64,
-        };
+        let mut e = libc::epoll_event { events: ev as u32, u64: i as u64 };
         unsafe { libc::epoll_ctl(self.ep, op, fd, &mut e) };
     }
     fn send(&mut self, i: usize, b: &[u8]) {
@@ -79,14 +76,7 @@ impl Server {
             c.out.extend_from_slice(b);
             return;
         }
-        let r = unsafe {
-            libc::send(
-                c.fd,
-                b.as_ptr() as *const _,
-                b.len(),
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
-        };
+        let r = unsafe { libc::send(c.fd, b.as_ptr() as *const _, b.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
         let n = if r < 0 {
             if std::io::Error::last_os_error().kind() != std::io::ErrorKind::WouldBlock {
                 return; // the read side will see the end of this connection
@@ -106,12 +96,7 @@ impl Server {
             return;
         };
         let r = unsafe {
-            libc::send(
-                c.fd,
-                c.out.as_ptr() as *const _,
-                c.out.len(),
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
+            libc::send(c.fd, c.out.as_ptr() as *const _, c.out.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
         };
         if r > 0 {
             c.out.drain(..r as usize);
@@ -147,10 +132,7 @@ impl Server {
             _ => {}
         }
         self.send(i, f);
-        let held = self.conns[i]
-            .as_mut()
-            .map(|c| std::mem::take(&mut c.held))
-            .unwrap_or_default();
+        let held = self.conns[i].as_mut().map(|c| std::mem::take(&mut c.held)).unwrap_or_default();
         if !held.is_empty() {
             self.send(i, &held);
         }
@@ -220,10 +202,7 @@ impl Server {
         let seg: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (m, seg.as_slice()) {
             ("POST", ["api", "vaults"]) => {
-                self.vaults.push(Vault {
-                    subs: vec![],
-                    pending: vec![],
-                });
+                self.vaults.push(Vault { subs: vec![], pending: vec![] });
                 let id = self.vaults.len() - 1;
                 self.answer(i, "201 Created", &format!("{{\"id\":\"{id}\"}}"));
             }
@@ -238,12 +217,7 @@ impl Server {
             ("PATCH", ["api", "sources", id]) | ("DELETE", ["api", "sources", id]) => {
                 let id: u64 = id[..8].parse().unwrap_or(0);
                 let v = self.sources.get(&id).copied().unwrap_or(0);
-                let s = self.event(
-                    if m == "PATCH" { "updated" } else { "deleted" },
-                    id,
-                    v,
-                    body,
-                );
+                let s = self.event(if m == "PATCH" { "updated" } else { "deleted" }, id, v, body);
                 self.answer(i, "200 OK", &s);
             }
             _ => self.answer(i, "200 OK", "{\"ok\":true}"),
@@ -253,17 +227,8 @@ impl Server {
         let Some(c) = self.conns[i].as_mut() else {
             return;
         };
-        let n = unsafe {
-            libc::recv(
-                c.fd,
-                rb.as_mut_ptr() as *mut _,
-                rb.len(),
-                libc::MSG_DONTWAIT,
-            )
-        };
-        if n == 0
-            || (n < 0 && std::io::Error::last_os_error().kind() != std::io::ErrorKind::WouldBlock)
-        {
+        let n = unsafe { libc::recv(c.fd, rb.as_mut_ptr() as *mut _, rb.len(), libc::MSG_DONTWAIT) };
+        if n == 0 || (n < 0 && std::io::Error::last_os_error().kind() != std::io::ErrorKind::WouldBlock) {
             return self.drop_conn(i);
         }
         if n < 0 {
@@ -282,20 +247,12 @@ impl Server {
                     break;
                 }
                 let l7 = (r[1] & 0x7f) as usize;
-                let (h, len) = if l7 < 126 {
-                    (2, l7)
-                } else {
-                    (4, u16::from_be_bytes([r[2], r[3]]) as usize)
-                };
+                let (h, len) = if l7 < 126 { (2, l7) } else { (4, u16::from_be_bytes([r[2], r[3]]) as usize) };
                 if r.len() < h + 4 + len {
                     break;
                 }
                 let k = [r[h], r[h + 1], r[h + 2], r[h + 3]];
-                let m: Vec<u8> = r[h + 4..h + 4 + len]
-                    .iter()
-                    .enumerate()
-                    .map(|(j, x)| x ^ k[j & 3])
-                    .collect();
+                let m: Vec<u8> = r[h + 4..h + 4 + len].iter().enumerate().map(|(j, x)| x ^ k[j & 3]).collect();
                 let op = r[0] & 15;
                 p += h + 4 + len;
                 if op == 8 {
@@ -305,19 +262,14 @@ impl Server {
                     let f = frame(1, format!("40{{\"sid\":\"s{:015}\"}}", i).as_bytes());
                     self.send(i, &f);
                 } else if m.starts_with(b"42[\"vault:join\"") {
-                    let t = std::str::from_utf8(&m[16..])
-                        .unwrap_or("")
-                        .trim_matches(|c| c == '"' || c == ']');
+                    let t = std::str::from_utf8(&m[16..]).unwrap_or("").trim_matches(|c| c == '"' || c == ']');
                     let v: usize = t.parse().unwrap_or(0);
                     if v < self.vaults.len() {
                         self.vaults[v].subs.push(i);
                         self.conns[i].as_mut().unwrap().vault = v;
                         let f = frame(
                             1,
-                            format!(
-                                "42[\"vault:joined\",{{\"vaultId\":\"{v}\",\"role\":\"viewer\"}}]"
-                            )
-                            .as_bytes(),
+                            format!("42[\"vault:joined\",{{\"vaultId\":\"{v}\",\"role\":\"viewer\"}}]").as_bytes(),
                         );
                         self.send(i, &f);
                     }
@@ -347,10 +299,7 @@ impl Server {
 }
 
 fn main() {
-    let port: u16 = std::env::var("PORT")
-        .ok()
-        .and_then(|p| p.parse().ok())
-        .unwrap_or(3900);
+    let port: u16 = std::env::var("PORT").ok().and_then(|p| p.parse().ok()).unwrap_or(3900);
     let coalesce = std::env::var("COALESCE").is_ok_and(|v| v == "1");
     let fault = match std::env::var("FAULT").as_deref() {
         Ok("drop") => 1,
@@ -359,39 +308,21 @@ fn main() {
         _ => 0,
     };
     unsafe {
-        let mut l = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
+        let mut l = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         libc::getrlimit(libc::RLIMIT_NOFILE, &mut l);
         l.rlim_cur = l.rlim_max;
         libc::setrlimit(libc::RLIMIT_NOFILE, &l);
-        let lfd = libc::socket(
-            libc::AF_INET,
-            libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC,
-            0,
-        );
+        let lfd = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0);
         let one = 1i32;
-        libc::setsockopt(
-            lfd,
-            libc::SOL_SOCKET,
-            libc::SO_REUSEADDR,
-            &one as *const _ as *const _,
-            4,
-        );
+        libc::setsockopt(lfd, libc::SOL_SOCKET, libc::SO_REUSEADDR, &one as *const _ as *const _, 4);
         let a = libc::sockaddr_in {
             sin_family: libc::AF_INET as u16,
             sin_port: port.to_be(),
-            sin_addr: libc::in_addr {
-                s_addr: 0x7f00_0001u32.to_be(),
-            },
+            sin_addr: libc::in_addr { s_addr: 0x7f00_0001u32.to_be() },
             sin_zero: [0; 8],
         };
         if libc::bind(lfd, &a as *const _ as *const _, 16) < 0 || libc::listen(lfd, 4096) < 0 {
-            eprintln!(
-                "cannot listen on {port}: {}",
-                std::io::Error::last_os_error()
-            );
+            eprintln!("cannot listen on {port}: {}", std::io::Error::last_os_error());
             std::process::exit(1);
         }
         let ep = libc::epoll_create1(libc::EPOLL_CLOEXEC);
@@ -429,21 +360,8 @@ fn main() {
                         if fd < 0 {
                             break;
                         }
-                        libc::setsockopt(
-                            fd,
-                            libc::IPPROTO_TCP,
-                            libc::TCP_NODELAY,
-                            &one as *const _ as *const _,
-                            4,
-                        );
-                        let c = Conn {
-                            fd,
-                            ws: false,
-                            inb: vec![],
-                            out: vec![],
-                            vault: usize::MAX,
-                            held: vec![],
-                        };
+                        libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &one as *const _ as *const _, 4);
+                        let c = Conn { fd, ws: false, inb: vec![], out: vec![], vault: usize::MAX, held: vec![] };
                         let i = s.free.pop().unwrap_or_else(|| {
                             s.conns.push(None);
                             s.conns.len() - 1

@@ -10,9 +10,7 @@ use serde_json::{json, Value};
 use socketioxide::extract::{Data, Extension, SocketRef, State as IoState, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::SocketIo;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -43,13 +41,8 @@ struct User {
 }
 impl App {
     fn user(&self, token: &str) -> Option<User> {
-        let c = decode::<Claims>(token, &self.key, &self.validation)
-            .ok()?
-            .claims;
-        Some(User {
-            id: c.id.unwrap_or(c.sub),
-            name: c.name,
-        })
+        let c = decode::<Claims>(token, &self.key, &self.validation).ok()?.claims;
+        Some(User { id: c.id.unwrap_or(c.sub), name: c.name })
     }
     async fn role(&self, vault: &str, user: &str) -> Result<Option<String>, sqlx::Error> {
         sqlx::query_scalar("SELECT role FROM vault_members WHERE vault_id = ? AND user_id = ?")
@@ -137,15 +130,7 @@ fn now() -> String {
     chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 async fn publish(io: &SocketIo, event: &'static str, s: &Source, u: &User, role: &str) {
-    let e = Event {
-        source: s,
-        actor: Actor {
-            user_id: &u.id,
-            user_name: &u.name,
-            role,
-        },
-        timestamp: now(),
-    };
+    let e = Event { source: s, actor: Actor { user_id: &u.id, user_name: &u.name, role }, timestamp: now() };
     if let Err(e) = io.to(format!("vault:{}", s.vault_id)).emit(event, &e).await {
         eprintln!("emit: {e}");
     }
@@ -158,14 +143,8 @@ async fn may_write(app: &App, vault: &str, u: &User) -> Result<String, Fail> {
     }
 }
 
-async fn vault_create(
-    State(c): State<Ctx>,
-    u: User,
-    Json(b): Json<Value>,
-) -> Result<(StatusCode, Json<Value>), Fail> {
-    let name = b["name"]
-        .as_str()
-        .ok_or(Fail(StatusCode::BAD_REQUEST, "name is required"))?;
+async fn vault_create(State(c): State<Ctx>, u: User, Json(b): Json<Value>) -> Result<(StatusCode, Json<Value>), Fail> {
+    let name = b["name"].as_str().ok_or(Fail(StatusCode::BAD_REQUEST, "name is required"))?;
     let id = uuid::Uuid::new_v4().to_string();
     let mut tx = c.app.write.begin().await?;
     sqlx::query("INSERT INTO vaults (id, name, created_at) VALUES (?, ?, ?)")
@@ -202,10 +181,7 @@ async fn member_add(
     }
     sqlx::query("INSERT INTO vault_members (vault_id, user_id, role) VALUES (?, ?, ?) ON CONFLICT (vault_id, user_id) DO UPDATE SET role = excluded.role")
         .bind(&v).bind(&b.user_id).bind(&b.role).execute(&c.app.write).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(json!({ "vaultId": v, "userId": b.user_id, "role": b.role })),
-    ))
+    Ok((StatusCode::CREATED, Json(json!({ "vaultId": v, "userId": b.user_id, "role": b.role }))))
 }
 async fn source_create(
     State(c): State<Ctx>,
@@ -231,8 +207,13 @@ async fn source_create(
     Ok((StatusCode::CREATED, Json(s)))
 }
 async fn source_get(app: &App, id: &str) -> Result<Source, Fail> {
-    sqlx::query_as("SELECT id, title, file_url, file_key, file_size, mime_type, vault_id, created_at FROM sources WHERE id = ?")
-        .bind(id).fetch_optional(&app.read).await?.ok_or(Fail(StatusCode::NOT_FOUND, "no such source"))
+    sqlx::query_as(
+        "SELECT id, title, file_url, file_key, file_size, mime_type, vault_id, created_at FROM sources WHERE id = ?",
+    )
+    .bind(id)
+    .fetch_optional(&app.read)
+    .await?
+    .ok_or(Fail(StatusCode::NOT_FOUND, "no such source"))
 }
 async fn source_update(
     State(c): State<Ctx>,
@@ -248,22 +229,21 @@ async fn source_update(
     s.file_size = b.file_size.or(s.file_size);
     s.mime_type = b.mime_type.or(s.mime_type);
     sqlx::query("UPDATE sources SET title = ?, file_url = ?, file_key = ?, file_size = ?, mime_type = ? WHERE id = ?")
-        .bind(&s.title).bind(&s.file_url).bind(&s.file_key).bind(s.file_size).bind(&s.mime_type).bind(&s.id)
-        .execute(&c.app.write).await?;
-    publish(&c.io, "source:updated", &s, &u, &role).await;
-    Ok(Json(s))
-}
-async fn source_delete(
-    State(c): State<Ctx>,
-    u: User,
-    Path(id): Path<String>,
-) -> Result<Json<Source>, Fail> {
-    let s = source_get(&c.app, &id).await?;
-    let role = may_write(&c.app, &s.vault_id, &u).await?;
-    sqlx::query("DELETE FROM sources WHERE id = ?")
+        .bind(&s.title)
+        .bind(&s.file_url)
+        .bind(&s.file_key)
+        .bind(s.file_size)
+        .bind(&s.mime_type)
         .bind(&s.id)
         .execute(&c.app.write)
         .await?;
+    publish(&c.io, "source:updated", &s, &u, &role).await;
+    Ok(Json(s))
+}
+async fn source_delete(State(c): State<Ctx>, u: User, Path(id): Path<String>) -> Result<Json<Source>, Fail> {
+    let s = source_get(&c.app, &id).await?;
+    let role = may_write(&c.app, &s.vault_id, &u).await?;
+    sqlx::query("DELETE FROM sources WHERE id = ?").bind(&s.id).execute(&c.app.write).await?;
     publish(&c.io, "source:deleted", &s, &u, &role).await;
     Ok(Json(s))
 }
@@ -272,59 +252,36 @@ async fn source_delete(
 struct Auth {
     token: String,
 }
-async fn authenticate(
-    s: SocketRef,
-    TryData(a): TryData<Auth>,
-    IoState(app): IoState<App>,
-) -> Result<(), &'static str> {
-    let u = a
-        .ok()
-        .and_then(|a| app.user(&a.token))
-        .ok_or("unauthorized")?;
+async fn authenticate(s: SocketRef, TryData(a): TryData<Auth>, IoState(app): IoState<App>) -> Result<(), &'static str> {
+    let u = a.ok().and_then(|a| app.user(&a.token)).ok_or("unauthorized")?;
     s.extensions.insert(u);
     Ok(())
 }
 async fn on_connect(s: SocketRef) {
     s.on(
         "vault:join",
-        |s: SocketRef,
-         Data(v): Data<String>,
-         Extension(u): Extension<User>,
-         IoState(app): IoState<App>| async move {
+        |s: SocketRef, Data(v): Data<String>, Extension(u): Extension<User>, IoState(app): IoState<App>| async move {
             match app.role(&v, &u.id).await {
                 Ok(Some(role)) => {
                     s.join(format!("vault:{v}"));
-                    s.emit("vault:joined", &json!({ "vaultId": v, "role": role }))
-                        .ok();
+                    s.emit("vault:joined", &json!({ "vaultId": v, "role": role })).ok();
                 }
                 _ => {
-                    s.emit(
-                        "vault:error",
-                        &json!({ "vaultId": v, "message": "not a member" }),
-                    )
-                    .ok();
+                    s.emit("vault:error", &json!({ "vaultId": v, "message": "not a member" })).ok();
                 }
             }
         },
     );
-    s.on(
-        "vault:leave",
-        |s: SocketRef, Data(v): Data<String>| async move {
-            s.leave(format!("vault:{v}"));
-        },
-    );
+    s.on("vault:leave", |s: SocketRef, Data(v): Data<String>| async move {
+        s.leave(format!("vault:{v}"));
+    });
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port: u16 = std::env::var("PORT")
-        .ok()
-        .and_then(|p| p.parse().ok())
-        .unwrap_or(3903);
-    let secret = std::env::var("NEXTAUTH_SECRET")
-        .unwrap_or_else(|_| "bench-secret-bench-secret-bench-secret".into());
-    let url =
-        std::env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite://bench-socketioxide.db".into());
+    let port: u16 = std::env::var("PORT").ok().and_then(|p| p.parse().ok()).unwrap_or(3903);
+    let secret = std::env::var("NEXTAUTH_SECRET").unwrap_or_else(|_| "bench-secret-bench-secret-bench-secret".into());
+    let url = std::env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite://bench-socketioxide.db".into());
     let sync = match std::env::var("SYNC").as_deref() {
         Ok("NORMAL") => SqliteSynchronous::Normal,
         Ok("OFF") => SqliteSynchronous::Off,
@@ -336,10 +293,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .synchronous(sync)
         .foreign_keys(true)
         .busy_timeout(std::time::Duration::from_secs(5));
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
-        .connect_with(opt.clone())
-        .await?;
+    let write = SqlitePoolOptions::new().max_connections(1).connect_with(opt.clone()).await?;
     for d in [
         "CREATE TABLE IF NOT EXISTS vaults (id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at TEXT NOT NULL)",
         "CREATE TABLE IF NOT EXISTS vault_members (vault_id TEXT NOT NULL, user_id TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (vault_id, user_id))",
@@ -348,10 +302,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         sqlx::query(d).execute(&write).await?;
     }
-    let read = SqlitePoolOptions::new()
-        .max_connections(4)
-        .connect_with(opt)
-        .await?;
+    let read = SqlitePoolOptions::new().max_connections(4).connect_with(opt).await?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_required_spec_claims(&["exp"]);
     let app = App {
@@ -361,10 +312,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         validation: Arc::new(validation),
     };
 
-    let (layer, io) = SocketIo::builder()
-        .with_state(app.clone())
-        .max_buffer_size(1024)
-        .build_layer();
+    let (layer, io) = SocketIo::builder().with_state(app.clone()).max_buffer_size(1024).build_layer();
     io.ns("/", on_connect.with(authenticate));
 
     let router = Router::new()
@@ -372,10 +320,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/api/vaults", post(vault_create))
         .route("/api/vaults/{id}/members", post(member_add))
         .route("/api/vaults/{id}/sources", post(source_create))
-        .route(
-            "/api/sources/{id}",
-            patch(source_update).delete(source_delete),
-        )
+        .route("/api/sources/{id}", patch(source_update).delete(source_delete))
         .with_state(Ctx { app, io })
         .layer(layer);
     let listener = tokio::net::TcpSocket::new_v4()?;
