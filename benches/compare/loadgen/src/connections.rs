@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The run goes on without the connections that have not joined after this time without a join.
-const JOIN_PATIENCE_NS: u64 = 20_000_000_000;
+const MAX_JOIN_GAP_NS: u64 = 20_000_000_000;
 
 /// The threads of the subscribers.
 pub struct Connections(Vec<JoinHandle<Stats>>);
@@ -79,7 +79,7 @@ fn wait_for_joins(plan: &Plan, shared: &Shared) -> Option<u64> {
         }
         if ended != progress.0 {
             progress = (ended, now_ns());
-        } else if now_ns() - progress.1 > JOIN_PATIENCE_NS {
+        } else if now_ns() - progress.1 > MAX_JOIN_GAP_NS {
             eprintln!("loadgen: no join for 20 s, continuing with {ended} of {}", plan.connections);
             return most_joined_ns;
         }

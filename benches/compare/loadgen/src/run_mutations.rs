@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Deliveries are awaited for this long without one, and for this long in all.
-const DRAIN_PATIENCE_NS: u64 = 3_000_000_000;
+const MAX_DELIVERY_GAP_NS: u64 = 3_000_000_000;
 const DRAIN_TIMEOUT_NS: u64 = 60_000_000_000;
 
 /// The outcome of the measured mutations.
@@ -89,7 +89,7 @@ fn drain(shared: &Shared, deliveries: u64) -> bool {
         if delivered != progress.0 {
             progress = (delivered, now_ns());
         }
-        if now_ns() - progress.1 > DRAIN_PATIENCE_NS || now_ns() - start > DRAIN_TIMEOUT_NS {
+        if now_ns() - progress.1 > MAX_DELIVERY_GAP_NS || now_ns() - start > DRAIN_TIMEOUT_NS {
             return false;
         }
         sleep(Duration::from_micros(300));
