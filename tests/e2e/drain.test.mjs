@@ -15,10 +15,10 @@ import { readJournals } from './journals.mjs';
 const SOCKETS = 2_000;
 const VAULTS = 40;
 
-/** More than a stop, and then the reconnects, take even on a busy machine. The rate makes a stop take at least a second, in which
+/** More than a stop, and then the reconnects, take even on a busy machine. The rate makes a stop take some seconds, in which
  * requests are refused. */
 const SETTINGS = {
-  VAULTCAST__SERVER__DRAIN_RATE: String(SOCKETS),
+  VAULTCAST__SERVER__DRAIN_RATE: String(SOCKETS / 4),
   VAULTCAST__SERVER__SHUTDOWN_GRACE: '1m',
   VAULTCAST__SOCKETIO__RECOVERY_WINDOW: '15m',
   VAULTCAST__SOCKETIO__PING_TIMEOUT: '5m',

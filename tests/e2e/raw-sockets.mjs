@@ -127,10 +127,16 @@ class RawSocket {
     this.recovered = pid !== undefined && this.#pid === pid;
     this.isJoined = this.recovered;
     this.#pid = pid;
-    if (!this.recovered) this.#socket.send(`42${JSON.stringify(['vault:join', { vaultId: this.vault.id, since: this.lastSeq }])}`);
+    if (!this.recovered) this.#join();
   }
 
-  #handleEvent(event, { seq, resync }, offset) {
+  #join() {
+    this.#socket.send(`42${JSON.stringify(['vault:join', { vaultId: this.vault.id, since: this.lastSeq }])}`);
+  }
+
+  #handleEvent(event, { seq, resync, code }, offset) {
+    // A busy vault refuses joins that have waited too long.
+    if (event === 'error' && code === 'VAULT_BUSY') return this.#join();
     this.#offset = offset;
     if (event === 'vault:joined') {
       this.isJoined = true;
