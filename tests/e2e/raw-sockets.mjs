@@ -6,9 +6,9 @@ import { checkEvent } from './contract.mjs';
 import { range } from './fixtures.mjs';
 import { Observable } from './observable.mjs';
 
-/** The first and the longest delay before a reconnect, in milliseconds. */
-const MIN_RECONNECT_DELAY = 100;
-const MAX_RECONNECT_DELAY = 1_000;
+/** The first and the longest delay before a reconnect, in milliseconds, as the official client has them. */
+const MIN_RECONNECT_DELAY = 1_000;
+const MAX_RECONNECT_DELAY = 5_000;
 
 /** The timeout of a connection attempt among thousands of others on a busy machine, in milliseconds. */
 const HANDSHAKE_TIMEOUT = 60_000;
