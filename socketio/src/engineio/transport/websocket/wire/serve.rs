@@ -16,6 +16,7 @@ use futures_util::future::{Either, select};
 
 use crate::engineio::{
     address::SessionAddress,
+    close_reason::CloseReason,
     message::SessionSignal,
     outbox::OutboxEnd,
     socket::SessionSocket,
@@ -93,13 +94,22 @@ pub(in crate::engineio) async fn serve_connection(
         }
         Either::Right((written, reader)) => {
             io.shut_down();
-            if written == LastWrite::Sent {
-                // The client closes when it has read the close frame. Until then the session has not ended.
-                let _still_open = timeout(LINGER, reader).await;
-            }
-            socket.signal(SessionSignal::Flushed);
-            if written == LastWrite::Unsent {
-                let _still_open = timeout(LINGER, read_to_end(&io)).await;
+            match written {
+                LastWrite::Sent => {
+                    // The client closes when it has read the close frame. Until then the session has not ended.
+                    let _still_open = timeout(LINGER, reader).await;
+                    socket.signal(SessionSignal::Flushed);
+                }
+                LastWrite::Unsent => {
+                    socket.signal(SessionSignal::Flushed);
+                    let _still_open = timeout(LINGER, read_to_end(&io)).await;
+                }
+                LastWrite::Failed => {
+                    // The reader reports it as well, unless the connection has failed in one direction only.
+                    let _still_open = timeout(LINGER, reader).await;
+                    let ended = SessionSignal::TransportEnded(CloseReason::TransportClose);
+                    socket.signal(ended);
+                }
             }
             reset_if_unread(&io, written);
         }
