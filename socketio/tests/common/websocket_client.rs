@@ -34,6 +34,11 @@ impl WebSocketClient {
         self.send_message(Message::text(packet)).await;
     }
 
+    /// Sends a packet. Returns `false` if the connection is closed.
+    pub async fn try_send_text(&mut self, packet: &str) -> bool {
+        self.websocket.send(Message::text(packet)).await.is_ok()
+    }
+
     pub async fn send_message(&mut self, message: Message) {
         self.websocket.send(message).await.unwrap();
     }

@@ -216,9 +216,8 @@ async fn client_that_stops_reading_is_closed_as_slow_and_its_memory_is_released(
     client.recv_text().await;
 
     // The client requests pages and reads nothing, until the kernel's buffers and the outbox are full.
-    while scripted.reports.is_empty() {
-        client.send_text(r#"42["pages"]"#).await;
-    }
+    // On a busy machine the connection may be reset before this task sees the report.
+    while scripted.reports.is_empty() && client.try_send_text(r#"42["pages"]"#).await {}
     assert_eq!(scripted.next_report().await, "slow");
     scripted.server.wait_until_empty().await;
     let kept = *scripted.attachments.borrow();
