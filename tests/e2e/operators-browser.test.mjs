@@ -161,6 +161,9 @@ test('the page is accessible in light and dark, wide and narrow, and does not sc
 test('a service that stalls is shown as such with its last data, and one that ended and came back is followed', { timeout: 300_000 }, async () => {
   const window = await openPage();
   const { page } = window;
+  // A request that waits for seconds in a stopped process is answered 408 afterwards.
+  await load.stop();
+  load = undefined;
   service.signal('SIGSTOP');
   try {
     await page.getByRole('button', { name: 'Refresh' }).click();
@@ -176,8 +179,6 @@ test('a service that stalls is shown as such with its last data, and one that en
   await page.getByRole('alert').waitFor({ state: 'detached' });
   await page.getByText('Ready', { exact: true }).waitFor();
 
-  await load.stop();
-  load = undefined;
   await service.kill();
   await page.getByRole('button', { name: 'Refresh' }).click();
   await page.getByText('Does not answer', { exact: true }).waitFor();
