@@ -246,7 +246,7 @@ impl Outbox {
         let state = &mut *state;
         let (mut frames, mut bytes) = (0, 0);
         while bytes < max_bytes
-            && let Some(frame) = state.queue.pop_front()
+            && let Some(frame) = state.pop()
         {
             frames += 1;
             bytes += frame.len();
@@ -254,9 +254,6 @@ impl Outbox {
         }
         if frames == 0 {
             return;
-        }
-        if state.queue.is_empty() && state.queue.capacity() > RETAINED_CAPACITY {
-            state.queue = VecDeque::new();
         }
         state.usage.frames -= frames;
         state.usage.bytes -= bytes;
@@ -288,10 +285,7 @@ impl Outbox {
         if let OutboxPhase::Discarded(reason) = state.phase {
             return Poll::Ready(WriterStep::Abort(reason));
         }
-        if let Some(frame) = state.queue.pop_front() {
-            if state.queue.is_empty() && state.queue.capacity() > RETAINED_CAPACITY {
-                state.queue = VecDeque::new();
-            }
+        if let Some(frame) = state.pop() {
             return Poll::Ready(WriterStep::Write(frame));
         }
         if let OutboxPhase::Finishing(reason) = state.phase {
@@ -365,6 +359,15 @@ impl Outbox {
 }
 
 impl OutboxState {
+    /// Takes the next frame out of the queue, which is freed behind the last one if it is large.
+    fn pop(&mut self) -> Option<Frame> {
+        let frame = self.queue.pop_front();
+        if self.queue.is_empty() && self.queue.capacity() > RETAINED_CAPACITY {
+            self.queue = VecDeque::new();
+        }
+        frame
+    }
+
     fn wake_transport(&mut self) {
         match &self.transport {
             WaitingTransport::None => {}
