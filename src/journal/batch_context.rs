@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use crate::domain::{BatchContext, Mutation, command::CommandTarget};
 
 use super::{
     lookup::{self, UserKey},
     request::{NewVault, WriteRequest},
+    sql_executor::SqlExecutor,
 };
 
 /// Loads the sources and users that the mutations of all requests name.
@@ -16,7 +17,7 @@ use super::{
 /// # Errors
 /// When the database rejects a query.
 pub(super) async fn load(
-    txn: &impl ConnectionTrait,
+    txn: &impl SqlExecutor,
     requests: &[WriteRequest],
 ) -> Result<BatchContext, DbErr> {
     let (mut sources, mut users, mut emails) = (Vec::new(), Vec::new(), Vec::new());

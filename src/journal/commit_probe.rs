@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use entity::event;
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::DbErr;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -15,7 +15,8 @@ use crate::domain::VaultId;
 use super::{
     lookup,
     record::JournalRecord,
-    statements::execute,
+    sql_executor::SqlExecutor,
+    statements::{execute, query},
     writer_connection::{TransactionMode, WriterConnection},
 };
 
@@ -76,7 +77,7 @@ impl CommitProbe {
         status
     }
 
-    async fn check_in(&self, txn: &impl ConnectionTrait) -> Result<CommitStatus, DbErr> {
+    async fn check_in(&self, txn: &impl SqlExecutor) -> Result<CommitStatus, DbErr> {
         match self {
             Self::Event { vault, record } => {
                 let sql = "INSERT INTO vault_events (vault_id, seq, kind, payload, created_at) \
@@ -90,13 +91,12 @@ impl CommitProbe {
                     });
                 }
                 // The conflicting row may be an event of another process.
-                let own_event = event::Entity::find_by_id((vault.to_string(), seq))
-                    .filter(event::Column::Payload.eq(record.payload.as_ref()))
-                    .one(txn)
-                    .await?;
-                Ok(match own_event {
-                    Some(_) => CommitStatus::Committed,
-                    None => CommitStatus::RolledBack,
+                let sql = "SELECT * FROM vault_events WHERE vault_id = $1 AND seq = $2";
+                let rows = query(txn, sql, [vault.as_str().into(), seq.into()]).await?;
+                let is_own = |row: &event::Model| row.payload == *record.payload;
+                Ok(match rows.first().is_some_and(is_own) {
+                    true => CommitStatus::Committed,
+                    false => CommitStatus::RolledBack,
                 })
             }
             Self::NewVault(id) => {

@@ -1,6 +1,6 @@
 //! Writes the rows of a transaction in as few statements as there are tables.
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{DbErr, Value};
 
 use crate::domain::{
     Membership, Role, Source, Timestamp, UserId, UserProfile, VaultId, ids::MembershipId,
@@ -8,6 +8,7 @@ use crate::domain::{
 
 use super::{
     pending_rows::{CreatedVault, PendingRows, text},
+    sql_executor::SqlExecutor,
     statements::SqlScript,
     update_rows::{self, file_size},
 };
@@ -29,10 +30,7 @@ struct InsertRows {
 ///
 /// # Errors
 /// When the database rejects a statement, or a row to be changed does not exist.
-pub(super) async fn write(
-    txn: &impl ConnectionTrait,
-    rows: PendingRows,
-) -> Result<SqlScript, DbErr> {
+pub(super) async fn write(txn: &impl SqlExecutor, rows: PendingRows) -> Result<SqlScript, DbErr> {
     let now = Timestamp::now();
     let new = collect(&rows);
     let seen_users = rows.seen_users.values().map(|user| user_row(user, now));

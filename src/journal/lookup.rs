@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, member, source, user, vault};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait, Value};
 
 use crate::domain::{
     Membership, MutationAnswer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault,
@@ -17,7 +14,8 @@ use crate::domain::{
 use super::{
     record::JournalRecord,
     rows,
-    statements::{execute, query_rows},
+    sql_executor::SqlExecutor,
+    statements::{execute, query, query_rows},
 };
 
 /// An idempotency key and the user it belongs to.
@@ -36,19 +34,20 @@ pub(super) struct ReloadedVault {
 }
 
 /// Returns a vault's current state: `None` when it never existed, without members when it was deleted.
-pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Vault>, DbErr> {
-    let Some(row) = vault::Entity::find_by_id(id.as_str()).one(db).await? else {
+pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<Vault>, DbErr> {
+    let of_vault = || [id.as_str().into()];
+    let rows = query(db, "SELECT * FROM vaults WHERE id = $1", of_vault()).await?;
+    let Some(row): Option<vault::Model> = rows.into_iter().next() else {
         return Ok(None);
     };
     let head = head(db, id)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
-    let members = member::Entity::find()
-        .filter(member::Column::VaultId.eq(id.as_str()))
-        .all(db)
+    let sql = "SELECT * FROM vault_users WHERE vault_id = $1";
+    let members = query(db, sql, of_vault())
         .await?
         .into_iter()
-        .map(|row| {
+        .map(|row: member::Model| {
             let membership = Membership {
                 role: rows::role(&row.role)?,
                 created_at: Timestamp(row.created_at),
@@ -67,9 +66,10 @@ pub(super) async fn vault(db: &impl ConnectionTrait, id: &VaultId) -> Result<Opt
 }
 
 /// Returns a vault's head.
-pub(super) async fn head(db: &impl ConnectionTrait, id: &VaultId) -> Result<Option<Seq>, DbErr> {
-    let row = head::Entity::find_by_id(id.as_str()).one(db).await?;
-    Ok(row.map(|row| Seq::from_row(row.head)))
+pub(super) async fn head(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<Seq>, DbErr> {
+    let sql = "SELECT * FROM vault_heads WHERE vault_id = $1";
+    let rows: Vec<head::Model> = query(db, sql, [id.as_str().into()]).await?;
+    Ok(rows.first().map(|row| Seq::from_row(row.head)))
 }
 
 /// Fails when a transaction in progress has moved a vault's head. Waits for the head only briefly, because other reads need
@@ -91,26 +91,21 @@ pub(super) async fn check_head_is_unlocked(
 
 /// Returns at most `limit` records after a seq, oldest first.
 pub(super) async fn records(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     id: &VaultId,
     after: Seq,
     limit: usize,
 ) -> Result<Vec<JournalRecord>, DbErr> {
-    event::Entity::find()
-        .filter(event::Column::VaultId.eq(id.as_str()))
-        .filter(event::Column::Seq.gt(after.to_row()))
-        .order_by_asc(event::Column::Seq)
-        .limit(limit as u64)
-        .all(db)
-        .await?
-        .into_iter()
-        .map(rows::record)
-        .collect()
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let sql = "SELECT * FROM vault_events WHERE vault_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    let values = [id.as_str().into(), after.to_row().into(), limit.into()];
+    let found: Vec<event::Model> = query(db, sql, values).await?;
+    found.into_iter().map(rows::record).collect()
 }
 
 /// Returns a vault's current state and all its records after a seq. `txn` must read from one snapshot.
 pub(super) async fn update_since(
-    txn: &impl ConnectionTrait,
+    txn: &impl SqlExecutor,
     id: &VaultId,
     after: Seq,
 ) -> Result<ReloadedVault, DbErr> {
@@ -121,7 +116,7 @@ pub(super) async fn update_since(
 
 /// Returns the sources with these ids that exist.
 pub(super) async fn sources(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     ids: &[SourceId],
 ) -> Result<HashMap<SourceId, Source>, DbErr> {
     let ids: Vec<_> = ids.iter().map(|id| [id.as_str().into()]).collect();
@@ -133,7 +128,7 @@ pub(super) async fn sources(
 
 /// Returns the known users with these ids or emails. Emails are compared without case.
 pub(super) async fn users(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     ids: &[UserId],
     emails: &[String],
 ) -> Result<HashMap<UserId, User>, DbErr> {
@@ -156,7 +151,7 @@ pub(super) async fn users(
 
 /// Returns whether all these rows of `vault_heads`, each a vault id and a head, are unchanged.
 pub(super) async fn heads_unchanged(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     heads: &[[Value; 2]],
 ) -> Result<bool, DbErr> {
     let found: Vec<head::Model> = query_rows(
@@ -171,7 +166,7 @@ pub(super) async fn heads_unchanged(
 
 /// Returns the answers under these idempotency keys that are still remembered.
 pub(super) async fn remembered_answers(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     keys: &[UserKey<'_>],
 ) -> Result<RememberedAnswers, DbErr> {
     let row_keys: Vec<_> = keys

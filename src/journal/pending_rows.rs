@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{DbErr, Value};
 
 use crate::domain::{
     MutationAnswer, Principal, RowChanges, Seq, Timestamp, UserId, UserProfile, Vault, VaultId,
@@ -17,6 +17,7 @@ use super::{
     lookup,
     record::JournalRecord,
     request::{NewVault, StoredSocket},
+    sql_executor::SqlExecutor,
     statements::execute_rows,
 };
 
@@ -165,7 +166,7 @@ impl PendingRows {
     ///
     /// # Errors
     /// When the database rejects a statement.
-    pub(super) async fn claim(&mut self, txn: &impl ConnectionTrait) -> Result<RowClaim, DbErr> {
+    pub(super) async fn claim(&mut self, txn: &impl SqlExecutor) -> Result<RowClaim, DbErr> {
         if self.move_heads(txn).await?
             && lookup::heads_unchanged(txn, &self.unchanged_heads).await?
             && self.insert_answers(txn).await?
@@ -176,7 +177,7 @@ impl PendingRows {
     }
 
     /// Moves the heads of all vaults with events. Returns whether every head was where its batch expects it.
-    async fn move_heads(&mut self, txn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    async fn move_heads(&mut self, txn: &impl SqlExecutor) -> Result<bool, DbErr> {
         let moves: Vec<_> = std::mem::take(&mut self.head_moves)
             .into_iter()
             .map(|(id, HeadMove { from, to })| {
@@ -195,7 +196,7 @@ impl PendingRows {
     }
 
     /// Writes the answers to remember. Returns whether no other process has used one of their keys meanwhile.
-    async fn insert_answers(&mut self, txn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    async fn insert_answers(&mut self, txn: &impl SqlExecutor) -> Result<bool, DbErr> {
         let answers = std::mem::take(&mut self.answers);
         let expected = answers.len() as u64;
         let written = execute_rows(

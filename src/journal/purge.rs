@@ -1,8 +1,8 @@
 //! Executes a [`PurgeStep`] within a transaction.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
-use super::{request::PurgeStep, statements::execute};
+use super::{request::PurgeStep, sql_executor::SqlExecutor, statements::execute};
 
 /// Maximum number of rows that one step deletes.
 pub(super) const MAX_ROWS: u64 = 500;
@@ -11,7 +11,7 @@ pub(super) const MAX_ROWS: u64 = 500;
 ///
 /// # Errors
 /// When the database rejects a statement.
-pub(super) async fn purge(txn: &impl ConnectionTrait, step: &PurgeStep) -> Result<u64, DbErr> {
+pub(super) async fn purge(txn: &impl SqlExecutor, step: &PurgeStep) -> Result<u64, DbErr> {
     match step {
         PurgeStep::Answers { until } => {
             // The outer condition repeats the time, here and below: another process may renew a row after it was selected.

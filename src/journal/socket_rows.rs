@@ -11,6 +11,7 @@ use crate::domain::Timestamp;
 
 use super::{
     request::WriteRequest,
+    sql_executor::SqlExecutor,
     statements::{execute, query_rows},
 };
 
@@ -50,7 +51,7 @@ pub(super) async fn has_expired(
 ///
 /// # Errors
 /// When the database rejects a statement.
-pub(super) async fn test_write(txn: &impl ConnectionTrait) -> Result<(), DbErr> {
+pub(super) async fn test_write(txn: &impl SqlExecutor) -> Result<(), DbErr> {
     // No socket has such a pid. A random one does not conflict with that of another process.
     let pid = format!("test write {}", cuid::cuid1());
     let insert = "INSERT INTO stored_sockets (pid, state, expires) VALUES ($1, '', 0)";
@@ -69,7 +70,7 @@ impl TakenSockets {
     /// # Errors
     /// When the database rejects the statement.
     pub(super) async fn delete(
-        txn: &impl ConnectionTrait,
+        txn: &impl SqlExecutor,
         requests: &[WriteRequest],
     ) -> Result<Self, DbErr> {
         let requested = requests.iter().filter_map(|request| match request {

@@ -1,12 +1,17 @@
 //! SQL statements that write or read many rows at once.
 //!
-//! The cost of a transaction is its number of statements, because each one is a hop to the connection's thread. Therefore
-//! rows are grouped: a few rows form one run, many rows form runs whose lengths are powers of two. This keeps the number of
-//! different texts small, so that the connection finds them prepared.
+//! On PostgreSQL each statement is a round trip. Therefore rows are grouped: a few rows form one run, many rows form runs
+//! whose lengths are powers of two. This keeps the number of different texts small, so that the connection finds them
+//! prepared.
 
 use std::fmt::Write;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{DbBackend, DbErr, Value};
+
+use super::{
+    sql_executor::{SqlExecutor, SqlText},
+    sql_row::FromSqlRow,
+};
 
 /// Rows in the longest run. SQLite binds at most 32,766 values per statement, and no row here has more than 11.
 const LONGEST_RUN: usize = 256;
@@ -14,23 +19,7 @@ const LONGEST_RUN: usize = 256;
 /// Up to this number, all rows form one run of their exact number.
 const SHORT_RUN: usize = 16;
 
-/// SQL text and the values that it binds: one statement, on SQLite also several that are separated by semicolons.
-pub(super) struct SqlText {
-    pub sql: String,
-    pub values: Vec<Value>,
-}
-
-impl SqlText {
-    /// Returns a command without values.
-    pub(super) fn command(sql: &str) -> Self {
-        Self {
-            sql: sql.to_owned(),
-            values: Vec::new(),
-        }
-    }
-}
-
-/// Statements that are executed in order. On SQLite they are sent as one text.
+/// Statements that are executed in order.
 pub(super) struct SqlScript {
     backend: DbBackend,
     statements: Vec<SqlText>,
@@ -38,9 +27,9 @@ pub(super) struct SqlScript {
 
 impl SqlScript {
     /// Creates an empty script for this database.
-    pub(super) fn new(db: &impl ConnectionTrait) -> Self {
+    pub(super) fn new(db: &impl SqlExecutor) -> Self {
         Self {
-            backend: db.get_database_backend(),
+            backend: db.backend(),
             statements: Vec::new(),
         }
     }
@@ -70,34 +59,18 @@ impl SqlScript {
     ///
     /// # Errors
     /// When the database rejects a statement. The statements before it may have been executed.
-    pub(super) async fn execute(self, db: &impl ConnectionTrait) -> Result<u64, DbErr> {
-        let (backend, mut affected) = (self.backend, 0);
-        for SqlText { sql, values } in self.into_texts() {
-            let statement = Statement::from_sql_and_values(backend, sql, values);
-            affected += db.execute_raw(statement).await?.rows_affected();
+    pub(super) async fn execute(self, db: &impl SqlExecutor) -> Result<u64, DbErr> {
+        let mut affected = 0;
+        for text in self.statements {
+            affected += db.execute(text).await?;
         }
         Ok(affected)
     }
 
-    /// Returns the texts of all statements, followed by one more command.
+    /// Returns all statements, followed by one more command.
     pub(super) fn followed_by(mut self, command: &str) -> Vec<SqlText> {
         self.statements.push(SqlText::command(command));
-        self.into_texts()
-    }
-
-    fn into_texts(self) -> Vec<SqlText> {
-        if self.backend != DbBackend::Sqlite || self.statements.is_empty() {
-            return self.statements;
-        }
-        let parts = self
-            .statements
-            .into_iter()
-            .map(|text| (text.sql, text.values));
-        let (texts, values): (Vec<_>, Vec<_>) = parts.unzip();
-        vec![SqlText {
-            sql: texts.join("; "),
-            values: values.into_iter().flatten().collect(),
-        }]
+        self.statements
     }
 }
 
@@ -106,7 +79,7 @@ impl SqlScript {
 /// # Errors
 /// When the database rejects a statement. The runs before it may have been executed.
 pub(super) async fn execute_rows<const N: usize>(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     head: &str,
     rows: Vec<[Value; N]>,
     tail: &str,
@@ -121,12 +94,12 @@ pub(super) async fn execute_rows<const N: usize>(
 /// # Errors
 /// When the database rejects the statement.
 pub(super) async fn execute(
-    db: &impl ConnectionTrait,
+    db: &impl SqlExecutor,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, DbErr> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await?.rows_affected())
+    let (sql, values) = (sql.to_owned(), values.into_iter().collect());
+    db.execute(SqlText { sql, values }).await
 }
 
 /// Queries `head (…), (…), … tail` for all keys and returns the rows. The last key is repeated to fill a run up to a power of
@@ -134,8 +107,8 @@ pub(super) async fn execute(
 ///
 /// # Errors
 /// When the database rejects a query or a row has an unexpected type.
-pub(super) async fn query_rows<M: FromQueryResult, const N: usize>(
-    db: &impl ConnectionTrait,
+pub(super) async fn query_rows<M: FromSqlRow, const N: usize>(
+    db: &impl SqlExecutor,
     head: &str,
     keys: &[[Value; N]],
     tail: &str,
@@ -144,14 +117,26 @@ pub(super) async fn query_rows<M: FromQueryResult, const N: usize>(
     for run in keys.chunks(LONGEST_RUN) {
         let Some(last) = run.last() else { continue };
         let length = run.len().next_power_of_two();
-        let backend = db.get_database_backend();
-        let sql = format!("{head} {} {tail}", tuples(backend, length, N));
+        let sql = format!("{head} {} {tail}", tuples(db.backend(), length, N));
         let padding = std::iter::repeat_n(last, length - run.len());
         let values: Vec<_> = run.iter().chain(padding).flatten().cloned().collect();
-        let statement = Statement::from_sql_and_values(backend, sql, values);
-        found.append(&mut M::find_by_statement(statement).all(db).await?);
+        found.append(&mut query(db, &sql, values).await?);
     }
     Ok(found)
+}
+
+/// Executes one query and returns its rows.
+///
+/// # Errors
+/// When the database rejects the query or a row has an unexpected type.
+pub(super) async fn query<M: FromSqlRow>(
+    db: &impl SqlExecutor,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<M>, DbErr> {
+    let (sql, values) = (sql.to_owned(), values.into_iter().collect());
+    let rows = db.query(SqlText { sql, values }).await?;
+    rows.into_iter().map(M::from_row).collect()
 }
 
 /// Returns the length of the next run for `n` remaining rows.
@@ -163,8 +148,7 @@ fn run_length(n: usize) -> usize {
     }
 }
 
-/// Returns `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)` on SQLite, which searches all parameters each time a numbered one is
-/// bound.
+/// Returns `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)` on SQLite, which would search all parameters for each numbered one.
 fn tuples(backend: DbBackend, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for parameter in 1..=rows * columns {

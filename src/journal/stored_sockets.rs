@@ -3,7 +3,7 @@
 //! A process that stops in order stores the state of its sockets. The process to which a client reconnects takes it. It
 //! first looks for the row on the read pool, so a request for a missing row writes nothing.
 
-use sea_orm::FromQueryResult;
+use sea_orm::DbErr;
 
 use crate::domain::{Seq, Timestamp, VaultId};
 
@@ -13,6 +13,7 @@ use super::{
     handle::Journal,
     request::{StoredSocket, WriteRequest},
     socket_rows,
+    sql_row::{FromSqlRow, SqlRow},
     statements::query_rows,
 };
 
@@ -22,6 +23,15 @@ pub struct SubscriptionPosition {
     pub vault: VaultId,
     /// The last event that the subscriber has received.
     pub last_seen: Seq,
+}
+
+/// A position that cannot be resumed. That it exists is all that counts.
+struct UnresumableRow;
+
+impl FromSqlRow for UnresumableRow {
+    fn from_row(_row: SqlRow) -> Result<Self, DbErr> {
+        Ok(Self)
+    }
 }
 
 impl Journal {
@@ -80,8 +90,6 @@ impl Journal {
         };
         let rows: Vec<[_; 3]> = positions.iter().map(row).collect();
         self.read(|db| async move {
-            #[derive(FromQueryResult)]
-            struct UnresumableRow {}
             let txn = database::begin_read(&db).await?;
             let unresumable: Vec<UnresumableRow> = query_rows(
                 &txn,

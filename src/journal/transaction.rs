@@ -7,7 +7,7 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use crate::domain::Timestamp;
 
@@ -22,6 +22,7 @@ use super::{
     purge,
     request::{BatchRequest, CommitOutcome, CommittedEvent, WriteRequest},
     socket_rows::{self, TakenSockets},
+    sql_executor::SqlExecutor,
     statements::SqlScript,
     writer_connection::{TransactionMode, WriterConnection},
 };
@@ -109,7 +110,7 @@ pub(super) async fn write(
 
 /// Decides all requests and writes their rows.
 async fn fill(
-    txn: &impl ConnectionTrait,
+    txn: &impl SqlExecutor,
     requests: &[WriteRequest],
 ) -> Result<FilledTransaction, DbErr> {
     let named = batch_context::load(txn, requests).await?;

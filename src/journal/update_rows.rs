@@ -1,11 +1,12 @@
 //! Updates and deletes existing rows of a vault.
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{DbErr, Value};
 
 use crate::domain::{Membership, RowChanges, Source, SourceId, Timestamp, UserId, VaultId};
 
 use super::{
     pending_rows::{VaultChanges, text},
+    sql_executor::SqlExecutor,
     statements::execute,
 };
 
@@ -13,7 +14,7 @@ use super::{
 ///
 /// # Errors
 /// When the database rejects a statement, or a row to be changed does not exist.
-pub(super) async fn write(txn: &impl ConnectionTrait, changes: VaultChanges) -> Result<(), DbErr> {
+pub(super) async fn write(txn: &impl SqlExecutor, changes: VaultChanges) -> Result<(), DbErr> {
     let VaultChanges { vault, rows, at } = changes;
     let RowChanges {
         sources_changed,
@@ -70,7 +71,7 @@ pub(super) async fn write(txn: &impl ConnectionTrait, changes: VaultChanges) -> 
 }
 
 async fn update_source(
-    txn: &impl ConnectionTrait,
+    txn: &impl SqlExecutor,
     vault: &VaultId,
     id: &SourceId,
     source: Source,
@@ -92,7 +93,7 @@ async fn update_source(
 }
 
 async fn update_member(
-    txn: &impl ConnectionTrait,
+    txn: &impl SqlExecutor,
     vault: &VaultId,
     user: &UserId,
     membership: Membership,

@@ -1,24 +1,22 @@
 //! The connection and the transactions of a committer.
 //!
-//! The committer holds its connection permanently, because a pool tests a connection each time it is returned. The cost of
-//! a transaction is its hops to the connection: to a thread on SQLite, over the network on PostgreSQL. On SQLite, `BEGIN` is
-//! sent with the first statement and `COMMIT` with the last ones, so a transaction that only inserts rows takes two hops.
+//! The committer holds its connection permanently, because a pool tests a connection each time it is returned. On SQLite a
+//! statement runs on the committer's own thread; on PostgreSQL each one is a round trip.
 
 use std::{sync::Arc, time::Duration};
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement, Values, prelude::async_trait::async_trait, sqlx::pool::CloseEvent,
-};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr, sqlx::pool::CloseEvent};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
     database_file::DatabaseFile,
-    db_connection::{DbConnection, StatementOutcome},
+    db_connection::DbConnection,
     db_thread::{DbThread, no_answer},
     deadlines::ANSWER_DEADLINE,
     outage::OutageMonitor,
-    statements::{SqlScript, SqlText},
+    sql_executor::{SqlExecutor, SqlText},
+    sql_row::SqlRow,
+    statements::SqlScript,
 };
 
 /// How long to wait for the answer to BEGIN on PostgreSQL. It waits for no lock and no disk: a connection that takes longer is
@@ -36,8 +34,6 @@ pub(super) struct WriterConnection {
 struct WriterState {
     /// `None` before the first transaction, and after a failure.
     connection: Option<DbConnection>,
-    /// The BEGIN command that is sent with the next statement.
-    pending_begin: Option<&'static str>,
     /// Whether the transaction has a statement that writes.
     has_written: bool,
     outage: Option<Arc<OutageMonitor>>,
@@ -46,20 +42,18 @@ struct WriterState {
 /// The mode of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TransactionMode {
-    /// Reads and writes. On SQLite the lock is taken at once: a transaction that starts with a read cannot be upgraded when
-    /// another process writes in between.
+    /// Reads and writes.
     Write,
-    /// Reads from one snapshot.
+    /// Reads from one snapshot, as each transaction on SQLite does.
     Snapshot,
 }
 
 impl TransactionMode {
-    fn begin_command(self, backend: DbBackend) -> &'static str {
-        match (self, backend) {
-            (Self::Write, DbBackend::Sqlite) => "BEGIN IMMEDIATE",
-            // In WAL mode every SQLite transaction reads from one snapshot.
-            (Self::Snapshot, DbBackend::Sqlite) | (Self::Write, _) => "BEGIN",
-            (Self::Snapshot, _) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    /// Returns the command for PostgreSQL.
+    fn begin_command(self) -> &'static str {
+        match self {
+            Self::Write => "BEGIN",
+            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         }
     }
 }
@@ -90,24 +84,21 @@ impl WriterConnection {
     /// begun.
     ///
     /// # Errors
-    /// When there is no connection, or the SQLite file is not at its path. A lock that another process holds on SQLite is
-    /// reported by the first statement.
+    /// When there is no connection, the SQLite file is not at its path, or another process holds its lock for too long.
     pub(super) async fn begin(&self, mode: TransactionMode) -> Result<(), DbErr> {
-        let begin = mode.begin_command(self.pool.get_database_backend());
         let mut state = self.state.lock().await;
         self.check_file(&state)?;
         state.has_written = false;
         if self.pool.get_database_backend() == DbBackend::Sqlite {
             state.connect(&self.pool).await?;
-            state.pending_begin = Some(begin);
+            return state.begin_now(mode).await;
+        }
+        if state.connection.is_some() && state.begin_now(mode).await.is_ok() {
             return Ok(());
         }
-        if state.connection.is_some() && state.begin_now(begin).await.is_ok() {
-            return Ok(());
-        }
-        state.discard_connection().await;
+        state.discard_connection();
         state.connect(&self.pool).await?;
-        state.begin_now(begin).await
+        state.begin_now(mode).await
     }
 
     /// Executes the remaining statements and commits.
@@ -117,13 +108,9 @@ impl WriterConnection {
     /// [`rollback`](Self::rollback) or [`discard_connection`](Self::discard_connection).
     pub(super) async fn commit(&self, remaining: SqlScript) -> Result<(), DbErr> {
         let mut state = self.state.lock().await;
-        if state.pending_begin.is_some() && remaining.is_empty() {
-            state.pending_begin = None;
-            return Ok(());
-        }
         let has_written = state.has_written || !remaining.is_empty();
         for text in remaining.followed_by("COMMIT") {
-            state.run(text, ANSWER_DEADLINE).await?;
+            state.execute(text, ANSWER_DEADLINE).await?;
         }
         // The file may have been moved since the transaction began.
         self.check_file(&state)?;
@@ -138,29 +125,20 @@ impl WriterConnection {
     /// Rolls the transaction back, or discards a connection that fails to do so, which has the same effect.
     pub(super) async fn rollback(&self) {
         let mut state = self.state.lock().await;
-        let has_begun = state.pending_begin.take().is_none() && state.connection.is_some();
         let rollback = SqlText::command("ROLLBACK");
-        if has_begun && state.run(rollback, ANSWER_DEADLINE).await.is_err() {
-            state.discard_connection().await;
+        if state.connection.is_some() && state.execute(rollback, ANSWER_DEADLINE).await.is_err() {
+            state.discard_connection();
         }
     }
 
     /// Closes a failed connection, whose state is unknown. The database rolls its transaction back; the next transaction
     /// opens a new connection.
     pub(super) async fn discard_connection(&self) {
-        self.state.lock().await.discard_connection().await;
+        self.state.lock().await.discard_connection();
     }
 
     fn check_file(&self, state: &WriterState) -> Result<(), DbErr> {
         state.record(self.file.as_ref().map_or(Ok(()), |file| file.check()))
-    }
-
-    async fn run(&self, statement: Statement) -> Result<StatementOutcome, DbErr> {
-        let Statement { sql, values, .. } = statement;
-        let Values(values) = values.unwrap_or_else(|| Values(Vec::new()));
-        let mut state = self.state.lock().await;
-        state.has_written |= !sql.starts_with("SELECT");
-        state.run(SqlText { sql, values }, ANSWER_DEADLINE).await
     }
 }
 
@@ -168,46 +146,43 @@ impl WriterState {
     /// Takes a connection from the pool, unless there is one.
     async fn connect(&mut self, pool: &DatabaseConnection) -> Result<(), DbErr> {
         if self.connection.is_none() {
-            let acquired = self.record(DbConnection::acquire(pool).await);
-            self.connection = Some(acquired?);
+            let acquired = DbConnection::acquire(pool).await;
+            self.connection = Some(self.record(acquired)?);
         }
         Ok(())
     }
 
-    async fn begin_now(&mut self, begin: &'static str) -> Result<(), DbErr> {
-        let begun = self.run(SqlText::command(begin), BEGIN_DEADLINE).await;
-        begun.map(drop)
+    async fn begin_now(&mut self, mode: TransactionMode) -> Result<(), DbErr> {
+        if let Some(DbConnection::Sqlite(writer)) = &mut self.connection {
+            let begun = writer.begin().await;
+            return self.record(begun);
+        }
+        let begin = SqlText::command(mode.begin_command());
+        self.execute(begin, BEGIN_DEADLINE).await.map(drop)
     }
 
-    /// Executes a text. On PostgreSQL a connection that does not answer before the deadline is discarded. The transaction
+    /// Executes a statement and returns the number of affected rows.
+    async fn execute(&mut self, text: SqlText, deadline: Duration) -> Result<u64, DbErr> {
+        self.run(deadline, async |connection| connection.execute(text).await)
+            .await
+    }
+
+    /// Uses the connection. On PostgreSQL a connection that does not answer before the deadline is discarded. The transaction
     /// has ended then: nothing runs on another connection before the next one begins.
-    async fn run(
+    async fn run<T>(
         &mut self,
-        mut text: SqlText,
         deadline: Duration,
-    ) -> Result<StatementOutcome, DbErr> {
-        let uncounted = match self.pending_begin.take() {
-            Some(begin) => {
-                text.sql = format!("{begin}; {}", text.sql);
-                1
-            }
-            None => 0,
+        work: impl AsyncFnOnce(&mut DbConnection) -> Result<T, DbErr>,
+    ) -> Result<T, DbErr> {
+        let Some(connection) = &mut self.connection else {
+            return self.record(Err(no_connection()));
         };
-        let outcome = match &mut self.connection {
-            // SQLite has no connection that could be lost, and its transactions cannot be abandoned.
-            Some(connection @ DbConnection::Sqlite(_)) => connection.run(text, uncounted).await,
-            Some(connection @ DbConnection::Postgres(_)) => {
-                let answer = timeout(deadline, connection.run(text, uncounted)).await;
-                match answer {
-                    Ok(outcome) => outcome,
-                    Err(_) => {
-                        self.discard_connection().await;
-                        Err(no_answer(deadline))
-                    }
-                }
-            }
-            None => Err(no_connection()),
-        };
+        // SQLite has no connection that could be lost: its statements return before the deadline is looked at.
+        let outcome = timeout(deadline, work(connection)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            self.discard_connection();
+            Err(no_answer(deadline))
+        });
         self.record(outcome)
     }
 
@@ -219,10 +194,9 @@ impl WriterState {
         outcome
     }
 
-    async fn discard_connection(&mut self) {
-        self.pending_begin = None;
+    fn discard_connection(&mut self) {
         if let Some(connection) = self.connection.take() {
-            connection.close().await;
+            connection.close();
         }
     }
 }
@@ -231,26 +205,25 @@ fn no_connection() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the connection was lost".to_owned()))
 }
 
-#[async_trait]
-impl ConnectionTrait for WriterConnection {
-    fn get_database_backend(&self) -> DbBackend {
+impl SqlExecutor for WriterConnection {
+    fn backend(&self) -> DbBackend {
         self.pool.get_database_backend()
     }
 
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        Ok(self.run(statement).await?.result)
+    async fn execute(&self, text: SqlText) -> Result<u64, DbErr> {
+        let mut state = self.state.lock().await;
+        state.has_written = true;
+        state.execute(text, ANSWER_DEADLINE).await
     }
 
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let statement = Statement::from_string(self.get_database_backend(), sql);
-        self.execute_raw(statement).await
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.query_all_raw(statement).await?.into_iter().next())
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        Ok(self.run(statement).await?.rows)
+    async fn query(&self, text: SqlText) -> Result<Vec<SqlRow>, DbErr> {
+        let mut state = self.state.lock().await;
+        // A `DELETE … RETURNING` is a query, too.
+        state.has_written |= !text.sql.starts_with("SELECT");
+        state
+            .run(ANSWER_DEADLINE, async |connection| {
+                connection.query(text).await
+            })
+            .await
     }
 }
