@@ -17,7 +17,7 @@ use super::{
     record::JournalRecord,
     sql_executor::SqlExecutor,
     statements::{execute, query},
-    writer_connection::{TransactionMode, WriterConnection},
+    writer_connection::WriterConnection,
 };
 
 /// How long to retry when the database does not answer. The committer writes nothing meanwhile.
@@ -71,7 +71,7 @@ impl CommitProbe {
     /// Tries to insert a row with the same key. If the commit is still in progress, the database waits for its end before
     /// it reports a conflict.
     async fn check(&self, writer: &WriterConnection) -> Result<CommitStatus, DbErr> {
-        writer.begin(TransactionMode::Write).await?;
+        writer.begin().await?;
         let status = self.check_in(writer).await;
         writer.rollback().await;
         status

@@ -88,7 +88,8 @@ impl Database {
         let settings =
             (!is_sqlite).then(|| SessionSettings::for_journal(options.schema.as_deref()));
         for n in 0..writer_count {
-            let writer = connect_options(options, 1);
+            // A committer of PostgreSQL has two connections: one waits for the heads that other nodes hold.
+            let writer = connect_options(options, if is_sqlite { 1 } else { 2 });
             let writer = DbThread::open(&writer_name(n), writer, settings.clone()).await?;
             if n == 0 && !is_sqlite {
                 writer.run(check_encoding).await??;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use entity::{event, head, idempotency_key, member, source, user, vault};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 
 use crate::domain::{
     Membership, MutationAnswer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault,
@@ -23,14 +23,6 @@ use super::{
 pub(super) struct UserKey<'a> {
     pub user: &'a UserId,
     pub key: &'a IdempotencyKey,
-}
-
-/// The current state of a vault, and the events that led there from an earlier seq.
-#[derive(Debug)]
-pub(super) struct ReloadedVault {
-    /// `None` when the vault was deleted so long ago that its rows were purged.
-    pub vault: Option<Vault>,
-    pub missed: Vec<JournalRecord>,
 }
 
 /// Returns a vault's current state: `None` when it never existed, without members when it was deleted.
@@ -103,17 +95,6 @@ pub(super) async fn records(
     found.into_iter().map(rows::record).collect()
 }
 
-/// Returns a vault's current state and all its records after a seq. `txn` must read from one snapshot.
-pub(super) async fn update_since(
-    txn: &impl SqlExecutor,
-    id: &VaultId,
-    after: Seq,
-) -> Result<ReloadedVault, DbErr> {
-    let vault = vault(txn, id).await?;
-    let missed = records(txn, id, after, usize::MAX >> 1).await?;
-    Ok(ReloadedVault { vault, missed })
-}
-
 /// Returns the sources with these ids that exist.
 pub(super) async fn sources(
     db: &impl SqlExecutor,
@@ -147,21 +128,6 @@ pub(super) async fn users(
     );
     let by_id = |user: User| (user.id.clone(), user);
     Ok(found.into_iter().map(rows::user).map(by_id).collect())
-}
-
-/// Returns whether all these rows of `vault_heads`, each a vault id and a head, are unchanged.
-pub(super) async fn heads_unchanged(
-    db: &impl SqlExecutor,
-    heads: &[[Value; 2]],
-) -> Result<bool, DbErr> {
-    let found: Vec<head::Model> = query_rows(
-        db,
-        "SELECT * FROM vault_heads WHERE (vault_id, head) IN (VALUES",
-        heads,
-        ")",
-    )
-    .await?;
-    Ok(found.len() == heads.len())
 }
 
 /// Returns the answers under these idempotency keys that are still remembered.

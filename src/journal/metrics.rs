@@ -17,6 +17,7 @@ pub struct JournalMetrics {
     pub(super) batch_mutations: Histogram,
     pub(super) batch_requests: Histogram,
     pub(super) mailbox: MailboxMetrics,
+    pub(super) contended_mailbox: MailboxMetrics,
     pub(super) trimmed_events: IntCounter,
     pub(super) connection_wait: HistogramVec,
 }
@@ -26,6 +27,7 @@ impl JournalMetrics {
     pub fn register(registry: &MetricsRegistry, mailboxes: &MailboxFamilies) -> Self {
         let metrics = Self {
             mailbox: mailboxes.for_actor("committer"),
+            contended_mailbox: mailboxes.for_actor("contended_writer"),
             ..Self::default()
         };
         registry.register(metrics.requests.clone());
@@ -74,6 +76,7 @@ impl Default for JournalMetrics {
                 COUNTS,
             ),
             mailbox: MailboxMetrics::default(),
+            contended_mailbox: MailboxMetrics::default(),
             trimmed_events: counter(
                 "journal_trimmed_events_total",
                 "Events deleted by retention (journal.retain_events, journal.retain_for).",

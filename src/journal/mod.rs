@@ -12,8 +12,10 @@
 
 mod batch_context;
 mod batch_window;
+mod commit;
 mod commit_probe;
 mod committer;
+mod contended_writer;
 mod database;
 mod database_error;
 mod database_file;
@@ -26,6 +28,7 @@ mod handle;
 mod health;
 mod insert_rows;
 mod listings;
+mod lock_heads;
 mod lookup;
 mod metrics;
 mod migration_checks;

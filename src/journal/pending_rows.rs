@@ -1,6 +1,6 @@
 //! The rows of one transaction, collected while its requests are decided.
 //!
-//! [`PendingRows`] also claims what concurrent processes may contend for: the heads of vaults and idempotency keys.
+//! [`PendingRows`] also moves the heads, and claims what concurrent processes may contend for: idempotency keys.
 //! `insert_rows.rs` writes the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,6 @@ use crate::domain::{
 
 use super::{
     commit_probe::CommitProbe,
-    lookup,
     record::JournalRecord,
     request::{NewVault, StoredSocket},
     sql_executor::SqlExecutor,
@@ -26,8 +25,6 @@ use super::{
 pub(super) struct PendingRows {
     /// Ordered by vault, so that concurrent processes lock rows in the same order.
     head_moves: BTreeMap<VaultId, HeadMove>,
-    /// Rows of `vault_heads` that must not have changed, because refusals were decided on them.
-    unchanged_heads: Vec<[Value; 2]>,
     answers: Vec<[Value; 7]>,
     probe: Option<CommitProbe>,
     pub(super) events: Vec<[Value; 5]>,
@@ -91,8 +88,7 @@ impl PendingRows {
         at: Timestamp,
     ) {
         if after.head == before.head {
-            let head = before.head.to_row().into();
-            return self.unchanged_heads.push([text(&before.id), head]);
+            return;
         }
         let (from, to) = (before.head, after.head);
         self.head_moves
@@ -161,23 +157,19 @@ impl PendingRows {
         self.probe.take()
     }
 
-    /// Claims everything that the decisions rely on: moves the heads of vaults with events, verifies the heads of the
-    /// others, and writes the answers under their idempotency keys.
+    /// Moves the heads of all vaults with events, and writes the answers under their idempotency keys.
     ///
     /// # Errors
-    /// When the database rejects a statement.
+    /// When the database rejects a statement, or a head is not where it was when it was locked.
     pub(super) async fn claim(&mut self, txn: &impl SqlExecutor) -> Result<RowClaim, DbErr> {
-        if self.move_heads(txn).await?
-            && lookup::heads_unchanged(txn, &self.unchanged_heads).await?
-            && self.insert_answers(txn).await?
-        {
+        self.move_heads(txn).await?;
+        if self.insert_answers(txn).await? {
             return Ok(RowClaim::Granted);
         }
         Ok(RowClaim::Conflict)
     }
 
-    /// Moves the heads of all vaults with events. Returns whether every head was where its batch expects it.
-    async fn move_heads(&mut self, txn: &impl SqlExecutor) -> Result<bool, DbErr> {
+    async fn move_heads(&mut self, txn: &impl SqlExecutor) -> Result<(), DbErr> {
         let moves: Vec<_> = std::mem::take(&mut self.head_moves)
             .into_iter()
             .map(|(id, HeadMove { from, to })| {
@@ -192,7 +184,12 @@ impl PendingRows {
             ") AS v WHERE vault_heads.vault_id = v.column1 AND vault_heads.head = v.column2",
         )
         .await?;
-        Ok(moved == expected)
+        if moved == expected {
+            return Ok(());
+        }
+        Err(DbErr::Custom(format!(
+            "{moved} of {expected} locked heads were found: another program writes to the tables"
+        )))
     }
 
     /// Writes the answers to remember. Returns whether no other process has used one of their keys meanwhile.

@@ -110,6 +110,19 @@ pub enum MutationError {
 }
 
 impl WriteRequest {
+    /// Returns the vault of a batch, whose head the transaction locks.
+    pub(super) fn vault(&self) -> Option<&VaultId> {
+        match self {
+            Self::Batch(BatchRequest { vault, .. }) => Some(&vault.id),
+            Self::CreateVault(_)
+            | Self::RecordUser(_)
+            | Self::StoreSockets(_)
+            | Self::TakeSocket { .. }
+            | Self::Purge(_)
+            | Self::TestWrite => None,
+        }
+    }
+
     /// Returns the mutations of a batch, and none for other requests.
     pub(super) fn mutations(&self) -> &[Mutation] {
         match self {

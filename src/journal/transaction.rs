@@ -1,10 +1,9 @@
-//! One transaction: reads, decides, numbers, and writes the requests of several vaults together.
+//! One transaction: locks, reads, decides, numbers, and writes the requests of several vaults together.
 //!
-//! Each vault's head is moved by `UPDATE … WHERE head = expected`, so that row is the vault's lock. When a head has moved,
-//! another process has written: the transaction is rolled back, the vault is reloaded from the journal, and its batch is
-//! decided again on the current state.
+//! The heads of the vaults are locked first, so that each batch is decided on the present state, whichever process wrote last.
+//! A vault whose head is locked by another process can be left out, so that the others do not wait for it.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use sea_orm::DbErr;
@@ -17,15 +16,39 @@ use super::{
     decide,
     error::JournalError,
     insert_rows,
-    lookup::{self, ReloadedVault},
+    lock_heads::{self, LockMode},
+    lookup,
     pending_rows::{PendingRows, RowClaim},
     purge,
-    request::{BatchRequest, CommitOutcome, CommittedEvent, WriteRequest},
+    request::{CommitOutcome, WriteRequest},
     socket_rows::{self, TakenSockets},
     sql_executor::SqlExecutor,
     statements::SqlScript,
-    writer_connection::{TransactionMode, WriterConnection},
+    writer_connection::WriterConnection,
 };
+
+/// What a committed transaction did about one request.
+#[derive(Debug)]
+pub(super) enum RequestOutcome {
+    Written(CommitOutcome),
+    /// Nothing, because another transaction holds the head of the vault.
+    HeadLocked,
+}
+
+impl RequestOutcome {
+    /// Returns what was written.
+    ///
+    /// # Errors
+    /// When the head is locked, which is not an outcome of a transaction that waits for it.
+    pub(super) fn into_written(self) -> Result<CommitOutcome, JournalError> {
+        match self {
+            Self::Written(outcome) => Ok(outcome),
+            Self::HeadLocked => Err(JournalError::Contended(
+                DbErr::Custom("the head of the vault is locked".to_owned()).into(),
+            )),
+        }
+    }
+}
 
 /// The reason why a transaction is not known to be committed.
 #[derive(Debug)]
@@ -43,18 +66,18 @@ pub(super) struct UnknownCommit {
     /// Finds out whether the commit happened.
     pub probe: Option<CommitProbe>,
     /// The outcomes if it happened.
-    pub outcomes: Vec<CommitOutcome>,
+    pub outcomes: Vec<RequestOutcome>,
 }
 
 /// A transaction before its commit.
 enum FilledTransaction {
     Ready {
-        outcomes: Vec<CommitOutcome>,
+        outcomes: Vec<RequestOutcome>,
         probe: Option<CommitProbe>,
         /// Statements to be executed with the commit.
         remaining: SqlScript,
     },
-    /// A row that a decision relies on was changed by another process.
+    /// Another process has used one of the idempotency keys meanwhile.
     Conflict,
 }
 
@@ -65,12 +88,13 @@ enum FilledTransaction {
 pub(super) async fn write(
     writer: &WriterConnection,
     requests: &mut [WriteRequest],
-) -> Result<Vec<CommitOutcome>, TransactionError> {
+    mode: LockMode,
+) -> Result<Vec<RequestOutcome>, TransactionError> {
     loop {
-        let begun = writer.begin(TransactionMode::Write).await;
+        let begun = writer.begin().await;
         begun.map_err(TransactionError::RolledBack)?;
         // A row with impossible content may cause a panic, which is handled like any other failure.
-        let filled = AssertUnwindSafe(fill(writer, requests))
+        let filled = AssertUnwindSafe(fill(writer, requests, mode))
             .catch_unwind()
             .await;
         match filled.unwrap_or_else(|_| Err(DbErr::Custom("panic in a transaction".to_owned()))) {
@@ -95,9 +119,8 @@ pub(super) async fn write(
                 }));
             }
             Ok(FilledTransaction::Conflict) => {
+                // The next attempt reads the answer under that key.
                 writer.rollback().await;
-                let reloaded = reload_vaults(writer, requests).await;
-                reloaded.map_err(TransactionError::RolledBack)?;
             }
             Err(error) => {
                 // PostgreSQL answers COMMIT after a failed statement with success and rolls back. Roll back explicitly.
@@ -108,20 +131,26 @@ pub(super) async fn write(
     }
 }
 
-/// Decides all requests and writes their rows.
+/// Locks, decides all requests and writes their rows.
 async fn fill(
     txn: &impl SqlExecutor,
-    requests: &[WriteRequest],
+    requests: &mut [WriteRequest],
+    mode: LockMode,
 ) -> Result<FilledTransaction, DbErr> {
+    let skipped = lock_heads::lock(txn, requests, mode).await?;
     let named = batch_context::load(txn, requests).await?;
     let keys = batch_context::idempotency_keys(requests);
     let mut answers = lookup::remembered_answers(txn, &keys).await?;
     let mut taken = TakenSockets::delete(txn, requests).await?;
     let mut rows = PendingRows::default();
     let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
+    for request in &*requests {
+        if request.vault().is_some_and(|id| skipped.contains(id)) {
+            outcomes.push(RequestOutcome::HeadLocked);
+            continue;
+        }
         let now = Timestamp::now();
-        outcomes.push(match request {
+        let outcome = match request {
             WriteRequest::Batch(batch) => {
                 let named = batch_context::for_batch(&named, &batch.mutations);
                 decide::decide_batch(batch, named, &mut answers, now, &mut rows)
@@ -149,7 +178,8 @@ async fn fill(
                 socket_rows::test_write(txn).await?;
                 CommitOutcome::default()
             }
-        });
+        };
+        outcomes.push(RequestOutcome::Written(outcome));
     }
     if rows.claim(txn).await? == RowClaim::Conflict {
         return Ok(FilledTransaction::Conflict);
@@ -161,37 +191,4 @@ async fn fill(
         probe,
         remaining,
     })
-}
-
-/// Reloads the vaults of all batches and notes the events that other processes have written.
-async fn reload_vaults(
-    writer: &WriterConnection,
-    requests: &mut [WriteRequest],
-) -> Result<(), DbErr> {
-    for request in requests {
-        let WriteRequest::Batch(BatchRequest { vault, missed, .. }) = request else {
-            continue;
-        };
-        writer.begin(TransactionMode::Snapshot).await?;
-        let update = lookup::update_since(writer, &vault.id, vault.head).await;
-        writer.rollback().await;
-        let ReloadedVault {
-            vault: current,
-            missed: records,
-        } = update?;
-        for record in records {
-            let state_change = record
-                .state_change()
-                .map_err(|e| DbErr::Json(e.to_string()))?;
-            missed.push(CommittedEvent {
-                record,
-                state_change,
-            });
-        }
-        match current {
-            Some(current) => *vault = current,
-            None => vault.members = HashMap::new().into(),
-        }
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// How many requests one queue holds. Senders wait while it is full; each vault has at most one request in a queue.
-const CAPACITY: usize = 1024;
+pub(super) const CAPACITY: usize = 1024;
 
 /// A queued request and the channel for its outcome.
 pub(super) struct QueuedWrite {

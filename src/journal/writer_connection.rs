@@ -23,7 +23,7 @@ use super::{
 /// probably dead, and nothing has begun.
 const BEGIN_DEADLINE: Duration = Duration::from_secs(3);
 
-/// The only connection of a pool, with at most one open transaction.
+/// A connection of a pool that is kept, with at most one open transaction.
 pub(super) struct WriterConnection {
     pool: DatabaseConnection,
     file: Option<Arc<DatabaseFile>>,
@@ -37,25 +37,6 @@ struct WriterState {
     /// Whether the transaction has a statement that writes.
     has_written: bool,
     outage: Option<Arc<OutageMonitor>>,
-}
-
-/// The mode of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TransactionMode {
-    /// Reads and writes.
-    Write,
-    /// Reads from one snapshot, as each transaction on SQLite does.
-    Snapshot,
-}
-
-impl TransactionMode {
-    /// Returns the command for PostgreSQL.
-    fn begin_command(self) -> &'static str {
-        match self {
-            Self::Write => "BEGIN",
-            Self::Snapshot => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        }
-    }
 }
 
 impl WriterConnection {
@@ -85,20 +66,20 @@ impl WriterConnection {
     ///
     /// # Errors
     /// When there is no connection, the SQLite file is not at its path, or another process holds its lock for too long.
-    pub(super) async fn begin(&self, mode: TransactionMode) -> Result<(), DbErr> {
+    pub(super) async fn begin(&self) -> Result<(), DbErr> {
         let mut state = self.state.lock().await;
         self.check_file(&state)?;
         state.has_written = false;
         if self.pool.get_database_backend() == DbBackend::Sqlite {
             state.connect(&self.pool).await?;
-            return state.begin_now(mode).await;
+            return state.begin_now().await;
         }
-        if state.connection.is_some() && state.begin_now(mode).await.is_ok() {
+        if state.connection.is_some() && state.begin_now().await.is_ok() {
             return Ok(());
         }
         state.discard_connection();
         state.connect(&self.pool).await?;
-        state.begin_now(mode).await
+        state.begin_now().await
     }
 
     /// Executes the remaining statements and commits.
@@ -152,12 +133,12 @@ impl WriterState {
         Ok(())
     }
 
-    async fn begin_now(&mut self, mode: TransactionMode) -> Result<(), DbErr> {
+    async fn begin_now(&mut self) -> Result<(), DbErr> {
         if let Some(DbConnection::Sqlite(writer)) = &mut self.connection {
             let begun = writer.begin().await;
             return self.record(begun);
         }
-        let begin = SqlText::command(mode.begin_command());
+        let begin = SqlText::command("BEGIN");
         self.execute(begin, BEGIN_DEADLINE).await.map(drop)
     }
 

@@ -14,6 +14,7 @@ mod faults;
 mod idempotency;
 mod large_listings;
 mod lifecycle;
+mod locked_heads;
 mod lost_connections;
 mod order;
 mod queue;

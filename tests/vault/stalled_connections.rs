@@ -155,9 +155,9 @@ async fn database_that_cannot_be_written_is_not_usable() {
     })
     .await;
     assert!(case.can_read().await);
-    // A transaction that only refuses a mutation is committed, and proves nothing.
+    // Nothing can be decided without the lock of the head.
     let refused = case.vault.submit_err("bob", create_source("refused")).await;
-    assert!(matches!(refused, VaultError::Refused(_)), "{refused}");
+    assert!(matches!(refused, VaultError::Unavailable), "{refused}");
     assert!(!case.is_usable().await);
     case.node.database.set_read_only(false).await;
     wait_until("the database is usable again", async || {

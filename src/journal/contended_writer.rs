@@ -1,0 +1,71 @@
+//! Writes the batches of vaults whose heads another node holds.
+//!
+//! Each waits for the lock of its head in the database, where the nodes that write one vault form a fair queue. That happens on a
+//! connection of its own, one batch after the other, so that the vaults of the committer do not wait.
+
+use tokio::sync::mpsc;
+
+use crate::telemetry::metrics::MailboxMetrics;
+
+use super::{
+    commit,
+    db_thread::DbThread,
+    error::JournalError,
+    lock_heads::LockMode,
+    metrics::JournalMetrics,
+    transaction::RequestOutcome,
+    write_queue::{CAPACITY, QueuedWrite},
+    writer_connection::WriterConnection,
+};
+
+/// The queue of the contended writer. Each vault has at most one batch in it.
+pub(super) struct ContendedQueue {
+    sender: mpsc::Sender<QueuedWrite>,
+    mailbox: MailboxMetrics,
+}
+
+impl ContendedQueue {
+    /// Queues a batch. A full queue refuses it like a lock that is not free in time.
+    pub(super) fn push(&self, batch: QueuedWrite) {
+        let waiting = self.sender.max_capacity() - self.sender.capacity();
+        self.mailbox.message_sent(waiting);
+        if let Err(refused) = self.sender.try_send(batch) {
+            let QueuedWrite { reply, .. } = refused.into_inner();
+            let _ = reply.send(RequestOutcome::HeadLocked.into_written());
+        }
+    }
+}
+
+/// Starts the writer on the thread. It runs until the queue is dropped or the connections close.
+pub(super) fn start(db_thread: &DbThread, metrics: JournalMetrics) -> ContendedQueue {
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    let mailbox = metrics.contended_mailbox.clone();
+    db_thread.spawn(run(db_thread.clone(), receiver, metrics));
+    ContendedQueue { sender, mailbox }
+}
+
+async fn run(db_thread: DbThread, mut queue: mpsc::Receiver<QueuedWrite>, metrics: JournalMetrics) {
+    let writer = WriterConnection::new(&db_thread);
+    let mut closing = writer.closing();
+    loop {
+        let batch = tokio::select! {
+            batch = queue.recv() => batch,
+            () = &mut closing => None,
+        };
+        let Some(QueuedWrite {
+            mut request,
+            reply,
+            queued_at,
+        }) = batch
+        else {
+            return;
+        };
+        let timer = metrics.contended_mailbox.message_taken(queued_at);
+        let committed = commit::commit_alone(&writer, &mut request, LockMode::Wait).await;
+        drop(timer);
+        let result: Result<_, JournalError> = committed.and_then(RequestOutcome::into_written);
+        metrics.request_finished(&result);
+        // The caller may have stopped waiting; the batch was handled nevertheless.
+        let _ = reply.send(result);
+    }
+}

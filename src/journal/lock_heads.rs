@@ -1,0 +1,119 @@
+//! Locks the heads of a transaction's vaults before anything is decided, and brings the states of the vaults up to date.
+//!
+//! The row of a vault in `vault_heads` is the vault's lock: a transaction that holds it decides on the present state, so that
+//! nothing has to be rolled back because another node has written. SQLite has one lock for all, taken by BEGIN.
+
+use std::collections::{HashMap, HashSet};
+
+use entity::head;
+use sea_orm::{DbBackend, DbErr};
+
+use crate::domain::{Seq, Vault, VaultId};
+
+use super::{
+    lookup,
+    request::{BatchRequest, CommittedEvent, WriteRequest},
+    sql_executor::SqlExecutor,
+    statements::query_rows,
+};
+
+/// How many missed events are read one by one. A vault that is further behind is read as a whole.
+const MAX_MISSED: u64 = 1024;
+
+/// What to do about a head that another transaction has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LockMode {
+    /// Leave the vault out, so that the other vaults do not wait for it.
+    Skip,
+    /// Wait until it is free, in the order of all that wait, or until the lock timeout.
+    Wait,
+}
+
+/// Locks the heads of all batches. Returns the vaults that were left out.
+///
+/// # Errors
+/// When the database rejects a statement, or a lock is not free within the lock timeout.
+pub(super) async fn lock(
+    txn: &impl SqlExecutor,
+    requests: &mut [WriteRequest],
+    mode: LockMode,
+) -> Result<HashSet<VaultId>, DbErr> {
+    let ids = requests.iter().filter_map(WriteRequest::vault);
+    let ids: Vec<_> = ids.map(|id| [id.as_str().into()]).collect();
+    let tail = match (txn.backend(), mode) {
+        (DbBackend::Sqlite, _) => ")",
+        // All nodes lock in one order.
+        (_, LockMode::Wait) => ") ORDER BY vault_id FOR NO KEY UPDATE",
+        (_, LockMode::Skip) => ") ORDER BY vault_id FOR NO KEY UPDATE SKIP LOCKED",
+    };
+    let sql = "SELECT * FROM vault_heads WHERE vault_id IN (VALUES";
+    let locked: Vec<head::Model> = query_rows(txn, sql, &ids, tail).await?;
+    let heads = locked
+        .into_iter()
+        .map(|row| (row.vault_id, Seq::from_row(row.head)));
+    let heads: HashMap<_, _> = heads.collect();
+    let mut skipped = HashSet::new();
+    for request in requests {
+        let WriteRequest::Batch(batch) = request else {
+            continue;
+        };
+        match (heads.get(batch.vault.id.as_str()), mode, txn.backend()) {
+            (Some(head), _, _) => catch_up(txn, batch, *head).await?,
+            (None, LockMode::Skip, DbBackend::Postgres) => {
+                // Locked, or purged: only a lock that waits shows which.
+                skipped.insert(batch.vault.id.clone());
+            }
+            (None, _, _) => batch.vault.members = HashMap::new().into(),
+        }
+    }
+    Ok(skipped)
+}
+
+/// Brings the vault of a batch to its present head, and notes the events that it has missed.
+async fn catch_up(
+    txn: &impl SqlExecutor,
+    batch: &mut BatchRequest,
+    head: Seq,
+) -> Result<(), DbErr> {
+    let known = batch.vault.head;
+    if head == known {
+        return Ok(());
+    }
+    if head < known {
+        return Err(rewound(&batch.vault, head));
+    }
+    let distance = head.0 - known.0;
+    if distance <= MAX_MISSED {
+        let records = lookup::records(txn, &batch.vault.id, known, distance as usize).await?;
+        // Events that were trimmed are missing.
+        if records.len() as u64 == distance {
+            for record in records {
+                let state_change = record
+                    .state_change()
+                    .map_err(|error| DbErr::Json(error.to_string()))?;
+                batch.vault.apply(record.seq, &state_change);
+                batch.missed.push(CommittedEvent {
+                    record,
+                    state_change,
+                });
+            }
+            return Ok(());
+        }
+    }
+    match lookup::vault(txn, &batch.vault.id).await? {
+        Some(vault) => batch.vault = vault,
+        None => batch.vault.members = HashMap::new().into(),
+    }
+    Ok(())
+}
+
+/// Returns the error for a head that is behind the state that was read before: an older database was put back.
+fn rewound(vault: &Vault, head: Seq) -> DbErr {
+    let Vault {
+        id, head: known, ..
+    } = vault;
+    DbErr::Custom(format!(
+        "the head of vault {id} went back from {known} to {head}: if an older database was put back, stop the service, \
+         run \"vaultcast epoch renew\" and start it again"
+    ))
+}

@@ -1,0 +1,104 @@
+//! Heads that another node has locked or moved: nothing is rolled back for its sake, and no other vault waits for it.
+
+use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, Database as DirectDatabase, TransactionTrait};
+use vaultcast::{domain::Seq, vault::VaultError};
+
+use crate::{
+    test_node::{SubmitExt, TestNode, create_source, mutation_by, seq_range},
+    test_sink::TestSink,
+};
+
+/// Enough vaults that each committer has one of them.
+const OTHER_VAULTS: usize = 16;
+
+#[actix_web::test]
+async fn vault_whose_head_is_locked_delays_no_other_vault() {
+    let node = TestNode::shared().await;
+    if !node.database.is_postgres() {
+        return; // SQLite has one lock for all vaults
+    }
+    let locked = node.create_vault().await;
+    let mut others = Vec::new();
+    for _ in 0..OTHER_VAULTS {
+        others.push(node.create_vault().await);
+    }
+    let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
+    let lock = connection.begin().await.unwrap();
+    let id = locked.id();
+    let sql = format!("SELECT 1 FROM vault_heads WHERE vault_id = '{id}' FOR UPDATE");
+    lock.execute_unprepared(&sql).await.unwrap();
+
+    let waiting = locked.submit(mutation_by("ana", create_source("waits")));
+    let mut waiting = Box::pin(waiting);
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    node.wait_for_lock_waiter("SELECT * FROM vault_heads").await;
+    for written in join_all(others.iter().map(|vault| vault.create_sources(2))).await {
+        let () = written;
+    }
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+
+    lock.rollback().await.unwrap();
+    assert_eq!(waiting.await.unwrap().seq, Seq(1));
+}
+
+#[actix_web::test]
+async fn head_that_stays_locked_is_refused_and_the_vault_recovers() {
+    let node = TestNode::shared().await;
+    if !node.database.is_postgres() {
+        return; // SQLite has one lock for all vaults
+    }
+    let vault = node.create_vault().await;
+    let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
+    let lock = connection.begin().await.unwrap();
+    lock.execute_unprepared("SELECT 1 FROM vault_heads FOR UPDATE")
+        .await
+        .unwrap();
+    let refused = vault.submit_err("ana", create_source("refused")).await;
+    assert!(matches!(refused, VaultError::Unavailable), "{refused}");
+    lock.rollback().await.unwrap();
+    vault.create_sources(1).await;
+    assert_eq!(node.verified_records(vault.id()).await.len(), 1);
+}
+
+#[actix_web::test]
+async fn vault_that_is_far_behind_is_loaded_again_and_its_subscribers_miss_nothing() {
+    const MISSED: usize = 1100;
+    let node = TestNode::shared().await;
+    let here = node.create_vault().await;
+    let there = node.another_node().await.open(here.id());
+    let mut sink = TestSink::new();
+    let ana = sink.join(&there, "ana").await;
+    let sources = (0..MISSED).map(|n| create_source(&format!("source {n}")));
+    let sources: Vec<_> = sources.collect();
+    for batch in sources.chunks(200) {
+        let written = batch
+            .iter()
+            .map(|command| here.submit_ok("ana", command.clone()));
+        join_all(written).await;
+    }
+    let answer = there.submit_ok("ana", create_source("last")).await;
+    let all = MISSED as u64 + 1;
+    assert_eq!(answer.seq, Seq(all));
+    let seqs = sink.seqs_across_resumes(&there, ana, 0, MISSED + 1).await;
+    assert_eq!(seqs, seq_range(1, all));
+    assert_eq!(node.verified_records(here.id()).await.len(), MISSED + 1);
+}
+
+#[actix_web::test]
+async fn head_that_went_back_is_refused() {
+    let node = TestNode::shared().await;
+    let vault = node.create_vault().await;
+    vault.create_sources(3).await;
+    // As a database from before the last events that was put back while the service runs.
+    node.database
+        .execute("DELETE FROM vault_events WHERE seq > 1; UPDATE vault_heads SET head = 1")
+        .await;
+    let refused = vault.submit_err("ana", create_source("refused")).await;
+    assert!(matches!(refused, VaultError::Fault), "{refused}");
+    assert_eq!(
+        node.query_number("SELECT head AS number FROM vault_heads")
+            .await,
+        1
+    );
+}
