@@ -1,27 +1,20 @@
 //! Authenticates requests and sockets, records their users, and waits for the end of their sessions.
 //!
-//! A user is recorded at the first request, and again after a change of name or email. Recorded users are cached, so
-//! that most requests need no write. All worker threads share the cache; its lock is held for one map operation.
+//! A user is recorded at the first request, and again after a change of name or email: see [`UserRecorder`].
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use actix_web::http::header::HeaderMap;
 use tracing::{debug, info};
 
-use crate::{
-    journal::{Journal, report},
-    telemetry::throttle::LogThrottle,
-};
+use crate::{journal::Journal, telemetry::throttle::LogThrottle};
 
 use super::{
     credentials::Credentials,
     metrics::AuthMetrics,
-    recorded_users::{self, RecordedUser, RecordedUsers},
     session::{AuthError, UserSession},
     session_refusal::{SessionError, SessionRefusal},
+    user_recorder::UserRecorder,
     user_session_verifier::UserSessionVerifier,
 };
 
@@ -35,9 +28,8 @@ static NOT_AUTHENTIC_LOG: LogThrottle = LogThrottle::new();
 #[derive(Clone)]
 pub struct Authenticator {
     verifier: UserSessionVerifier,
-    journal: Journal,
+    recorder: UserRecorder,
     metrics: AuthMetrics,
-    recorded: Arc<Mutex<RecordedUsers>>,
 }
 
 impl Authenticator {
@@ -45,9 +37,8 @@ impl Authenticator {
     pub fn new(verifier: UserSessionVerifier, journal: Journal, metrics: AuthMetrics) -> Self {
         Self {
             verifier,
-            journal,
+            recorder: UserRecorder::new(journal),
             metrics,
-            recorded: Arc::default(),
         }
     }
 
@@ -64,9 +55,7 @@ impl Authenticator {
         let now = SystemTime::now();
         let session = self.verifier.session(credentials, now).await;
         let session = session.inspect_err(|error| self.report_refusal(credentials, *error))?;
-        if self.recorded().must_record(&session, now) {
-            self.record(&session, now).await?;
-        }
+        self.recorder.record(&session, now).await?;
         Ok(session)
     }
 
@@ -113,42 +102,6 @@ impl Authenticator {
             let secrets = self.verifier.secrets_summary();
             info!(source = ?credentials, secrets, suppressed, "session refused: no configured secret decrypts it or has signed it");
         }
-    }
-
-    /// Records the user, unless the database has the same name and email, or those of a session that was issued later. A
-    /// failed update does not refuse a known user: clients can still read while the database cannot be written.
-    async fn record(&self, session: &UserSession, now: SystemTime) -> Result<(), AuthError> {
-        let id = &session.principal.id;
-        let known = self.journal.user(id).await.map_err(|error| {
-            report!(error, user.id = %id, "user lookup failed");
-            AuthError::Unavailable
-        })?;
-        let known = known.map(|profile| {
-            self.recorded()
-                .complete(RecordedUser::from_profile(profile))
-        });
-        let mut user = match known {
-            Some(user) if !user.must_record(session, now) => user,
-            known => {
-                let profile = recorded_users::profile(session);
-                if let Err(error) = self.journal.record_user(profile).await {
-                    report!(error, user.id = %id, "user write failed");
-                    return match known {
-                        Some(_) => Ok(()),
-                        None => Err(AuthError::Unavailable),
-                    };
-                }
-                known.unwrap_or_else(|| RecordedUser::from_session(session))
-            }
-        };
-        user.add(session, now);
-        self.recorded().insert(user);
-        Ok(())
-    }
-
-    fn recorded(&self) -> MutexGuard<'_, RecordedUsers> {
-        // A panic under the lock cannot leave a wrong entry: at worst a user is recorded again.
-        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

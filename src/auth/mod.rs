@@ -27,6 +27,7 @@ mod secrets;
 mod session;
 mod session_refusal;
 mod token_verifier;
+mod user_recorder;
 mod user_session_cache;
 mod user_session_expiry;
 mod user_session_lookups;

@@ -31,8 +31,24 @@ pub(super) struct RecordedUser {
     same_age: Vec<Principal>,
 }
 
+/// What a recording depends on: two sessions with equal values are recorded alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SessionIdentity {
+    principal: Principal,
+    age: SessionAge,
+}
+
+impl SessionIdentity {
+    pub(super) fn of(session: &UserSession) -> Self {
+        Self {
+            principal: session.principal.clone(),
+            age: SessionAge::of(session),
+        }
+    }
+}
+
 /// What dates a session.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct SessionAge {
     issued_at: Option<SystemTime>,
     expires_at: SystemTime,
@@ -44,6 +60,9 @@ impl RecordedUsers {
         let Some(recorded) = self.0.get_mut(&session.principal.id) else {
             return true;
         };
+        if recorded.has_seen(session) {
+            return false;
+        }
         let must_record = recorded.must_record(session, now);
         if !must_record {
             recorded.add(session, now);
@@ -91,6 +110,13 @@ impl RecordedUser {
             age: SessionAge::of(session),
             same_age: vec![session.principal.clone()],
         }
+    }
+
+    /// Returns whether the session is one of those whose name and email are recorded. Most are, so nothing is copied.
+    fn has_seen(&self, session: &UserSession) -> bool {
+        self.principal == session.principal
+            && self.age.is_equal(SessionAge::of(session))
+            && self.same_age.contains(&session.principal)
     }
 
     /// Returns whether the session changes what is recorded.
