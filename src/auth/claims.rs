@@ -13,7 +13,7 @@ use super::session::UserSession;
 use super::session_refusal::SessionRefusal;
 use super::user_session_principal::user_session_principal;
 use crate::config::{Audience, ClaimPath};
-use crate::domain::UserId;
+use crate::domain::{Principal, UserId};
 
 /// The maximum difference between the clocks of the service and of the issuer of a token.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(15);
@@ -23,34 +23,55 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(15);
 #[derive(Deserialize)]
 pub(super) struct Claims(HashMap<String, Box<RawValue>>);
 
+/// What a session needs of the claims of an authentic token, parsed.
+#[derive(Clone)]
+pub(super) struct SessionClaims {
+    /// `None` without a valid user id.
+    principal: Option<Principal>,
+    issued_at: Option<SystemTime>,
+    not_before: SystemTime,
+    /// The expiry plus the clock tolerance.
+    expires_at: SystemTime,
+}
+
+impl SessionClaims {
+    /// Returns the session at `now`.
+    pub(super) fn to_session(&self, now: SystemTime) -> Result<UserSession, SessionRefusal> {
+        if now >= self.expires_at {
+            return Err(SessionRefusal::Expired);
+        }
+        if now + CLOCK_TOLERANCE < self.not_before {
+            return Err(SessionRefusal::NotYetValid);
+        }
+        let user = self.principal.clone().ok_or(SessionRefusal::NoUserId)?;
+        Ok(UserSession {
+            // A time in the future is wrong.
+            issued_at: self.issued_at.filter(|at| *at <= now + CLOCK_TOLERANCE),
+            ..UserSession::new(user, self.expires_at)
+        })
+    }
+}
+
 impl Claims {
     /// Parses the claims of an authentic token.
     pub(super) fn parse(json: &[u8]) -> Result<Self, SessionRefusal> {
         serde_json::from_slice(json).map_err(|_| SessionRefusal::Malformed)
     }
 
-    /// Returns the session at `now`. The user id is the first of the claims `ids` that is a string.
-    pub(super) fn to_session(
+    /// Returns what a session needs of the claims. The user id is the first of the claims `ids` that is a string.
+    pub(super) fn to_session_claims(
         &self,
         ids: &[ClaimPath],
-        now: SystemTime,
-    ) -> Result<UserSession, SessionRefusal> {
+    ) -> Result<SessionClaims, SessionRefusal> {
         let exp = self.time("exp")?.ok_or(SessionRefusal::InvalidTime)?;
         let issued_at = self.time("iat")?;
         let not_before = self.time("nbf")?.unwrap_or(UNIX_EPOCH);
-        let expires_at = exp + CLOCK_TOLERANCE;
-        if now >= expires_at {
-            return Err(SessionRefusal::Expired);
-        }
-        if now + CLOCK_TOLERANCE < not_before {
-            return Err(SessionRefusal::NotYetValid);
-        }
-        let id = self.user_id(ids).ok_or(SessionRefusal::NoUserId)?;
-        let user = user_session_principal(id, self.string("name"), self.string("email"));
-        Ok(UserSession {
-            // A time in the future is wrong.
-            issued_at: issued_at.filter(|at| *at <= now + CLOCK_TOLERANCE),
-            ..UserSession::new(user, expires_at)
+        let principal = |id| user_session_principal(id, self.string("name"), self.string("email"));
+        Ok(SessionClaims {
+            principal: self.user_id(ids).map(principal),
+            issued_at,
+            not_before,
+            expires_at: exp + CLOCK_TOLERANCE,
         })
     }
 
@@ -124,7 +145,8 @@ mod tests {
 
     fn session_with_ids(ids: &[&str], json: Value) -> Result<UserSession, SessionRefusal> {
         let ids: Vec<_> = ids.iter().map(|id| id.parse().unwrap()).collect();
-        claims(json).to_session(&ids, unix_time(NOW))
+        let claims = claims(json).to_session_claims(&ids)?;
+        claims.to_session(unix_time(NOW))
     }
 
     fn session(json: Value) -> Result<UserSession, SessionRefusal> {

@@ -141,7 +141,7 @@ mod tests {
 
     fn verify(keys: &JwtKeys, token: &str, now: SystemTime) -> Result<UserSession, SessionRefusal> {
         let ids = ["id", "sub"].map(|id| id.parse().unwrap());
-        keys.verify(token)?.to_session(&ids, now)
+        keys.verify(token)?.to_session_claims(&ids)?.to_session(now)
     }
 
     fn ana() -> Principal {

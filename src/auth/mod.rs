@@ -38,6 +38,7 @@ mod user_session_table;
 #[cfg(test)]
 mod user_session_vectors;
 mod user_session_verifier;
+mod verified_tokens;
 
 pub use authenticator::Authenticator;
 pub use claims::CLOCK_TOLERANCE;

@@ -11,6 +11,7 @@ use super::keyring::Keyring;
 use super::secrets::Secrets;
 use super::session::UserSession;
 use super::session_refusal::SessionRefusal;
+use super::verified_tokens::VerifiedTokens;
 use crate::config::{AuthConfig, ClaimPath, TokenKind};
 
 /// The maximum length of a token in bytes. Cookies and headers are shorter, so a payload need not be longer.
@@ -22,6 +23,7 @@ pub(super) struct TokenVerifier {
     /// `None` if signed tokens are not accepted.
     jwt_keys: Option<JwtKeys>,
     id_claims: Vec<ClaimPath>,
+    verified: VerifiedTokens,
 }
 
 impl TokenVerifier {
@@ -31,6 +33,7 @@ impl TokenVerifier {
             keyring: Keyring::new(secrets, &config.cookies, &config.accept),
             jwt_keys: config.accept.contains(&TokenKind::Jwt).then_some(jwt_keys),
             id_claims: config.id_claims.clone(),
+            verified: VerifiedTokens::default(),
         }
     }
 
@@ -40,7 +43,18 @@ impl TokenVerifier {
         credential: &Credential,
         now: SystemTime,
     ) -> Result<UserSession, SessionRefusal> {
-        self.claims(credential)?.to_session(&self.id_claims, now)
+        let cached = self
+            .verified
+            .get(credential, |claims| claims.to_session(now));
+        if let Some(session) = cached {
+            return session;
+        }
+        let claims = self
+            .claims(credential)?
+            .to_session_claims(&self.id_claims)?;
+        let session = claims.to_session(now)?;
+        self.verified.insert(credential, claims);
+        Ok(session)
     }
 
     fn claims(&self, credential: &Credential) -> Result<Claims, SessionRefusal> {
