@@ -29,11 +29,11 @@ use super::{
 /// The journal of all vaults. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    database: Database,
+    database: Arc<Database>,
     /// One queue for each writing connection. A vault always uses the same one.
-    queues: Vec<WriteQueue>,
+    queues: Arc<[WriteQueue]>,
     retention: Arc<watch::Sender<Retention>>,
-    epoch: String,
+    epoch: Arc<str>,
     metrics: JournalMetrics,
     pub(super) write_check: WriteCheck,
 }
@@ -57,7 +57,7 @@ impl Journal {
             writer.spawn(committer::run(writer.clone(), receiver, metrics.clone()));
             queue
         };
-        let queues: Vec<_> = database.writers.iter().map(start).collect();
+        let queues: Arc<[_]> = database.writers.iter().map(start).collect();
         if let (Some(writer), Some(queue)) = (database.writers.first(), queues.first()) {
             writer.spawn(retention_sweeper::run(
                 database.reader.clone(),
@@ -67,10 +67,10 @@ impl Journal {
             ));
         }
         Ok(Self {
-            database,
+            database: Arc::new(database),
             queues,
             retention: Arc::new(retention),
-            epoch,
+            epoch: epoch.into(),
             metrics,
             write_check,
         })
@@ -212,7 +212,7 @@ impl Journal {
     /// When the database fails to close.
     pub async fn close(self) -> Result<(), JournalError> {
         drop(self.queues);
-        Ok(self.database.close().await?)
+        Ok(Arc::unwrap_or_clone(self.database).close().await?)
     }
 
     /// Returns the number of committers.
