@@ -1,20 +1,31 @@
 //! The connected and the recoverable disconnected sockets, by pid.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher},
+};
 
 use crate::{
-    domain::{MonotonicTime, UserId},
+    domain::{MonotonicTime, UserId, hash_unordered},
     gateway::{recovery::state::RecoveryState, relay::machine::RelayId},
 };
 
 use super::disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction, StateBounds};
 
 /// The sockets that have a pid. Each is connected or disconnected.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RecoveryEntries {
-    /// The relays of connected sockets.
-    connected: BTreeMap<String, RelayId>,
+    /// The relays of connected sockets. A tree would compare many random pids at each CONNECT. The hasher needs no random keys,
+    /// because the service generates the pids.
+    connected: HashMap<String, RelayId, BuildHasherDefault<DefaultHasher>>,
     disconnected: DisconnectedSockets,
+}
+
+impl Hash for RecoveryEntries {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_unordered(self.connected.iter(), state);
+        self.disconnected.hash(state);
+    }
 }
 
 /// What [`RecoveryEntries::take`] found.
@@ -30,7 +41,7 @@ impl RecoveryEntries {
     /// Returns no entries. States over the bounds are removed.
     pub(super) fn new(bounds: StateBounds) -> Self {
         Self {
-            connected: BTreeMap::new(),
+            connected: HashMap::default(),
             disconnected: DisconnectedSockets::new(bounds),
         }
     }
@@ -98,7 +109,14 @@ impl RecoveryEntries {
     /// Returns the pids of up to `limit` connected sockets, by relay.
     pub(super) fn connected(&self, limit: usize) -> BTreeMap<RelayId, Vec<String>> {
         let mut groups: BTreeMap<RelayId, Vec<String>> = BTreeMap::new();
-        for (pid, relay) in self.connected.iter().take(limit) {
+        let mut connected: Vec<_> = self.connected.iter().collect();
+        // The order does not depend on the history of the map, so that a simulated run can be repeated.
+        if limit < connected.len() {
+            connected.select_nth_unstable(limit);
+            connected.truncate(limit);
+        }
+        connected.sort_unstable();
+        for (pid, relay) in connected {
             groups.entry(*relay).or_default().push(pid.clone());
         }
         groups
