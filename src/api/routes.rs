@@ -27,9 +27,18 @@ pub fn routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-/// Returns the paths of the API.
+/// Returns the paths of the API. The frequent ones come first: a path with an id is a regular expression, and each request is
+/// compared with those before its own. No request matches two.
 fn paths() -> Vec<PathRoutes> {
     vec![
+        path("/api/vaults/{id}/sources")
+            .get(sources::list)
+            .post(sources::create),
+        path("/api/sources/{id}")
+            .get(sources::read)
+            .patch(sources::update)
+            .delete(sources::delete),
+        path("/api/vaults/{id}/events").get(vaults::events),
         path("/api/me").get(vaults::me),
         path("/api/vaults").get(vaults::list).post(vaults::create),
         path("/api/vaults/{id}")
@@ -44,14 +53,6 @@ fn paths() -> Vec<PathRoutes> {
         path("/api/vaults/{id}/members/{userId}")
             .patch(members::change)
             .delete(members::remove),
-        path("/api/vaults/{id}/sources")
-            .get(sources::list)
-            .post(sources::create),
-        path("/api/vaults/{id}/events").get(vaults::events),
-        path("/api/sources/{id}")
-            .get(sources::read)
-            .patch(sources::update)
-            .delete(sources::delete),
     ]
 }
 
