@@ -84,7 +84,8 @@ impl TrustedProxies {
         sent.map(|(title, _)| title).collect()
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Returns whether this is the address of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         let trusted = self.0.load();
         trusted.iter().any(|network| network.contains(address))
     }

@@ -12,7 +12,7 @@ use crate::{
         limits::{Limits, RateLimited},
         readiness::Readiness,
     },
-    auth::{Authenticator, UserSession},
+    auth::{Authenticator, Credentials, UserSession},
     contract::problem::Problem,
     vault::Vaults,
 };
@@ -100,9 +100,11 @@ impl Namespace for Gateway {
                 return Err(ConnectRefusal::Close(CloseReason::Shutdown));
             }
             let token = auth.get("token").and_then(Value::as_str);
-            let credentials = authenticator
-                .credentials(&request.headers())
-                .with_payload(token);
+            let credentials = match token.filter(|token| !token.is_empty()) {
+                // A token of the payload decides alone, so the headers are not parsed.
+                Some(token) => Credentials::default().with_payload(Some(token)),
+                None => authenticator.credentials(&request.headers()),
+            };
             let recovery = if context.recovery.is_enabled() {
                 RecoveryRequest::from_auth(&auth)
             } else {

@@ -32,7 +32,10 @@ impl HandshakeAdmission {
             return Err(ApiError::from(VaultError::Unavailable).into());
         }
         let peer = request.peer.map(|peer| peer.ip());
-        let client = peer.map(|peer| self.proxies.client_address(peer, &request.headers()));
+        let client = peer.map(|peer| match self.proxies.trusts(peer) {
+            true => self.proxies.client_address(peer, &request.headers()),
+            false => peer,
+        });
         let permit = self.limits.acquire_socket(client).map_err(ApiError::from)?;
         Ok(Box::new(permit))
     }

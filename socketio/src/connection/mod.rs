@@ -1,8 +1,8 @@
 //! The Socket.IO state of one Engine.IO session: the namespaces that its client is in, and the packets it may send next.
 //!
-//! A CONNECT starts [`Namespace::connect`](crate::Namespace::connect) as a task. Until the task ends, the client may send
-//! nothing else to that namespace. When it ends, the session wakes and in one step stores the handler and sends the
-//! answer. No event can therefore arrive before its handler, and no frame can overtake the answer.
+//! A CONNECT calls [`Namespace::connect`](crate::Namespace::connect). If the call has to wait, a task continues with it. Until it
+//! ends, the client may send nothing else to that namespace. When it ends, the session in one step stores the handler and sends
+//! the answer. No event can therefore arrive before its handler, and no frame can overtake the answer.
 //! A packet that is malformed or not allowed in the current state closes the session.
 
 mod connect_task;
@@ -20,7 +20,7 @@ use socketioxide_core::{
 use socketioxide_parser_common::CommonParser;
 
 use self::{
-    connect_task::ConnectTask,
+    connect_task::ConnectCall,
     entry::{EntryState, NamespaceEntry},
     packet_counter::{PacketAdmission, PacketCounter},
 };
@@ -148,19 +148,30 @@ impl ClientConnection {
         Some(())
     }
 
-    /// Starts the task that handles a CONNECT.
+    /// Handles a CONNECT, or starts the task that does.
     fn connect(&mut self, name: Str, auth: serde_json::Value) {
         let Some(namespace) = self.namespaces.get(name.as_str()) else {
             return self.refuse(&name, self.namespaces.refuse_unknown());
         };
         let socket = Socket::connecting(&name, self.session.clone());
         let connect = namespace.connect(socket.clone(), auth, self.request.clone());
-        let task = ConnectTask::spawn(connect, self.session.clone());
+        let state = match ConnectCall::start(connect, &self.session) {
+            ConnectCall::Waiting(task) => EntryState::Connecting(task),
+            ConnectCall::Ended(Ok(handler)) => {
+                socket.accept();
+                self.connect_deadline = None;
+                EntryState::Connected(handler)
+            }
+            ConnectCall::Ended(Err(refusal)) => {
+                socket.mark_disconnected();
+                return self.refuse(&name, refusal);
+            }
+        };
         self.entries.push(NamespaceEntry {
             // A copy, because the original is a slice of the packet.
             namespace: Str::copy_from_slice(&name),
             socket,
-            state: EntryState::Connecting(task),
+            state,
         });
     }
 
