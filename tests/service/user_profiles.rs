@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use vaultcast::domain::{Principal, Timestamp, UserId, UserProfile};
 
@@ -64,6 +65,15 @@ async fn of_two_live_sessions_the_later_issued_one_is_recorded_and_requests_do_n
     let expected = json!(["Ana New", "new@example.com"]);
     assert_eq!(member(&ana_old, &vault, "ana").await, expected);
     assert_eq!(metrics.value(WRITTEN).await, before);
+}
+
+#[actix_web::test]
+async fn sockets_of_a_new_user_that_connect_together_cause_one_write() {
+    let MonitoredService { service, metrics } = MonitoredService::start().await;
+    let token = token_issued_before(10, Some("Ana"), Some("ana@example.com"));
+    let before = metrics.value(WRITTEN).await.unwrap_or_default();
+    join_all((0..20).map(|_| connect(&service, &token))).await;
+    assert_eq!(metrics.value(WRITTEN).await, Some(before + 1.0));
 }
 
 #[actix_web::test]
