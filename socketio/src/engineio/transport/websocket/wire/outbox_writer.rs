@@ -125,6 +125,12 @@ impl OutboxWriter {
 
     /// Writes the queued frames, as far as the peer takes them.
     fn write(&self) -> io::Result<Written> {
+        // The first frame leaves together with the response to the handshake. Behind what a slow peer has not taken, frames
+        // stay in the outbox, which bounds them.
+        if !self.is_blocked.get() && self.io.has_unsent() && !self.io.is_closing() {
+            let queue = |frame| self.io.queue(self.message(frame));
+            self.socket.outbox().take(GATHERED_BYTES, queue);
+        }
         if self.io.write_unsent()? == Written::Part {
             return Ok(Written::Part);
         }

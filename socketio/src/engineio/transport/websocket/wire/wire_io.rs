@@ -14,6 +14,7 @@ use actix_http::ws;
 use actix_web::rt::net::TcpStream;
 use bytes::{Buf, BytesMut};
 use socket2::SockRef;
+use tokio::io::Interest;
 
 use super::taken::{TakenConnection, WireBuffers};
 
@@ -85,10 +86,21 @@ impl WireIo {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
                     self.has_ended.set(matches!(read, Ok(0) | Err(_)));
+                    if matches!(read, Ok(1..READ_SIZE)) {
+                        self.await_more();
+                    }
                     return Poll::Ready(read);
                 }
             }
         }
+    }
+
+    /// Makes the next read wait for the kernel's notification. A read that was not filled has emptied the kernel's buffer, and what
+    /// arrives later is notified again. Without this, a second system call finds nothing after each message.
+    fn await_more(&self) {
+        let is_empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        // The error marks the connection as not readable.
+        let _not_readable = self.stream.try_io(Interest::READABLE, is_empty);
     }
 
     /// Returns whether nothing more can be read.
@@ -104,6 +116,11 @@ impl WireIo {
         self.is_closing
             .set(matches!(message, ws::Message::Close(_)));
         encode(message, &mut self.unsent.borrow_mut());
+    }
+
+    /// Returns whether bytes wait that were not written yet.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent.borrow().is_empty()
     }
 
     /// Returns whether a close frame was queued.
