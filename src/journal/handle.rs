@@ -34,7 +34,7 @@ pub struct Journal {
     queues: Arc<[WriteQueue]>,
     retention: Arc<watch::Sender<Retention>>,
     epoch: Arc<str>,
-    metrics: JournalMetrics,
+    metrics: Arc<JournalMetrics>,
     pub(super) write_check: WriteCheck,
 }
 
@@ -71,7 +71,7 @@ impl Journal {
             queues,
             retention: Arc::new(retention),
             epoch: epoch.into(),
-            metrics,
+            metrics: Arc::new(metrics),
             write_check,
         })
     }

@@ -33,7 +33,7 @@ pub(super) struct VaultActor {
     pub(super) journal: Journal,
     pub(super) host: Arc<dyn VaultHost>,
     pub(super) permits: AdmissionPermits,
-    pub(super) metrics: VaultMetrics,
+    pub(super) metrics: Arc<VaultMetrics>,
     pub(super) stats: Arc<VaultStatsRecorder>,
     pub(super) members_snapshot: MembersSnapshot,
     pub(super) load: LoadParams,

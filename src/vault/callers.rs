@@ -1,6 +1,6 @@
 //! The callers of mutations that are not answered yet.
 
-use std::{collections::HashMap, mem, time::Instant};
+use std::{collections::HashMap, mem, sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
@@ -31,7 +31,7 @@ pub(super) struct PendingMutation {
     result: MutationResult,
     queued_at: Instant,
     kind: &'static str,
-    metrics: VaultMetrics,
+    metrics: Arc<VaultMetrics>,
 }
 
 struct WaitingCaller {
@@ -86,7 +86,7 @@ impl PendingMutation {
         mutation: &Mutation,
         slot: QueueSlot,
         answer: oneshot::Sender<MutationResult>,
-        metrics: VaultMetrics,
+        metrics: Arc<VaultMetrics>,
     ) -> Self {
         Self {
             caller: Some(WaitingCaller { slot, answer }),

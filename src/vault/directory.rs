@@ -49,7 +49,7 @@ pub(super) struct Directory {
     /// The directory itself, for the actors that it starts.
     this: Weak<Directory>,
     journal: Journal,
-    metrics: VaultMetrics,
+    metrics: Arc<VaultMetrics>,
     /// The threads of the actors. The id of a vault determines its thread.
     threads: Vec<ArbiterHandle>,
     loaded: Mutex<LoadedVaults>,
@@ -62,11 +62,10 @@ pub(super) struct Directory {
 /// The loaded vaults and their bounds.
 struct LoadedVaults {
     options: VaultOptions,
-    entries: HashMap<VaultId, VaultEntry>,
+    entries: HashMap<VaultId, Arc<VaultEntry>>,
 }
 
 /// A vault's actor and what is needed to reach it.
-#[derive(Clone)]
 struct VaultEntry {
     addr: Addr<VaultActor>,
     permits: AdmissionPermits,
@@ -75,7 +74,7 @@ struct VaultEntry {
     started_at: Instant,
     stats: Arc<VaultStatsRecorder>,
     members_snapshot: MembersSnapshot,
-    metrics: VaultMetrics,
+    metrics: Arc<VaultMetrics>,
 }
 
 impl VaultEntry {
@@ -105,7 +104,7 @@ impl Directory {
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
             journal,
-            metrics,
+            metrics: Arc::new(metrics),
             threads,
             loaded: Mutex::new(LoadedVaults { options, entries }),
             load_permits: Arc::new(Semaphore::new(CONCURRENT_LOADS)),
@@ -132,7 +131,7 @@ impl Directory {
     pub(super) fn stats(&self) -> Vec<VaultStats> {
         let loaded = self.lock();
         let capacity = loaded.options.mailbox;
-        let snapshot = |(id, vault): (&VaultId, &VaultEntry)| {
+        let snapshot = |(id, vault): (&VaultId, &Arc<VaultEntry>)| {
             let depth = vault.permits.depth();
             let queue = QueueLevel { depth, capacity };
             vault.stats.snapshot(id, queue, self.thread_of(id))
@@ -185,7 +184,7 @@ impl Directory {
     ///
     /// # Errors
     /// `Busy` when no slot is free, `Unavailable` during a shutdown.
-    fn reserve_slot(&self, id: &VaultId) -> Result<(VaultEntry, QueueSlot), VaultError> {
+    fn reserve_slot(&self, id: &VaultId) -> Result<(Arc<VaultEntry>, QueueSlot), VaultError> {
         let (vault, slot) =
             self.find_or_start(id, |permits, options| permits.reserve_slot(options.mailbox));
         if self.is_draining() {
@@ -204,7 +203,10 @@ impl Directory {
     }
 
     /// Takes a permit for a subscription. The actor is started if it is not running.
-    fn reserve_subscription(&self, id: &VaultId) -> (VaultEntry, Option<OwnedSemaphorePermit>) {
+    fn reserve_subscription(
+        &self,
+        id: &VaultId,
+    ) -> (Arc<VaultEntry>, Option<OwnedSemaphorePermit>) {
         self.find_or_start(id, |permits, _| permits.reserve_subscription())
     }
 
@@ -225,7 +227,7 @@ impl Directory {
     }
 
     /// Returns a vault's entry, if there is one.
-    fn find(&self, id: &VaultId) -> Option<VaultEntry> {
+    fn find(&self, id: &VaultId) -> Option<Arc<VaultEntry>> {
         self.lock().entries.get(id).cloned()
     }
 
@@ -235,12 +237,12 @@ impl Directory {
         &self,
         id: &VaultId,
         take_permit: impl FnOnce(&AdmissionPermits, &VaultOptions) -> Option<P>,
-    ) -> (VaultEntry, Option<P>) {
+    ) -> (Arc<VaultEntry>, Option<P>) {
         let LoadedVaults { options, entries } = &mut *self.lock();
         let vault = match entries.get(id) {
             Some(vault) if vault.is_running() => vault.clone(),
             ended => {
-                let vault = self.start(id, *options, ended);
+                let vault = Arc::new(self.start(id, *options, ended.map(Arc::as_ref)));
                 entries.insert(id.clone(), vault.clone());
                 vault
             }
@@ -361,7 +363,7 @@ impl VaultHost for Directory {
         let entries = &mut self.lock().entries;
         let is_unused = permits.close_if_unused();
         // If the actor was considered ended, the entry belongs to its successor.
-        let is_own = |vault: &VaultEntry| vault.permits.is_same(permits);
+        let is_own = |vault: &Arc<VaultEntry>| vault.permits.is_same(permits);
         if is_unused && entries.get(id).is_some_and(is_own) {
             entries.remove(id);
             self.metrics.retired.inc();

@@ -17,7 +17,7 @@ pub(super) struct VaultActorParams {
     pub host: Arc<dyn VaultHost>,
     pub journal: Journal,
     pub options: VaultOptions,
-    pub metrics: VaultMetrics,
+    pub metrics: Arc<VaultMetrics>,
     pub permits: AdmissionPermits,
     pub load: LoadParams,
     pub stats: Arc<VaultStatsRecorder>,
