@@ -7,6 +7,7 @@
 //! 1. [`domain`]: what a vault is, as data and functions without a runtime.
 //! 2. [`journal`]: the ordered log in the database; one transaction in flight per writer.
 //! 3. [`vault`]: the actor of each live vault. It orders mutations and publishes events.
+//!    [`cluster`]: hints between the nodes on one database.
 //! 4. [`auth`]: credentials to user sessions. [`access`]: origins, proxies, limits, readiness.
 //! 5. [`contract`]: error codes, request validation and the admission of mutations, shared by HTTP and sockets.
 //! 6. [`api`]: the HTTP routes.
@@ -18,6 +19,7 @@ pub mod access;
 pub mod api;
 pub mod auth;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod contract;
 pub mod domain;

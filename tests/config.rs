@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use toml::{Table, Value};
 use vaultcast::config::{
-    Config, LogFormat, LoopbackReason, Synchronous, TokenKind, WebSocketTransport,
+    BusChoice, Config, LogFormat, LoopbackReason, Synchronous, TokenKind, WebSocketTransport,
 };
 
 const SHIPPED: &str = include_str!("../config.toml");
@@ -101,6 +101,8 @@ fn defaults_are_the_documented_values() {
     assert_eq!(config.admin.bind, Some(socket_address("127.0.0.1:9300")));
     assert_eq!(config.database.url.expose(), "sqlite://vaultcast.db");
     assert_eq!(config.database.synchronous, Synchronous::Full);
+    assert_eq!(config.cluster.bus, BusChoice::Auto);
+    assert_eq!(config.cluster.node, None);
     assert_eq!(
         config.auth.accept,
         [TokenKind::Authjs, TokenKind::NextAuth, TokenKind::Jwt]
@@ -143,6 +145,21 @@ fn drain_delay_must_be_shorter_than_the_shutdown_grace() {
     );
     let config = load(text, &[("VAULTCAST__SERVER__DRAIN_DELAY", "4s")]).unwrap();
     assert_eq!(config.server.drain_delay, Duration::from_secs(4));
+}
+
+#[test]
+fn bus_between_nodes_needs_postgres() {
+    for bus in ["postgres", "redis://cache"] {
+        let found = load(&format!("[cluster]\nbus = \"{bus}\"\n"), &[]).unwrap_err();
+        let expected =
+            format!("cluster.bus: \"{bus}\" needs a database.url that begins with \"postgres://\"");
+        assert!(found.starts_with(&expected), "{found}");
+        let env = [
+            ("DATABASE_URL", "postgres://db/v"),
+            ("VAULTCAST__CLUSTER__BUS", bus),
+        ];
+        assert_eq!(load("", &env).unwrap().cluster.bus, bus.parse().unwrap());
+    }
 }
 
 #[test]

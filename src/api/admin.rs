@@ -73,6 +73,8 @@ pub struct LiveVault {
 /// The response of `GET /actors`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveVaultList {
+    /// The name of this process among those on the database (`cluster.node`).
+    pub node: String,
     pub vaults: Vec<LiveVault>,
     pub totals: LiveTotals,
 }
@@ -103,7 +105,13 @@ pub async fn actors(
     sort(&mut vaults, query.by);
     vaults.truncate(query.limit);
     let vaults = vaults.into_iter().map(LiveVault::from).collect();
-    Ok(HttpResponse::Ok().json(LiveVaultList { vaults, totals }))
+    let node = admin.process.node.to_string();
+    let list = LiveVaultList {
+        node,
+        vaults,
+        totals,
+    };
+    Ok(HttpResponse::Ok().json(list))
 }
 
 /// The query parameters of `GET /actors`.

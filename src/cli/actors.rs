@@ -92,7 +92,7 @@ struct Table<'a>(&'a LiveVaultList);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LiveVaultList { vaults, totals } = self.0;
+        let LiveVaultList { vaults, totals, .. } = self.0;
         let widest = vaults.iter().map(|vault| vault.vault_id.len()).max();
         let width = widest.unwrap_or(0).max("VAULT".len());
         writeln!(
@@ -159,6 +159,7 @@ mod tests {
             arbiter: 1,
         };
         let live = LiveVaultList {
+            node: "first".to_owned(),
             vaults: vec![vault],
             totals: LiveTotals {
                 vaults: 3,

@@ -70,6 +70,7 @@ impl Config {
     fn differs_in_hidden_part(&self, other: &Self, key: &str) -> bool {
         match key {
             "database.url" => self.database.url != other.database.url,
+            "cluster.bus" => self.cluster.bus != other.cluster.bus,
             "auth.database_url" => self.auth.database_url != other.auth.database_url,
             _ => false,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::actors::ActorsConfig;
 use super::admin::AdminConfig;
 use super::auth::AuthConfig;
+use super::cluster::ClusterConfig;
 use super::database::DatabaseConfig;
 use super::journal::JournalConfig;
 use super::limits::LimitsConfig;
@@ -23,6 +24,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The database that holds the journal.
     pub database: DatabaseConfig,
+    /// How nodes on one database notify each other.
+    pub cluster: ClusterConfig,
     /// How user sessions are verified.
     pub auth: AuthConfig,
     /// Heartbeat, size limits and recovery of sockets.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use figment::Figment;
 
+use super::cluster::ClusterConfig;
 use super::server::ServerConfig;
 
 /// Why a configuration is rejected.
@@ -98,6 +99,19 @@ impl ConfigError {
         Self::Invalid {
             key: key.to_owned(),
             problem: format!(r#""{delay}" is not shorter than server.shutdown_grace, "{grace}""#),
+            origin: origin_of(key, figment),
+        }
+    }
+
+    /// Returns the error for a bus between nodes on a SQLite file, which belongs to one process.
+    pub(super) fn bus_without_postgres(cluster: &ClusterConfig, figment: &Figment) -> Self {
+        let key = "cluster.bus";
+        Self::Invalid {
+            key: key.to_owned(),
+            problem: format!(
+                r#""{}" needs a database.url that begins with "postgres://": a SQLite file belongs to one process; "auto" and "off" are accepted"#,
+                cluster.bus
+            ),
             origin: origin_of(key, figment),
         }
     }

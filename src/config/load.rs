@@ -87,6 +87,9 @@ fn merge(layers: Vec<Layer>) -> Result<Config, ConfigError> {
     if config.server.drain_delay >= config.server.shutdown_grace {
         return Err(ConfigError::drain_delay_too_long(&config.server, &figment));
     }
+    if config.database.url.sqlite_file().is_some() && config.cluster.bus.needs_postgres() {
+        return Err(ConfigError::bus_without_postgres(&config.cluster, &figment));
+    }
     if config.socketio.allow_eio3 {
         return Err(ConfigError::unsupported(
             "socketio.allow_eio3",

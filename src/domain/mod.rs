@@ -29,6 +29,7 @@ mod time;
 mod unordered_hash;
 mod user_profile;
 mod vault;
+mod vault_head;
 
 #[cfg(test)]
 mod properties;
@@ -52,3 +53,4 @@ pub use time::Timestamp;
 pub use unordered_hash::hash_unordered;
 pub use user_profile::UserProfile;
 pub use vault::Vault;
+pub use vault_head::VaultHead;

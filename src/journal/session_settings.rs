@@ -65,7 +65,7 @@ impl SessionSettings {
     ///
     /// # Errors
     /// When the connection fails.
-    pub(super) async fn apply(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub async fn apply(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let commands = sqlx::raw_sql(AssertSqlSafe(self.0.clone()));
         connection.execute(commands).await.map(drop)
     }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::startup::{DatabaseLockError, ListenError};
 use crate::{
     auth::UserSessionTableError,
+    cluster::NodeLinkError,
     config::ConfigError,
     journal::{DatabaseError, JournalError},
     vault::VaultError,
@@ -34,6 +35,8 @@ pub enum ServerError {
          run `vaultcast migrate up`"
     )]
     Pending { url: String, pending: usize },
+    #[error(transparent)]
+    NodeLink(#[from] NodeLinkError),
     #[error(transparent)]
     Lock(#[from] DatabaseLockError),
     #[error(transparent)]

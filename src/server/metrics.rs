@@ -2,7 +2,7 @@
 
 use super::socket_metrics::SocketMetrics;
 use crate::{
-    api, auth, gateway, journal,
+    api, auth, cluster, gateway, journal,
     telemetry::metrics::{MailboxFamilies, MetricsRegistry},
     vault,
 };
@@ -15,6 +15,7 @@ pub(super) struct ServiceMetrics {
     pub auth: auth::AuthMetrics,
     pub gateway: gateway::GatewayMetrics,
     pub vault: vault::VaultMetrics,
+    pub cluster: cluster::ClusterMetrics,
     pub journal: journal::JournalMetrics,
 }
 
@@ -24,6 +25,7 @@ impl ServiceMetrics {
         let registry = MetricsRegistry::new();
         let mailboxes = MailboxFamilies::register(&registry);
         Self {
+            cluster: cluster::ClusterMetrics::register(&registry),
             http: api::HttpMetrics::register(&registry),
             sockets: SocketMetrics::register(&registry, &mailboxes),
             auth: auth::AuthMetrics::register(&registry),

@@ -23,6 +23,7 @@ mod error;
 mod http;
 mod listener;
 mod metrics;
+mod node_link;
 mod reload;
 mod reloadable;
 mod sampler;

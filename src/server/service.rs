@@ -8,7 +8,6 @@ use std::{
 
 use actix_socketio::engineio::{self, OutboxBounds, SessionRegistry};
 use actix_web::dev::ServerHandle;
-use rustix::system::uname;
 use tracing::{info, warn};
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
     descriptions::descriptions,
     http::{MainListener, spawn, start_admin_listener},
     metrics::ServiceMetrics,
+    node_link::{self, node_name},
     reloadable::{ReloadableParts, retention, vault_options},
     sampler::{MetricsSampler, now},
     watchdog::Watchdog,
@@ -27,6 +27,7 @@ use crate::{
     access::readiness::Readiness,
     api::{AdminApi, Api, Pages, ProcessFacts},
     auth::{Authenticator, Secrets, UserSessionVerifier},
+    cluster::NodeLink,
     config::{Config, LoopbackReason},
     gateway::{GatewayOptions, RecoveryBounds, RecoveryStore},
     journal::{self, Journal, MigrationStatus, MigrationStep},
@@ -58,6 +59,8 @@ pub struct Service {
     pub(super) loopback_only: Vec<LoopbackReason>,
     /// Samples the metrics while the service runs.
     _sampler: Option<MetricsSampler>,
+    /// The connection to the other nodes on the database.
+    _node_link: Option<NodeLink>,
 }
 
 impl Service {
@@ -90,6 +93,10 @@ impl Service {
         panics::count_panics(&metrics.registry);
         let watchdog = Watchdog::start(&metrics.registry);
         monitor_threads(&watchdog, &vaults);
+        let node_link = node_link::connect(config, &vaults, &metrics)?;
+        if let Some((name, thread)) = node_link.as_ref().map(NodeLink::thread) {
+            thread.spawn(watchdog.heartbeat(name));
+        }
 
         let auth_config = match mode {
             Mode::Serve => config.auth.clone(),
@@ -163,7 +170,7 @@ impl Service {
                 sessions: sessions.clone(),
                 history,
                 bounds: reloadable.bounds.clone(),
-                process: process_facts(addr),
+                process: process_facts(config),
             };
             let connections = reloadable.connections.admin.clone();
             let (admin, bound) =
@@ -188,6 +195,7 @@ impl Service {
             config: config.clone(),
             loopback_only,
             _sampler: sampler,
+            _node_link: node_link,
         })
     }
 
@@ -217,12 +225,10 @@ impl Service {
     }
 }
 
-/// Returns what the operators' page shows of this process, which serves at `addr`.
-fn process_facts(addr: SocketAddr) -> ProcessFacts {
-    let system = uname();
-    let host = system.nodename().to_string_lossy();
+/// Returns what the operators' page shows of this process.
+fn process_facts(config: &Config) -> ProcessFacts {
     ProcessFacts {
-        node: format!("{host}:{}", addr.port()).into(),
+        node: node_name(config).into(),
         version: env!("CARGO_PKG_VERSION"),
         started_at: now().into(),
         started: Instant::now(),

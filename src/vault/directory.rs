@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, Once, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -14,10 +14,10 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tracing::{debug, warn};
+use tracing::{debug, info};
 
 use crate::{
-    domain::{Mutation, SubscriberId, UserId, VaultId},
+    domain::{Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
     journal::{DatabaseSharing, Journal},
 };
 
@@ -26,8 +26,11 @@ use super::{
     callers::PendingMutation,
     error::{MutationResult, VaultError},
     handle::{Sink, SinkId, VaultHandle, VaultRouter},
+    head_listener::HeadListener,
     members_snapshot::{KnownMembership, MembersSnapshot},
-    message::{CaughtUp, Envelope, Leave, Reconfigure, Submit, Subscribe, VaultMessage},
+    message::{
+        CaughtUp, Envelope, Leave, Reconfigure, RemoteHead, Submit, Subscribe, VaultMessage,
+    },
     metrics::VaultMetrics,
     options::VaultOptions,
     params::{LoadParams, VaultActorParams, VaultHost},
@@ -56,7 +59,8 @@ pub(super) struct Directory {
     load_permits: Arc<Semaphore>,
     /// Set when a shutdown begins.
     is_draining: AtomicBool,
-    foreign_writer_warning: Once,
+    foreign_writer_line: Once,
+    head_listener: OnceLock<Arc<dyn HeadListener>>,
 }
 
 /// The loaded vaults and their bounds.
@@ -109,7 +113,8 @@ impl Directory {
             loaded: Mutex::new(LoadedVaults { options, entries }),
             load_permits: Arc::new(Semaphore::new(CONCURRENT_LOADS)),
             is_draining: AtomicBool::new(false),
-            foreign_writer_warning: Once::new(),
+            foreign_writer_line: Once::new(),
+            head_listener: OnceLock::new(),
         })
     }
 
@@ -159,6 +164,45 @@ impl Directory {
 
     pub(super) fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Sets the receiver of the heads that this node moves. It can be set once.
+    pub(super) fn set_head_listener(&self, listener: Arc<dyn HeadListener>) {
+        let is_first = self.head_listener.set(listener).is_ok();
+        debug_assert!(is_first, "a node has one connection to the others");
+    }
+
+    /// Returns the vaults that have subscribers, with their heads.
+    pub(super) fn subscribed(&self) -> Vec<VaultHead> {
+        let loaded = self.lock();
+        let running = loaded
+            .entries
+            .iter()
+            .filter(|(_, vault)| vault.is_running());
+        let subscribed = running.filter(|(_, vault)| vault.stats.subscribers() > 0);
+        let with_head = subscribed.map(|(id, vault): (&VaultId, &Arc<VaultEntry>)| VaultHead {
+            vault: id.clone(),
+            head: vault.stats.head(),
+        });
+        with_head.collect()
+    }
+
+    /// Reports to a vault's actor, if it is running, that the journal has reached this head. At most one such message waits
+    /// in its mailbox.
+    pub(super) fn remote_head(&self, journal: &VaultHead) {
+        let Some(vault) = self.find(&journal.vault) else {
+            return;
+        };
+        let is_news = journal.head > vault.stats.head() && vault.stats.hint_head(journal.head);
+        if is_news && vault.is_running() {
+            vault.send(RemoteHead);
+        }
+    }
+
+    /// Returns whether a vault is loaded and has not reached this head.
+    pub(super) fn is_behind(&self, journal: &VaultHead) -> bool {
+        let vault = self.find(&journal.vault);
+        vault.is_some_and(|vault| vault.stats.head() < journal.head)
     }
 
     /// Returns the threads of the actors.
@@ -371,12 +415,16 @@ impl VaultHost for Directory {
         is_unused
     }
 
-    fn warn_of_foreign_writer(&self, id: &VaultId) {
-        self.foreign_writer_warning.call_once(|| {
-            warn!(
-                vault.id = %id,
-                "another node writes this database; its events arrive here when a client joins or writes"
-            );
+    fn log_foreign_writer(&self, id: &VaultId) {
+        self.foreign_writer_line.call_once(|| {
+            info!(vault.id = %id, "another node writes this database");
         });
+    }
+
+    fn announce_head(&self, id: &VaultId, head: Seq) {
+        if let Some(listener) = self.head_listener.get() {
+            let vault = id.clone();
+            listener.head_moved(VaultHead { vault, head });
+        }
     }
 }

@@ -78,6 +78,10 @@ pub(super) struct Leave(pub SubscriberId);
 /// The message that reports that a sink has room again.
 pub(super) struct CaughtUp(pub SinkId);
 
+/// The message that the journal has moved on. The head is in the statistics, so that one message stands for all hints
+/// that arrive before it is handled.
+pub(super) struct RemoteHead;
+
 /// The message that changes the bounds of a loaded vault.
 pub(super) struct Reconfigure(pub VaultOptions);
 
@@ -125,5 +129,13 @@ impl VaultMessage for Reconfigure {
 
     fn into_input(self, vault: &mut VaultActor) -> VaultInput {
         VaultInput::Reconfigure(self.0.for_machine(&vault.journal))
+    }
+}
+
+impl VaultMessage for RemoteHead {
+    const IS_USE: bool = false;
+
+    fn into_input(self, vault: &mut VaultActor) -> VaultInput {
+        VaultInput::RemoteHead(vault.stats.take_hinted_head())
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Reading order: `vaults.rs` and `handle.rs` (the API), `directory.rs` (which vaults are loaded), [`machine`] (everything that
 //! is decided about one vault), `actor.rs`, `message.rs` and `perform.rs` (the actor around it), `callers.rs` and `sinks.rs` (what
-//! answers and notices need), `members_snapshot.rs` (the members, read without the actor), `notice.rs` (what is delivered).
+//! answers and notices need), `head_listener.rs` (what other nodes need), `members_snapshot.rs` (the members, read without the actor), `notice.rs` (what is delivered).
 
 pub mod machine;
 
@@ -16,6 +16,7 @@ mod directory;
 mod error;
 mod gauges;
 mod handle;
+mod head_listener;
 mod members_snapshot;
 mod message;
 mod metrics;
@@ -33,6 +34,7 @@ mod vaults;
 pub use error::VaultError;
 pub use gauges::register_gauges;
 pub use handle::{Sink, SinkFull, SinkId, VaultHandle};
+pub use head_listener::HeadListener;
 pub use metrics::VaultMetrics;
 pub use notice::{
     AttachOutcome, Attached, Delivery, Joined, Notice, NoticeBody, NoticeReceivers, REPLAY_PAGE,

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{domain::VaultId, journal::Journal};
+use crate::{
+    domain::{Seq, VaultId},
+    journal::Journal,
+};
 
 use super::{
     handle::VaultHandle, members_snapshot::MembersSnapshot, metrics::VaultMetrics,
@@ -41,8 +44,11 @@ pub(super) trait VaultHost: Send + Sync {
     /// reach it then.
     fn retire(&self, id: &VaultId, permits: &AdmissionPermits) -> bool;
 
-    /// Warns the operator once per process that another node writes to the database.
-    fn warn_of_foreign_writer(&self, id: &VaultId);
+    /// Logs once per process that another node writes to the database.
+    fn log_foreign_writer(&self, id: &VaultId);
+
+    /// Passes on that a commit of this node has moved the vault's head.
+    fn announce_head(&self, id: &VaultId, head: Seq);
 }
 
 /// The right to write to a vault. A successor obtains it when both the actor and its transaction in flight have ended.

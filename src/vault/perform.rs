@@ -61,6 +61,7 @@ impl VaultActor {
                 self.deliver(sink, Delivery { vault, to, notice });
             }
             VaultEffect::ReportBehind(sink) => self.report_behind(sink),
+            VaultEffect::AnnounceHead(head) => self.host.announce_head(&self.id, head),
             VaultEffect::Answer { caller, result } => self.callers.answer(caller, result),
             VaultEffect::Finish(request) => self.sinks.finish(request),
             VaultEffect::WithdrawMembers => self.members_snapshot.withdraw(),
@@ -98,6 +99,8 @@ impl VaultActor {
             | VaultEffect::ReadHead
             | VaultEffect::ReadPage { .. }
             | VaultEffect::ReadMissed { .. }
+            // The other nodes find the head by their sweep.
+            | VaultEffect::AnnounceHead(_)
             // A request whose answer was not delivered is requested again.
             | VaultEffect::Finish(_)
             | VaultEffect::WithdrawMembers
@@ -211,7 +214,7 @@ impl VaultActor {
 
     fn report(&self, fact: VaultFact) {
         match fact {
-            VaultFact::ForeignWriter => self.host.warn_of_foreign_writer(&self.id),
+            VaultFact::ForeignWriter => self.host.log_foreign_writer(&self.id),
             VaultFact::UnknownCommitResolved { events } => {
                 debug!(vault.id = %self.id, events, "unknown commit resolved");
             }

@@ -4,7 +4,10 @@
 //! moment.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -65,6 +68,8 @@ pub(super) struct VaultStatsRecorder {
     oldest: AtomicU64,
     /// When the vault was last used, or [`NO_TIME`].
     last_used: AtomicU64,
+    /// The latest hint that waits for the actor, or 0. The call that changes it from 0 sends the message.
+    hinted_head: AtomicU64,
 }
 
 impl VaultStatsRecorder {
@@ -76,7 +81,28 @@ impl VaultStatsRecorder {
             in_flight: AtomicUsize::new(0),
             oldest: AtomicU64::new(NO_TIME),
             last_used: AtomicU64::new(NO_TIME),
+            hinted_head: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the head that was set last.
+    pub(super) fn head(&self) -> Seq {
+        Seq(self.head.load(Relaxed))
+    }
+
+    /// Returns the number of subscribers that was set last.
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscribers.load(Relaxed)
+    }
+
+    /// Records a hint. Returns whether no other hint waits for the actor, so that a message must be sent.
+    pub(super) fn hint_head(&self, head: Seq) -> bool {
+        self.hinted_head.fetch_max(head.0, AcqRel) == 0
+    }
+
+    /// Takes the latest hint.
+    pub(super) fn take_hinted_head(&self) -> Seq {
+        Seq(self.hinted_head.swap(0, AcqRel))
     }
 
     pub(super) fn set_head(&self, head: Seq) {
@@ -112,8 +138,8 @@ impl VaultStatsRecorder {
     pub(super) fn snapshot(&self, id: &VaultId, queue: QueueLevel, arbiter: usize) -> VaultStats {
         VaultStats {
             id: id.clone(),
-            head: Seq(self.head.load(Relaxed)),
-            subscribers: self.subscribers.load(Relaxed),
+            head: self.head(),
+            subscribers: self.subscribers(),
             depth: queue.depth,
             capacity: queue.capacity,
             oldest_wait: self.oldest_wait(queue.depth),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::ArbiterHandle;
 
 use crate::{
-    domain::{EventKind, MutationAnswer, Refusal, UserId, VaultId},
+    domain::{EventKind, MutationAnswer, Refusal, UserId, VaultHead, VaultId},
     journal::{Journal, JournalError, MutationError, NewVault, report},
 };
 
@@ -13,6 +13,7 @@ use super::{
     directory::Directory,
     error::VaultError,
     handle::VaultHandle,
+    head_listener::HeadListener,
     members_snapshot::KnownMembership,
     metrics::{VAULT_CREATED, VaultMetrics},
     options::VaultOptions,
@@ -98,6 +99,27 @@ impl Vaults {
     /// Returns the statistics of each loaded vault, in no particular order.
     pub fn stats(&self) -> Vec<VaultStats> {
         self.0.stats()
+    }
+
+    /// Sets the receiver of the heads that commits of this node move. It can be set once.
+    pub fn set_head_listener(&self, listener: Arc<dyn HeadListener>) {
+        self.0.set_head_listener(listener);
+    }
+
+    /// Returns the vaults that have subscribers on this node, in no particular order, with the heads that these have reached.
+    pub fn subscribed(&self) -> Vec<VaultHead> {
+        self.0.subscribed()
+    }
+
+    /// Reports that the journal of a vault has reached this head, by a commit of another node or by one whose outcome was
+    /// unknown here. A vault that is loaded and has subscribers reads and publishes the missed events.
+    pub fn remote_head(&self, journal: &VaultHead) {
+        self.0.remote_head(journal);
+    }
+
+    /// Returns whether a vault is loaded and has not reached this head of its journal.
+    pub fn is_behind(&self, journal: &VaultHead) -> bool {
+        self.0.is_behind(journal)
     }
 
     /// Returns the threads of the vault actors. [`VaultStats::arbiter`] is an index into them.

@@ -191,6 +191,7 @@ impl World {
                 actor.reads.push(Read::Missed { purpose, after });
             }
             VaultEffect::ReportBehind(sink) => self.report_behind(node, vault, sink),
+            VaultEffect::AnnounceHead(head) => self.announce_head(node, vault, head.0),
             VaultEffect::Answer { caller, result } => {
                 if let Some(caller) = actor.callers.remove(&caller) {
                     let released = if self.config.mistake == Some(Mistake::ReleaseSlotTwice) {
@@ -219,6 +220,15 @@ impl World {
             | VaultEffect::PublishMembers
             | VaultEffect::RecordQueue { .. }
             | VaultEffect::Report(_) => {}
+        }
+    }
+
+    /// Sends a hint to the other nodes.
+    fn announce_head(&mut self, sender: usize, vault: usize, head: u64) {
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            if number != sender {
+                node.hints.push_back((vault, head));
+            }
         }
     }
 

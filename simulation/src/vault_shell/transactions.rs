@@ -77,12 +77,6 @@ impl World {
             rows.commit(&transaction.batch, &numbers);
         }
         self.check_journals();
-        let head = self.database.vaults[vault].head();
-        for node in 0..self.nodes.len() {
-            if node != transaction.node {
-                self.nodes[node].hints.push_back((vault, head));
-            }
-        }
         match report {
             CommitReport::Received => {
                 self.report_outcome(transaction, BatchOutcome::Written(written))

@@ -119,7 +119,12 @@ impl VaultMachine {
         if let Some(first) = events.get(missed) {
             self.joins.fix_positions(first.record.seq, &self.queue);
         }
+        let own_head = events.get(missed..).and_then(<[CommittedEvent]>::last);
+        let own_head = own_head.map(|event| event.record.seq);
         self.publish(events, step);
+        if let Some(head) = own_head {
+            self.announce_head(head, step);
+        }
         let is_unknown = |result: &MutationResult| matches!(result, Err(VaultError::Unknown));
         let has_unknown = results.iter().any(is_unknown);
         let answered = callers.len();
@@ -187,7 +192,11 @@ impl VaultMachine {
                 if let Some(first) = events.first() {
                     self.joins.fix_positions(first.record.seq, &self.queue);
                 }
+                let last = events.last().map(|event| event.record.seq);
                 self.publish(events, step);
+                if let Some(head) = last {
+                    self.announce_head(head, step);
+                }
                 if self.members().is_some() {
                     step.effects.push(VaultEffect::PublishMembers);
                 }

@@ -39,6 +39,8 @@ pub enum VaultEffect {
     },
     /// Report to a sink that its subscribers of this vault receive nothing more until it has caught up.
     ReportBehind(SinkId),
+    /// Report to the other nodes that this vault's head was moved by a commit of this node. Only on a shared database.
+    AnnounceHead(Seq),
     /// Answer a mutation: release its queue slot, then send the result.
     Answer {
         caller: CallerId,

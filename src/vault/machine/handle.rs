@@ -44,6 +44,7 @@ impl VaultMachine {
             VaultInput::Tick => self.tick(step),
             VaultInput::Reconfigure(options) => self.reconfigure(options, step),
         }
+        self.follow_noted_hint(step);
         self.retire_unless_open(step);
         self.request_wake_up(step);
     }

@@ -2,10 +2,14 @@
 
 use crate::domain::Seq;
 
-/// The read that a hint has started.
+/// The latest hint, and the read that it has started.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum HintRead {
     Idle,
+    /// A hint came without a live subscriber, while some are about to be attached, perhaps at an older head.
+    Noted {
+        latest: Seq,
+    },
     Reading {
         /// The hint that started the read.
         started_for: Seq,

@@ -256,6 +256,7 @@ fn describe(effect: &VaultEffect) -> Option<String> {
             format!("s{} {to}: {}", sink.0, describe_body(&notice.body))
         }
         VaultEffect::ReportBehind(sink) => format!("s{}: behind", sink.0),
+        VaultEffect::AnnounceHead(head) => format!("announce head {}", head.0),
         VaultEffect::Answer { caller, result } => match result {
             Ok(answer) => format!("answer {}: {}", caller.0, answer.seq.0),
             Err(error) => format!("answer {}: {error:?}", caller.0),

@@ -1,0 +1,35 @@
+//! The entry of the machine: which part handles which input.
+
+use std::collections::VecDeque;
+
+use crate::domain::MonotonicTime;
+
+use super::{
+    effect::ClusterEffect,
+    input::ClusterInput,
+    state::{ClusterMachine, PEER_LIFETIME},
+};
+
+impl ClusterMachine {
+    /// Handles an input at this time, and appends the effects in the order in which they must be performed.
+    pub fn handle(
+        &mut self,
+        input: ClusterInput,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        match input {
+            ClusterInput::Connected => self.connected(now, effects),
+            ClusterInput::Disconnected => self.disconnected(now, effects),
+            ClusterInput::Received(message) => self.received(message, now, effects),
+            ClusterInput::Sent => self.sent(),
+            ClusterInput::HintsWaiting => self.hints_waiting(now, effects),
+            ClusterInput::Swept(heads) => self.swept(heads, now, effects),
+            ClusterInput::Tick => {}
+        }
+        self.peers
+            .retain(|_, heard_at| now.since(*heard_at) < PEER_LIFETIME);
+        self.drive_link(now, effects);
+        self.sweep_if_due(now, effects);
+    }
+}

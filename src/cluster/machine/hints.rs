@@ -1,0 +1,61 @@
+//! Hints: when those of this node are sent, and what those of other nodes do.
+
+use std::collections::VecDeque;
+
+use crate::domain::{MonotonicTime, VaultHead};
+
+use super::{
+    effect::ClusterEffect,
+    state::{ClusterMachine, LinkState, PEER_LIFETIME},
+};
+
+impl ClusterMachine {
+    pub(super) fn hints_waiting(
+        &mut self,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        match &mut self.link {
+            LinkState::Off => effects.push_back(ClusterEffect::SkipHints),
+            // They would be late when the bus is connected again, and the sweep of the other nodes is not.
+            LinkState::Disconnected { .. } | LinkState::Connecting => {
+                effects.push_back(ClusterEffect::DropHints);
+            }
+            // A node announces itself when it connects, and each second. A single node sends nothing.
+            LinkState::Up(link)
+                if self.peers.is_empty() && now.since(link.connected_at) >= PEER_LIFETIME =>
+            {
+                effects.push_back(ClusterEffect::SkipHints);
+            }
+            LinkState::Up(link) => link.hints_due = Some(link.next_hints.max(now)),
+        }
+    }
+
+    pub(super) fn hints_received(
+        &mut self,
+        hints: Vec<VaultHead>,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        for hint in hints {
+            self.name_head(&hint);
+            effects.push_back(ClusterEffect::MoveHead(hint));
+        }
+    }
+
+    /// Reports the heads that commits of this node have moved. A sweep that has found one of them has not found a lost hint.
+    pub fn hints_taken(&mut self, hints: &[VaultHead]) {
+        for hint in hints {
+            self.name_head(hint);
+        }
+    }
+
+    fn name_head(&mut self, hint: &VaultHead) {
+        if self
+            .unnamed
+            .get(&hint.vault)
+            .is_some_and(|found| *found <= hint.head)
+        {
+            self.unnamed.remove(&hint.vault);
+        }
+    }
+}

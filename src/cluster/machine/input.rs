@@ -1,0 +1,23 @@
+//! The inputs of the machine.
+
+use crate::{cluster::message::BusMessage, journal::JournalHeads};
+
+/// What happens to the connection between the nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ClusterInput {
+    /// The bus is connected: what is sent from now on is received.
+    Connected,
+    /// The bus could not be connected, or its connection was lost.
+    Disconnected,
+    /// A message arrived, perhaps one of this node.
+    Received(BusMessage),
+    /// What [`SendHeartbeat`](super::ClusterEffect::SendHeartbeat) or [`SendHints`](super::ClusterEffect::SendHints) requested
+    /// was accepted by the bus.
+    Sent,
+    /// The queue of hints is not empty any more.
+    HintsWaiting,
+    /// The sweep has ended: the heads that differ, or `None` if the database did not answer.
+    Swept(Option<JournalHeads>),
+    /// The time of [`wake_at`](super::ClusterMachine::wake_at) has come. An early one does no harm.
+    Tick,
+}

@@ -1,0 +1,150 @@
+//! The bus: when it is connected, and what is sent next. One transmission is under way at a time, so hints coalesce as long as
+//! a slow bus needs.
+
+use std::collections::VecDeque;
+
+use crate::{
+    cluster::message::{BusMessage, BusMessageBody},
+    domain::MonotonicTime,
+};
+
+use super::{
+    effect::ClusterEffect,
+    state::{
+        ClusterMachine, HEARTBEAT_INTERVAL, HINT_INTERVAL, LinkState, LiveLink, MAX_PEERS,
+        RETRY_INTERVAL, SILENCE_LIMIT, SentHeartbeat, Transmission,
+    },
+};
+
+/// The largest number of heartbeats that have not come back: those of the time after which the bus is connected again.
+const MAX_HEARTBEATS: usize = 8;
+
+impl ClusterMachine {
+    pub(super) fn connected(&mut self, now: MonotonicTime, effects: &mut VecDeque<ClusterEffect>) {
+        self.heartbeats.clear();
+        self.link = LinkState::Up(LiveLink {
+            connected_at: now,
+            heard_at: now,
+            next_heartbeat: now,
+            transmission: Transmission::Idle,
+            hints_due: None,
+            next_hints: now,
+        });
+        effects.push_back(ClusterEffect::ReportUp);
+        self.sweep_after_connect(now);
+    }
+
+    pub(super) fn disconnected(
+        &mut self,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        match self.link {
+            LinkState::Off | LinkState::Disconnected { .. } => return,
+            LinkState::Connecting => {}
+            LinkState::Up(_) => self.report_down(effects),
+        }
+        let retry_at = now + RETRY_INTERVAL;
+        self.link = LinkState::Disconnected { retry_at };
+    }
+
+    fn report_down(&mut self, effects: &mut VecDeque<ClusterEffect>) {
+        self.peers.clear();
+        effects.push_back(ClusterEffect::DropHints);
+        effects.push_back(ClusterEffect::ReportDown);
+    }
+
+    pub(super) fn received(
+        &mut self,
+        message: BusMessage,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        let BusMessage {
+            sender,
+            epoch,
+            body,
+        } = message;
+        if epoch != self.epoch {
+            return; // of another database on the same bus
+        }
+        if sender == self.node {
+            return self.own_message_returned(&body, now, effects);
+        }
+        if self.peers.len() < MAX_PEERS || self.peers.contains_key(&sender) {
+            self.peers.insert(sender, now);
+        }
+        match body {
+            BusMessageBody::Heartbeat { .. } => {}
+            BusMessageBody::Heads(hints) => self.hints_received(hints, effects),
+        }
+    }
+
+    fn own_message_returned(
+        &mut self,
+        body: &BusMessageBody,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        let BusMessageBody::Heartbeat { number } = body else {
+            return;
+        };
+        if let LinkState::Up(link) = &mut self.link
+            && let Some(position) = self
+                .heartbeats
+                .iter()
+                .position(|sent| sent.number == *number)
+        {
+            link.heard_at = now;
+            let lag = now.since(self.heartbeats[position].sent_at);
+            self.heartbeats.drain(..=position);
+            effects.push_back(ClusterEffect::RecordLag(lag));
+        }
+    }
+
+    pub(super) fn sent(&mut self) {
+        if let LinkState::Up(link) = &mut self.link {
+            link.transmission = Transmission::Idle;
+        }
+    }
+
+    /// Does what is due on the bus.
+    pub(super) fn drive_link(&mut self, now: MonotonicTime, effects: &mut VecDeque<ClusterEffect>) {
+        match &mut self.link {
+            LinkState::Off | LinkState::Connecting => {}
+            LinkState::Disconnected { retry_at } => {
+                if *retry_at <= now {
+                    self.link = LinkState::Connecting;
+                    effects.push_back(ClusterEffect::Connect);
+                }
+            }
+            LinkState::Up(link) if now.since(link.heard_at) >= SILENCE_LIMIT => {
+                self.report_down(effects);
+                self.link = LinkState::Connecting;
+                effects.push_back(ClusterEffect::Connect);
+            }
+            LinkState::Up(link) => match link.transmission {
+                Transmission::Sending => {}
+                Transmission::Idle if link.next_heartbeat <= now => {
+                    link.next_heartbeat = now + HEARTBEAT_INTERVAL;
+                    link.transmission = Transmission::Sending;
+                    let number = self.heartbeat;
+                    self.heartbeat += 1;
+                    if self.heartbeats.len() == MAX_HEARTBEATS {
+                        self.heartbeats.pop_front();
+                    }
+                    let sent_at = now;
+                    self.heartbeats.push_back(SentHeartbeat { number, sent_at });
+                    effects.push_back(ClusterEffect::SendHeartbeat(number));
+                }
+                Transmission::Idle if link.hints_due.is_some_and(|due| due <= now) => {
+                    link.hints_due = None;
+                    link.next_hints = now + HINT_INTERVAL;
+                    link.transmission = Transmission::Sending;
+                    effects.push_back(ClusterEffect::SendHints);
+                }
+                Transmission::Idle => {}
+            },
+        }
+    }
+}

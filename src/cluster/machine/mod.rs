@@ -1,0 +1,21 @@
+//! Decides when a node connects its bus, sends heartbeats and hints, and compares heads. It does no I/O and reads no clock.
+//!
+//! The machine is one for all vaults of a node. It does not hold their heads: hints wait in the queue until
+//! [`ClusterEffect::SendHints`], and a sweep reads the heads of the vaults when it begins.
+//!
+//! Reading order: `input.rs` and `effect.rs` (the interface), `state.rs`, `handle.rs`, `link.rs` (the bus), `hints.rs` and
+//! `sweeps.rs`.
+
+mod effect;
+mod handle;
+mod hints;
+mod input;
+mod link;
+mod state;
+mod sweeps;
+#[cfg(test)]
+mod tests;
+
+pub use effect::ClusterEffect;
+pub use input::ClusterInput;
+pub use state::{BusUse, ClusterMachine};

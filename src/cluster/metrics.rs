@@ -1,0 +1,126 @@
+//! The metrics of the connection between nodes.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
+
+use crate::telemetry::metrics::{MetricsRegistry, SECONDS, counter, counters, gauges, histogram};
+
+/// The metrics of the connection between nodes. Clones share them.
+#[derive(Clone, Debug)]
+pub struct ClusterMetrics {
+    bus_up: IntGaugeVec,
+    peers: IntGaugeVec,
+    pub(super) reconnects: IntCounter,
+    pub(super) hints_sent: IntCounter,
+    pub(super) hints_received: IntCounter,
+    hints_dropped: IntCounterVec,
+    pub(super) hints_lost: IntCounter,
+    lag: Histogram,
+    sweep: Histogram,
+    pub(super) sweep_failures: IntCounter,
+}
+
+/// Why hints were not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The bus is not connected.
+    BusDown,
+    /// Too many hints waited.
+    QueueFull,
+}
+
+impl ClusterMetrics {
+    /// Creates the metrics and registers them.
+    pub fn register(registry: &MetricsRegistry) -> Self {
+        let metrics = Self::default();
+        registry.register(metrics.bus_up.clone());
+        registry.register(metrics.peers.clone());
+        registry.register(metrics.reconnects.clone());
+        registry.register(metrics.hints_sent.clone());
+        registry.register(metrics.hints_received.clone());
+        registry.register(metrics.hints_dropped.clone());
+        registry.register(metrics.hints_lost.clone());
+        registry.register(metrics.lag.clone());
+        registry.register(metrics.sweep.clone());
+        registry.register(metrics.sweep_failures.clone());
+        for reason in [DropReason::BusDown, DropReason::QueueFull] {
+            metrics.record_dropped(reason, 0);
+        }
+        metrics
+    }
+
+    /// Records whether the bus is connected. Without a call the gauge has no value.
+    pub(super) fn set_bus_up(&self, is_up: bool) {
+        self.bus_up.with_label_values::<&str>(&[]).set(is_up.into());
+    }
+
+    /// Records how many other nodes have sent a message within the last seconds.
+    pub(super) fn set_peers(&self, peers: usize) {
+        let peers = i64::try_from(peers).unwrap_or(i64::MAX);
+        self.peers.with_label_values::<&str>(&[]).set(peers);
+    }
+
+    pub(super) fn record_dropped(&self, reason: DropReason, hints: u64) {
+        let label = match reason {
+            DropReason::BusDown => "bus down",
+            DropReason::QueueFull => "queue full",
+        };
+        self.hints_dropped.with_label_values(&[label]).inc_by(hints);
+    }
+
+    /// Records the way of a heartbeat through the bus and back.
+    pub(super) fn record_lag(&self, lag: Duration) {
+        self.lag.observe(lag.as_secs_f64());
+    }
+
+    pub(super) fn record_sweep(&self, duration: Duration) {
+        self.sweep.observe(duration.as_secs_f64());
+    }
+}
+
+impl Default for ClusterMetrics {
+    fn default() -> Self {
+        Self {
+            bus_up: gauges(
+                "bus_up",
+                "Whether the bus between nodes works (cluster.bus): 1 or 0.",
+                &[],
+            ),
+            peers: gauges(
+                "bus_peers",
+                "Other nodes that have sent a message through the bus within the last five seconds.",
+                &[],
+            ),
+            reconnects: counter(
+                "bus_connects_total",
+                "Connections of the bus that were established.",
+            ),
+            hints_sent: counter("hints_sent_total", "Hints sent to other nodes."),
+            hints_received: counter("hints_received_total", "Hints received from other nodes."),
+            hints_dropped: counters(
+                "hints_dropped_total",
+                "Hints that were not sent: bus down, or queue full.",
+                &["reason"],
+            ),
+            hints_lost: counter(
+                "hints_lost_total",
+                "Moved heads that the sweep found and no hint has named until the next sweep.",
+            ),
+            lag: histogram(
+                "hint_lag_seconds",
+                "Time of a heartbeat of this node through the bus and back.",
+                SECONDS,
+            ),
+            sweep: histogram(
+                "sweep_seconds",
+                "Duration of the query that compares the heads of the vaults with subscribers.",
+                SECONDS,
+            ),
+            sweep_failures: counter(
+                "sweep_failures_total",
+                "Sweeps that the database did not answer.",
+            ),
+        }
+    }
+}

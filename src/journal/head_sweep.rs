@@ -1,0 +1,65 @@
+//! The query of a sweep: which vaults have other heads than this node knows, and the epoch. PostgreSQL only, because a SQLite
+//! file belongs to one process.
+
+use std::fmt::Write;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+use crate::domain::{Seq, VaultHead, VaultId};
+
+use super::{error::JournalError, handle::Journal};
+
+/// Ids and heads are passed as two texts with commas: arrays would need a further feature of the driver, and one parameter for
+/// each vault would make a text of its own for each number of vaults.
+const QUERY: &str = "\
+    SELECT known.id AS id, heads.head AS head \
+    FROM unnest(string_to_array($1, ','), string_to_array($2, ',')::bigint[]) AS known(id, head) \
+    JOIN vault_heads heads ON heads.vault_id = known.id AND heads.head <> known.head \
+    UNION ALL SELECT value, NULL FROM epoch WHERE id = 1";
+
+/// The heads that differ from those that a node knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct JournalHeads {
+    pub epoch: String,
+    /// The journal's heads of the vaults for which another one was given.
+    pub changed: Vec<VaultHead>,
+}
+
+impl Journal {
+    /// Returns which of these heads are not the journal's, and the epoch, by one query.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn changed_heads(&self, known: &[VaultHead]) -> Result<JournalHeads, JournalError> {
+        let (mut ids, mut heads) = (String::new(), String::new());
+        for (position, VaultHead { vault, head }) in known.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            // Writing to a string does not fail.
+            let _ = write!(ids, "{comma}{vault}");
+            let _ = write!(heads, "{comma}{}", head.0);
+        }
+        self.read(|db| async move { changed_heads(&db, ids, heads).await })
+            .await
+    }
+}
+
+async fn changed_heads(
+    db: &DatabaseConnection,
+    ids: String,
+    heads: String,
+) -> Result<JournalHeads, DbErr> {
+    let values = [ids.into(), heads.into()];
+    let query = Statement::from_sql_and_values(DbBackend::Postgres, QUERY, values);
+    let mut found = JournalHeads::default();
+    for row in db.query_all_raw(query).await? {
+        let (id, head): (String, Option<i64>) = (row.try_get("", "id")?, row.try_get("", "head")?);
+        match head {
+            Some(head) => found.changed.push(VaultHead {
+                vault: VaultId::from_row(id),
+                head: Seq::from_row(head),
+            }),
+            None => found.epoch = id,
+        }
+    }
+    Ok(found)
+}
