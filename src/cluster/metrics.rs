@@ -89,7 +89,7 @@ impl Default for ClusterMetrics {
             ),
             peers: gauges(
                 "bus_peers",
-                "Other nodes that have sent a message through the bus within the last five seconds.",
+                "Other nodes that have sent a message through the bus within the last ten seconds.",
                 &[],
             ),
             reconnects: counter(

@@ -24,6 +24,7 @@ pub struct VaultMetrics {
     pub(super) retired: IntCounter,
     pub(super) panicked: IntCounter,
     pub(super) fell_behind: IntCounter,
+    pub(super) remote_events: IntCounter,
     pub(super) mailbox: MailboxMetrics,
 }
 
@@ -41,6 +42,7 @@ impl VaultMetrics {
         registry.register(metrics.retired.clone());
         registry.register(metrics.panicked.clone());
         registry.register(metrics.fell_behind.clone());
+        registry.register(metrics.remote_events.clone());
         metrics
     }
 
@@ -86,6 +88,10 @@ impl Default for VaultMetrics {
             fell_behind: counter(
                 "relay_fell_behind_total",
                 "Number of times that a relay had no room for an event of a vault (actors.relay_mailbox) and resumed later.",
+            ),
+            remote_events: counter(
+                "remote_events_total",
+                "Events read because of a hint or a sweep, mostly those of other nodes.",
             ),
             mailbox: MailboxMetrics::default(),
         }

@@ -152,10 +152,13 @@ impl VaultActor {
             }
             read_missed_events(journal, id, after).await
         };
-        let vault = self.id.clone();
+        let (vault, remote_events) = (self.id.clone(), self.metrics.remote_events.clone());
         self.read(read, ctx, move |missed| VaultInput::MissedRead {
             purpose,
-            result: missed.map_err(|error| {
+            result: missed.inspect(|events| match purpose {
+                MissedPurpose::Hint => remote_events.inc_by(events.len() as u64),
+                MissedPurpose::Join | MissedPurpose::UnknownCommit => {}
+            }).map_err(|error| {
                 match purpose {
                     MissedPurpose::UnknownCommit => {
                         report!(error, vault.id = %vault, "unknown commit could not be resolved; retrying");

@@ -11,6 +11,7 @@ mod database_file;
 mod delivery;
 mod epoch;
 mod faults;
+mod hints;
 mod idempotency;
 mod large_listings;
 mod lifecycle;

@@ -11,6 +11,8 @@ mod handle;
 mod hints;
 mod input;
 mod link;
+#[cfg(test)]
+mod properties;
 mod state;
 mod sweeps;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Compares the vault's head with the journal's before a join, because other nodes may write to the same vault without
-//! a notification. So a client that joins never receives an older head than it has seen on another node, and `resync` is
+//! Compares the vault's head with the journal's before a join, because other nodes may write to the same vault, and a hint
+//! may be lost or late. So a client that joins never receives an older head than it has seen on another node, and `resync` is
 //! reported only for events that no journal has.
 //!
 //! Joins that arrive while the head is being read wait for the next check, since the running read may be older than what

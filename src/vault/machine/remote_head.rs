@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    effect::VaultEffect,
+    effect::{VaultEffect, VaultFact},
     hint_read::HintRead,
     ids::MissedPurpose,
     queue::{OwnEvents, QueueGate},
@@ -86,8 +86,15 @@ impl VaultMachine {
             return;
         };
         if let Ok(events) = missed {
-            if self.queue.gate != QueueGate::Open && !events.is_empty() {
-                self.queue.publication = OwnEvents::PerhapsPublished;
+            match self.queue.gate {
+                QueueGate::Open if !events.is_empty() => {
+                    let foreign = VaultEffect::Report(VaultFact::ForeignWriter);
+                    step.effects.push(foreign);
+                }
+                QueueGate::Closed | QueueGate::Unresolved { .. } if !events.is_empty() => {
+                    self.queue.publication = OwnEvents::PerhapsPublished;
+                }
+                QueueGate::Open | QueueGate::Closed | QueueGate::Unresolved { .. } => {}
             }
             self.publish(events, step);
             // The read may be older than a hint that came meanwhile.

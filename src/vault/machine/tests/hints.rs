@@ -1,8 +1,11 @@
 //! Hints of other nodes: lost, repeated, late, and ahead of the vault's own commit.
 
 use crate::{
-    domain::Seq,
-    journal::{CommittedEvent, DatabaseSharing::SeveralProcesses},
+    domain::{Seq, SubscriberId},
+    journal::{
+        CommittedEvent,
+        DatabaseSharing::{SeveralProcesses, ThisProcess},
+    },
     vault::{VaultError, machine::*},
 };
 
@@ -102,4 +105,49 @@ fn join_precedes_own_events_that_a_hint_has_brought_first() {
     let effects = story.written_after_missed(1, events(4..=5));
     let expected = ["answer 1: 5", "s8 [2]: joined at 4, event 5, live"];
     assert_eq!(effects, expected);
+}
+
+#[test]
+fn hint_while_the_first_join_waits_is_followed_after_the_join() {
+    let mut story = Story::open(SeveralProcesses, 3);
+    story.join(1, "ben", 7);
+    // The head that the join compares may be older than the hint.
+    assert!(hint(&mut story, 4).is_empty());
+    let effects = story.input(VaultInput::HeadRead(Ok(Some(Seq(3)))));
+    assert_eq!(
+        effects,
+        ["s7 [1]: joined at 3, live", "read missed after 3 for Hint"]
+    );
+    assert_eq!(read(&mut story, Ok(events([4]))), ["s7 all: event 4"]);
+}
+
+#[test]
+fn hint_is_forgotten_when_the_join_that_was_waiting_has_left() {
+    let mut story = Story::open(SeveralProcesses, 3);
+    story.join(1, "ben", 7);
+    hint(&mut story, 4);
+    story.input(VaultInput::Leave(SubscriberId(1)));
+    assert!(
+        story
+            .input(VaultInput::HeadRead(Ok(Some(Seq(3)))))
+            .is_empty()
+    );
+    story.join(2, "ben", 7);
+    let effects = story.input(VaultInput::HeadRead(Ok(Some(Seq(3)))));
+    assert_eq!(effects, ["s7 [2]: joined at 3, live"]);
+}
+
+#[test]
+fn own_commit_is_announced_to_other_nodes_on_a_shared_database_only() {
+    for (sharing, announced) in [(SeveralProcesses, Some(Seq(5))), (ThisProcess, None)] {
+        let mut story = Story::open(sharing, 3);
+        story.submit(1);
+        story.written_after_missed(1, events(4..=5));
+        assert_eq!(story.announced(), announced);
+    }
+    // Events of other nodes have been announced by these.
+    let mut story = subscribed();
+    hint(&mut story, 5);
+    read(&mut story, Ok(events(4..=5)));
+    assert_eq!(story.announced(), None);
 }

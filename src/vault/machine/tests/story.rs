@@ -122,6 +122,14 @@ impl Story {
         self.input(VaultInput::Tick)
     }
 
+    /// Returns the head that the last input announced to the other nodes.
+    pub(super) fn announced(&self) -> Option<Seq> {
+        self.all_effects.iter().find_map(|effect| match effect {
+            VaultEffect::AnnounceHead(head) => Some(*head),
+            _ => None,
+        })
+    }
+
     /// Returns whether the last input finished the request of this subscriber.
     pub(super) fn has_finished(&self, subscriber: u64) -> bool {
         let finish = VaultEffect::Finish(SubscribeId(subscriber * 10));
@@ -256,7 +264,6 @@ fn describe(effect: &VaultEffect) -> Option<String> {
             format!("s{} {to}: {}", sink.0, describe_body(&notice.body))
         }
         VaultEffect::ReportBehind(sink) => format!("s{}: behind", sink.0),
-        VaultEffect::AnnounceHead(head) => format!("announce head {}", head.0),
         VaultEffect::Answer { caller, result } => match result {
             Ok(answer) => format!("answer {}: {}", caller.0, answer.seq.0),
             Err(error) => format!("answer {}: {error:?}", caller.0),
@@ -264,6 +271,7 @@ fn describe(effect: &VaultEffect) -> Option<String> {
         VaultEffect::Retire => "retire".to_owned(),
         VaultEffect::Restart => "restart".to_owned(),
         VaultEffect::Finish(_)
+        | VaultEffect::AnnounceHead(_)
         | VaultEffect::WithdrawMembers
         | VaultEffect::PublishMembers
         | VaultEffect::RecordQueue { .. }
