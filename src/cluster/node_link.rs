@@ -69,7 +69,9 @@ impl NodeLink {
             None => BusUse::Off,
         };
         let hints = Arc::new(HintQueue::default());
-        vaults.set_head_listener(hints.clone());
+        if bus.is_some() {
+            vaults.set_head_listener(hints.clone());
+        }
         let node = NodeId::generate();
         let epoch = vaults.journal().epoch().to_owned();
         let machine = ClusterMachine::new(node, &epoch, bus_use, MonotonicTime::now());

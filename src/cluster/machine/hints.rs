@@ -6,7 +6,7 @@ use crate::domain::{MonotonicTime, VaultHead};
 
 use super::{
     effect::ClusterEffect,
-    state::{ClusterMachine, LinkState, PEER_LIFETIME},
+    state::{ClusterMachine, LinkState},
 };
 
 impl ClusterMachine {
@@ -20,12 +20,6 @@ impl ClusterMachine {
             // They would be late when the bus is connected again, and the sweep of the other nodes is not.
             LinkState::Disconnected { .. } | LinkState::Connecting => {
                 effects.push_back(ClusterEffect::DropHints);
-            }
-            // A node announces itself when it connects, and each second. A single node sends nothing.
-            LinkState::Up(link)
-                if self.peers.is_empty() && now.since(link.connected_at) >= PEER_LIFETIME =>
-            {
-                effects.push_back(ClusterEffect::SkipHints);
             }
             LinkState::Up(link) => link.hints_due = Some(link.next_hints.max(now)),
         }

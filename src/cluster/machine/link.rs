@@ -12,7 +12,7 @@ use super::{
     effect::ClusterEffect,
     state::{
         ClusterMachine, HEARTBEAT_INTERVAL, HINT_INTERVAL, LinkState, LiveLink, MAX_PEERS,
-        RETRY_INTERVAL, SILENCE_LIMIT, SentHeartbeat, Transmission,
+        PEER_LIFETIME, RETRY_INTERVAL, SILENCE_LIMIT, SKIP_INTERVAL, SentHeartbeat, Transmission,
     },
 };
 
@@ -70,6 +70,14 @@ impl ClusterMachine {
         }
         if sender == self.node {
             return self.own_message_returned(&body, now, effects);
+        }
+        if self.peers.is_empty()
+            && let LinkState::Up(link) = &mut self.link
+        {
+            // Not alone any more: what waits is sent soon.
+            let soon = now + HINT_INTERVAL;
+            link.next_hints = link.next_hints.min(soon);
+            link.hints_due = link.hints_due.map(|due| due.min(soon));
         }
         if self.peers.len() < MAX_PEERS || self.peers.contains_key(&sender) {
             self.peers.insert(sender, now);
@@ -137,13 +145,21 @@ impl ClusterMachine {
                     self.heartbeats.push_back(SentHeartbeat { number, sent_at });
                     effects.push_back(ClusterEffect::SendHeartbeat(number));
                 }
-                Transmission::Idle if link.hints_due.is_some_and(|due| due <= now) => {
+                Transmission::Idle if link.hints_due.is_none_or(|due| due > now) => {}
+                // A node announces itself when it connects, and each second.
+                Transmission::Idle
+                    if self.peers.is_empty() && now.since(link.connected_at) >= PEER_LIFETIME =>
+                {
+                    link.hints_due = None;
+                    link.next_hints = now + SKIP_INTERVAL;
+                    effects.push_back(ClusterEffect::SkipHints);
+                }
+                Transmission::Idle => {
                     link.hints_due = None;
                     link.next_hints = now + HINT_INTERVAL;
                     link.transmission = Transmission::Sending;
                     effects.push_back(ClusterEffect::SendHints);
                 }
-                Transmission::Idle => {}
             },
         }
     }

@@ -25,6 +25,9 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest time between two transmissions of hints. The first hint after a pause is sent at once.
 pub(super) const HINT_INTERVAL: Duration = Duration::from_millis(4);
 
+/// The shortest time between two moments at which a node without peers drops its hints. It is woken no more often.
+pub(super) const SKIP_INTERVAL: Duration = Duration::from_millis(100);
+
 /// A node that sends nothing for this time is considered gone. It is longer than the silence after which a node connects its
 /// bus again.
 pub(super) const PEER_LIFETIME: Duration = Duration::from_secs(10);
