@@ -101,6 +101,7 @@ fn defaults_are_the_documented_values() {
     assert_eq!(config.admin.bind, Some(socket_address("127.0.0.1:9300")));
     assert_eq!(config.database.url.expose(), "sqlite://vaultcast.db");
     assert_eq!(config.database.synchronous, Synchronous::Full);
+    assert_eq!(config.database.max_connections, 0);
     assert_eq!(config.cluster.bus, BusChoice::Auto);
     assert_eq!(config.cluster.node, None);
     assert_eq!(

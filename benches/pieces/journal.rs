@@ -26,6 +26,7 @@ impl FileJournal {
             url: format!("sqlite://{}/vaultcast.db", directory.path().display()),
             schema: None,
             full_sync: true,
+            max_connections: 0,
             sharing: DatabaseSharing::ThisProcess,
         };
         let database = Database::connect(&options).await.unwrap();

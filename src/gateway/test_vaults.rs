@@ -14,6 +14,7 @@ pub(super) async fn open_vaults(directory: &Path) -> Vaults {
         url: format!("sqlite://{}/vaultcast.db", directory.display()),
         schema: None,
         full_sync: false,
+        max_connections: 0,
         sharing: DatabaseSharing::ThisProcess,
     };
     let database = Database::connect(&options).await.unwrap();

@@ -26,6 +26,7 @@ use super::{
     deadlines::{ANSWER_DEADLINE, TIMEOUT},
     migration_checks::refuse_foreign_file,
     outage::OutageMonitor,
+    pool_sizes::PoolSizes,
     session_settings::SessionSettings,
     sharing::DatabaseSharing,
 };
@@ -47,6 +48,8 @@ pub struct DatabaseOptions {
     pub schema: Option<String>,
     /// SQLite only: whether a commit waits for the disk (`FULL`) or may be lost in a power loss (`NORMAL`).
     pub full_sync: bool,
+    /// PostgreSQL only: the maximum number of connections of this node, 6 at least; 0 for what the cores can use.
+    pub max_connections: usize,
     /// Which processes write the database.
     pub sharing: DatabaseSharing,
 }
@@ -82,23 +85,24 @@ impl Database {
         if is_sqlite {
             refuse_foreign_file(&options.url).await?;
         }
-        let writer_count = if is_sqlite { 1 } else { cores };
+        let sizes = if is_sqlite {
+            PoolSizes::of_sqlite(cores)
+        } else {
+            PoolSizes::of_postgres(cores, options.max_connections)
+        };
         let write_outage = Arc::new(OutageMonitor::new("writes"));
-        let mut writers = Vec::with_capacity(writer_count);
+        let mut writers = Vec::with_capacity(sizes.writers);
         let settings =
             (!is_sqlite).then(|| SessionSettings::for_journal(options.schema.as_deref()));
-        for n in 0..writer_count {
-            // A committer of PostgreSQL has two connections: one waits for the heads that other nodes hold.
-            let writer = connect_options(options, if is_sqlite { 1 } else { 2 });
+        for n in 0..sizes.writers {
+            let writer = connect_options(options, sizes.per_writer);
             let writer = DbThread::open(&writer_name(n), writer, settings.clone()).await?;
             if n == 0 && !is_sqlite {
                 writer.run(check_encoding).await??;
             }
             writers.push(writer.with_outage_monitor(write_outage.clone()));
         }
-        let (readers, listings, probes) = (cores.clamp(2, 8), cores.clamp(2, 4), 1);
-        let connections = u32::try_from(readers + listings + probes).unwrap_or(u32::MAX);
-        let mut read_options = connect_options(options, connections);
+        let mut read_options = connect_options(options, sizes.reading());
         read_options.map_sqlx_sqlite_opts(|sqlite| tune_sqlite(sqlite).pragma("query_only", "ON"));
         let mut pool = DbThread::open(READER_NAME, read_options, settings).await?;
         if !is_sqlite {
@@ -118,9 +122,9 @@ impl Database {
         });
         Ok(Self {
             writers: writers.collect(),
-            reader: pool.share(readers),
-            listings: pool.share(listings),
-            probe: pool.share(probes),
+            reader: pool.share(sizes.readers),
+            listings: pool.share(sizes.listings),
+            probe: pool.share(sizes.probes),
             write_outage,
             schema: options.schema.clone(),
             sharing: options.sharing,

@@ -37,6 +37,7 @@ mod migration_steps;
 mod outage;
 mod payload;
 mod pending_rows;
+mod pool_sizes;
 mod purge;
 mod reads;
 mod record;

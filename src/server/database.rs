@@ -38,6 +38,7 @@ pub async fn connect(config: &Config) -> Result<Database, ServerError> {
         url: url.driver_url().to_owned(),
         schema: url.schema().map(str::to_owned),
         full_sync: config.database.synchronous == Synchronous::Full,
+        max_connections: config.database.max_connections,
         sharing: DatabaseSharing::of_url(url.driver_url()),
     };
     let database = Database::connect(&options).await;

@@ -151,6 +151,7 @@ async fn connect_with(url: &str, sharing: DatabaseSharing) -> Database {
         url: url.to_owned(),
         schema: None,
         full_sync: true,
+        max_connections: 0,
         sharing,
     };
     Database::connect(&options).await.unwrap()
