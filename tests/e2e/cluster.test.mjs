@@ -259,3 +259,30 @@ test('a node that is stopped in the middle of writing delays the others by secon
       assert.deepEqual(seqsOf(client, vault), range(2, seq));
     }
   }));
+
+test('a node that is stopped while its transaction is open holds up the writes of its vaults for fifteen seconds at most', options, () =>
+  Nodes.run(2, {}, async (nodes) => {
+    const vault = await nodes.newVault();
+    const { url } = nodes.services[0].database;
+    const lock = psql('BEGIN; LOCK TABLE vault_events IN EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT', url);
+    const held = "SELECT COUNT(*) FROM pg_locks WHERE relation = 'vault_events'::regclass AND mode = 'ExclusiveLock' AND granted";
+    while ((await psql(held, url)) === '0') await pause(20);
+    const written = httpApi(nodes.user(0, 'ana').withLongTimeout()).create(vault, PAPER);
+    const waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while ((await psql(waiting, url)) === '0') await pause(20);
+    nodes.services[0].signal('SIGSTOP');
+    await lock;
+    const there = nodes.user(1, 'ana').withLongTimeout();
+    const from = performance.now();
+    for (;;) {
+      const { status } = await there.post(`/api/vaults/${vault.id}/sources`, PAPER);
+      if (status === 201) break;
+      assert.equal(status, 503);
+    }
+    const took = performance.now() - from;
+    assert(took < 15_000, `${took} ms`);
+    nodes.services[0].signal('SIGCONT');
+    // The mutation of the stopped node is written again, or refused.
+    await written.catch(() => {});
+    await nodes.services[1].run('verify');
+  }));
