@@ -25,7 +25,14 @@ async fn history_names_the_process_and_has_samples_of_its_metrics() {
     assert_eq!(service["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(service["stopping"], false);
     let node = service["node"].as_str().unwrap();
-    assert!(node.ends_with(&format!(":{}", monitored.service.addr().port())));
+    // The name of the host and a random suffix.
+    assert!(
+        node.rsplit_once('-')
+            .is_some_and(|(_, suffix)| suffix.len() == 4),
+        "{node}"
+    );
+    let actors = operator.get("/actors").await.assert_status(200);
+    assert_eq!(actors["node"], node);
     assert!(service["startedAt"].as_str().unwrap().ends_with('Z'));
     assert_eq!(history["intervalSeconds"], 5);
 
