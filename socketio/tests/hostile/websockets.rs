@@ -147,6 +147,29 @@ async fn flood_of_one_byte_fragments_closes_the_session() {
 }
 
 #[actix_web::test]
+async fn flood_after_the_close_frame_is_not_read() {
+    const PAYLOAD: usize = 60_000;
+    /// More than the kernel buffers.
+    const FLOOD: usize = 64 << 20;
+    let mut harness = AttackHarness::start(quiet_config()).await;
+    harness
+        .assert_withstands(async |server| {
+            let mut client = server.connect_engineio().await;
+            client.write_bytes(&frame(TEXT, b"9")).await;
+            let close = (1000, "parse error".to_owned());
+            assert_eq!(client.recv_close().await, close);
+            let header = [BINARY, 0x80 | 126, (PAYLOAD >> 8) as u8, PAYLOAD as u8];
+            let large = [&header[..], &[0; 4 + PAYLOAD]].concat();
+            let mut written = 0;
+            while written < FLOOD && client.try_write_bytes(&large).await {
+                written += large.len();
+            }
+            assert!(written < FLOOD, "the server has read all frames");
+        })
+        .await;
+}
+
+#[actix_web::test]
 async fn message_of_endless_fragments_closes_the_session() {
     let mut harness = AttackHarness::start(limited_config()).await;
     harness

@@ -96,8 +96,9 @@ pub(in crate::engineio) async fn serve_connection(
             io.shut_down();
             match written {
                 LastWrite::Sent => {
-                    // The client closes when it has read the close frame. Until then the session has not ended.
-                    let _still_open = timeout(LINGER, reader).await;
+                    // The client closes when it has read the close frame. Until then the session has not ended. What the client
+                    // sends instead is not decoded, and not read without a bound.
+                    let _still_open = timeout(LINGER, read_to_end(&io)).await;
                     socket.signal(SessionSignal::Flushed);
                 }
                 LastWrite::Unsent => {
