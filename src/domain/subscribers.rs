@@ -71,6 +71,10 @@ impl<S: Copy + Ord> Subscribers<S> {
                 self.by_sink.remove(&sink);
             }
         }
+        if self.by_id.is_empty() {
+            // Frees the tables, which do not shrink by themselves.
+            *self = Self::default();
+        }
         Some(sink)
     }
 

@@ -16,6 +16,9 @@ use super::{
     permits::QueueSlot,
 };
 
+/// An empty table with a larger capacity is freed; a smaller one is kept to save the allocation.
+const RETAINED_CAPACITY: usize = 64;
+
 /// The callers that wait for an answer, except those of the transaction in flight.
 #[derive(Default)]
 pub(super) struct Callers {
@@ -72,6 +75,9 @@ impl Callers {
     pub(super) fn answer(&mut self, caller: CallerId, result: MutationResult) {
         if let Some(mut pending) = self.waiting.remove(&caller) {
             pending.result = result;
+        }
+        if self.waiting.is_empty() && self.waiting.capacity() > RETAINED_CAPACITY {
+            self.waiting = HashMap::new();
         }
     }
 

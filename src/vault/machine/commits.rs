@@ -65,6 +65,7 @@ impl VaultMachine {
         queue.window_ends = None;
         let size = queue.waiting.len().min(self.options.commit_batch);
         let mutations: Vec<_> = queue.waiting.drain(..size).collect();
+        queue.free_unused();
         queue.in_flight = mutations.iter().map(|mutation| mutation.caller).collect();
         queue.gate = QueueGate::Closed;
         queue.publication = OwnEvents::Unpublished;

@@ -10,6 +10,9 @@ use super::{
     step::Step,
 };
 
+/// An empty queue with a larger capacity is freed; a smaller one is kept to save the allocation.
+const RETAINED_CAPACITY: usize = 64;
+
 /// The mutations that are not answered. Each holds a slot of the vault's queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct MutationQueue {
@@ -51,6 +54,13 @@ impl MutationQueue {
     /// Returns whether every mutation is answered.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Frees the memory of a queue that was long and is empty.
+    pub(super) fn free_unused(&mut self) {
+        if self.waiting.is_empty() && self.waiting.capacity() > RETAINED_CAPACITY {
+            self.waiting = VecDeque::new();
+        }
     }
 
     /// Refuses every waiting mutation.
