@@ -1,10 +1,8 @@
 //! The modelled database: one journal per vault, a lock per vault, and transactions that may fail or lose their outcome.
 
-use std::collections::HashMap;
-
 use vaultcast::{
     domain::{
-        BatchContext, BatchDraft, Decision, Membership, Role, Seq, Timestamp, Vault,
+        BatchContext, BatchDraft, Decision, Members, Membership, Role, Seq, Timestamp, Vault,
         idempotency::RememberedAnswers,
     },
     journal::{CommittedEvent, JournalRecord},
@@ -54,7 +52,7 @@ impl Database {
                 id: vault_id(index),
                 name: "vault".into(),
                 head: Seq::ZERO,
-                members: (0..clients).map(member).collect::<HashMap<_, _>>().into(),
+                members: (0..clients).map(member).collect::<Members>().into(),
                 created_at: Timestamp(0),
                 updated_at: Timestamp(0),
             },

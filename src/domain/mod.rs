@@ -4,7 +4,7 @@
 //! Time and ids are arguments, so every rule can be tested without a clock. Types that clients see as JSON
 //! derive `serde` with one spelling (camelCase) for HTTP responses, acknowledgements and remembered answers.
 //!
-//! Reading order: `ids`, `role`, `member`, `source`, `event_kind` (the table of event kinds),
+//! Reading order: `ids`, `role`, `member`, `members`, `source`, `event_kind` (the table of event kinds),
 //! `command` (a requested change), `event` (an accepted one), `vault` (the rules), `batch` (several
 //! commands in one transaction), `answer`, `idempotency`, `subscribers`, `refusal`, `text`.
 
@@ -20,6 +20,7 @@ mod batch;
 mod batch_context;
 mod event_kind;
 mod member;
+mod members;
 mod monotonic_time;
 mod refusal;
 mod role;
@@ -44,6 +45,7 @@ pub use event::Event;
 pub use event_kind::{EventData, EventKind};
 pub use ids::{Principal, Seq, SourceId, SubscriberId, User, UserId, VaultId};
 pub use member::{Member, MemberView, Membership};
+pub use members::Members;
 pub use monotonic_time::MonotonicTime;
 pub use refusal::Refusal;
 pub use role::{Action, Role};

@@ -47,7 +47,7 @@ pub(crate) fn new_vault() -> Vault {
         id: VaultId::parse("cvault0001").unwrap(),
         name: "Physics".into(),
         head: Seq::ZERO,
-        members: Arc::new(HashMap::from([(user(0), owner)])),
+        members: Arc::new(Members::from_iter([(user(0), owner)])),
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
     }
@@ -225,17 +225,18 @@ impl TestVault {
         }
         let mut members = before.members.as_ref().clone();
         for (id, new) in rows.members_added {
-            assert!(members.insert(id, new.membership).is_none());
+            assert!(!members.contains(&id));
+            members.insert(&id, new.membership);
         }
         for (id, membership) in rows.members_changed {
-            let row = match membership {
-                Some(membership) => members.insert(id, membership),
+            assert!(members.contains(&id), "a changed row exists");
+            match membership {
+                Some(membership) => members.insert(&id, membership),
                 None => members.remove(&id),
-            };
-            assert!(row.is_some(), "a changed row exists");
+            }
         }
         if rows.deleted {
-            members.clear();
+            members = Members::default();
         }
         assert_eq!(&members, after.members.as_ref());
         assert_eq!(rows.renamed, before.updated_at != after.updated_at);

@@ -1,10 +1,6 @@
 //! The state of a vault and the rules by which it accepts or refuses commands.
 
-use std::{
-    collections::HashMap,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::{
     answer::VaultView,
@@ -14,40 +10,25 @@ use super::{
     event_kind::{EventData, VaultUpdate},
     ids::{Principal, Seq, SourceId, UserId, VaultId},
     member::{Member, Membership},
+    members::Members,
     refusal::Refusal,
     role::{Action, Role},
     source::{NewSource, Source},
     state_change::StateChange,
     time::Timestamp,
-    unordered_hash::hash_unordered,
 };
 
 /// The state of a vault: its name, its members and its head. Sources are not part of it. A clone is cheap,
 /// because a batch is decided on a copy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Vault {
     pub id: VaultId,
     pub name: Arc<str>,
     /// The number of the last event.
     pub head: Seq,
-    pub members: Arc<HashMap<UserId, Membership>>,
+    pub members: Arc<Members>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-}
-
-impl Hash for Vault {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self {
-            id,
-            name,
-            head,
-            members,
-            created_at,
-            updated_at,
-        } = self;
-        (id, name, head, created_at, updated_at).hash(state);
-        hash_unordered(members.iter(), state);
-    }
 }
 
 impl Vault {
@@ -130,11 +111,13 @@ impl Vault {
         match change {
             StateChange::Unchanged => {}
             StateChange::MemberAdded { user, membership } => {
-                Arc::make_mut(&mut self.members).insert(user.clone(), *membership);
+                Arc::make_mut(&mut self.members).insert(user, *membership);
             }
             StateChange::RoleChanged { user, role } => {
-                if let Some(membership) = Arc::make_mut(&mut self.members).get_mut(user) {
-                    membership.role = *role;
+                if let Some(membership) = self.members.get(user) {
+                    let role = *role;
+                    let membership = Membership { role, ..membership };
+                    Arc::make_mut(&mut self.members).insert(user, membership);
                 }
             }
             StateChange::MemberRemoved { user } => {
@@ -198,7 +181,7 @@ impl Vault {
         let membership = self.members.get(user).ok_or(Refusal::NotFound("Member"))?;
         Ok(Member {
             user: context.user(user),
-            membership: *membership,
+            membership,
         })
     }
 
@@ -217,7 +200,7 @@ impl Vault {
                 [_, _, ..] => return Err(Refusal::Conflict("Several users have this email")),
             },
         };
-        if self.members.contains_key(&user.id) {
+        if self.members.contains(&user.id) {
             return Err(Refusal::Conflict("Already a member of the vault"));
         }
         let membership = Membership {
@@ -229,9 +212,9 @@ impl Vault {
 
     /// Refuses to take the role of owner from the only owner of the vault.
     fn check_other_owner_remains(&self, user: &UserId) -> Result<(), Refusal> {
-        let is_owner = |membership: &Membership| membership.role == Role::Owner;
+        let is_owner = |membership: Membership| membership.role == Role::Owner;
         let is_only_owner = self.members.get(user).is_some_and(is_owner)
-            && self.members.values().filter(|m| is_owner(m)).count() == 1;
+            && (self.members.iter()).filter(|(_, m)| is_owner(*m)).count() == 1;
         if is_only_owner {
             Err(Refusal::LastOwner)
         } else {

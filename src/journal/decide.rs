@@ -1,10 +1,8 @@
 //! Decides write requests by the rules of [`domain`](crate::domain) and collects the resulting rows.
 
-use std::collections::HashMap;
-
 use crate::domain::{
-    BatchContext, BatchDraft, Decision, Membership, MutationAnswer, Resource, Role, Seq, Timestamp,
-    Vault, idempotency::RememberedAnswers,
+    BatchContext, BatchDraft, Decision, Members, Membership, MutationAnswer, Resource, Role, Seq,
+    Timestamp, Vault, idempotency::RememberedAnswers,
 };
 
 use super::{
@@ -98,7 +96,7 @@ fn initial_state(new: &NewVault, now: Timestamp) -> Vault {
         id: new.id.clone(),
         name: new.name.as_str().into(),
         head: Seq::ZERO,
-        members: HashMap::from([(new.by.id.clone(), owner)]).into(),
+        members: Members::from_iter([(new.by.id.clone(), owner)]).into(),
         created_at: now,
         updated_at: now,
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use entity::head;
 use sea_orm::{DbBackend, DbErr};
 
-use crate::domain::{Seq, Vault, VaultId};
+use crate::domain::{Members, Seq, Vault, VaultId};
 
 use super::{
     lookup,
@@ -63,7 +63,7 @@ pub(super) async fn lock(
                 // Locked, or purged: only a lock that waits shows which.
                 skipped.insert(batch.vault.id.clone());
             }
-            (None, _, _) => batch.vault.members = HashMap::new().into(),
+            (None, _, _) => batch.vault.members = Members::default().into(),
         }
     }
     Ok(skipped)
@@ -102,7 +102,7 @@ async fn catch_up(
     }
     match lookup::vault(txn, &batch.vault.id).await? {
         Some(vault) => batch.vault = vault,
-        None => batch.vault.members = HashMap::new().into(),
+        None => batch.vault.members = Members::default().into(),
     }
     Ok(())
 }

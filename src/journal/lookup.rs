@@ -6,8 +6,8 @@ use entity::{event, head, idempotency_key, member, source, user, vault};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 
 use crate::domain::{
-    Membership, MutationAnswer, Resource, Seq, Source, SourceId, Timestamp, User, UserId, Vault,
-    VaultId,
+    Members, Membership, MutationAnswer, Resource, Seq, Source, SourceId, Timestamp, User, UserId,
+    Vault, VaultId,
     idempotency::{IdempotencyKey, REMEMBERED_FOR_MILLIS, RememberedAnswers},
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
             };
             Ok((UserId::from_row(row.user_id), membership))
         })
-        .collect::<Result<HashMap<_, _>, DbErr>>()?;
+        .collect::<Result<Members, DbErr>>()?;
     Ok(Some(Vault {
         id: id.clone(),
         name: row.name.into(),

@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Command, Mutation, Principal, Role,
+        Command, Mutation, Principal, Role, UserId,
         test_vault::{TestVault, batches, new_vault},
     };
 
@@ -109,12 +109,11 @@ mod tests {
                 test.write(batch);
             }
             if deleted {
-                let owner = test.vault.members.iter().find(|(_, m)| m.role == Role::Owner);
-                let by = owner.map(|(id, _)| Principal {
-                    id: id.clone(),
-                    name: None,
-                    email: None,
-                });
+                let is_owner = |(id, member): (&str, Membership)| {
+                    (member.role == Role::Owner).then(|| UserId::new(id))
+                };
+                let owner = test.vault.members.iter().find_map(is_owner).flatten();
+                let by = owner.map(|id| Principal { id, name: None, email: None });
                 test.write(&[Mutation { by: by.unwrap(), command: Command::Delete, key: None }]);
             }
             let mut replayed = new_vault();

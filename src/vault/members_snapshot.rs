@@ -1,14 +1,14 @@
 //! The members of one loaded vault, readable without a message to its actor, which may be busy or blocked.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use crate::domain::{Membership, UserId};
+use crate::domain::{Members, UserId};
 
 /// The members as the actor has published them last. Clones share one state.
 #[derive(Clone, Debug, Default)]
-pub(super) struct MembersSnapshot(Arc<ArcSwapOption<HashMap<UserId, Membership>>>);
+pub(super) struct MembersSnapshot(Arc<ArcSwapOption<Members>>);
 
 /// What this node knows about a user and a vault without a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum KnownMembership {
 
 impl MembersSnapshot {
     /// Publishes the members.
-    pub(super) fn publish(&self, members: Arc<HashMap<UserId, Membership>>) {
+    pub(super) fn publish(&self, members: Arc<Members>) {
         self.0.store(Some(members));
     }
 
@@ -34,7 +34,7 @@ impl MembersSnapshot {
     pub(super) fn membership(&self, user: &UserId) -> KnownMembership {
         match self.0.load().as_ref() {
             None => KnownMembership::Unknown,
-            Some(members) if members.contains_key(user) => KnownMembership::Member,
+            Some(members) if members.contains(user) => KnownMembership::Member,
             Some(_) => KnownMembership::NotMember,
         }
     }

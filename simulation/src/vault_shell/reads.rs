@@ -11,7 +11,7 @@ impl World {
         let input = match read {
             Read::Membership { request, user } => VaultInput::MembershipRead {
                 request,
-                result: Ok(rows.vault.members.contains_key(&user)),
+                result: Ok(rows.vault.members.contains(&user)),
             },
             Read::Head => VaultInput::HeadRead(Ok(Some(rows.vault.head))),
             Read::Page {

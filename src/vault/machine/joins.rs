@@ -66,9 +66,7 @@ impl VaultMachine {
     /// would show that the vault exists.
     fn join_decision(&self, user: &UserId) -> JoinDecision {
         match &self.state {
-            VaultState::Open { vault, .. } if vault.members.contains_key(user) => {
-                JoinDecision::Admit
-            }
+            VaultState::Open { vault, .. } if vault.members.contains(user) => JoinDecision::Admit,
             VaultState::Open { .. } if self.may_have_other_members() => JoinDecision::Confirm,
             VaultState::Failed(_) => JoinDecision::Confirm,
             VaultState::Open { .. } | VaultState::Absent | VaultState::Loading => {

@@ -1,9 +1,9 @@
 //! The state of the machine.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    domain::{Membership, Refusal, Seq, UserId, Vault},
+    domain::{Members, Refusal, Seq, Vault},
     vault::{error::VaultError, handle::SinkId},
 };
 
@@ -63,7 +63,7 @@ impl VaultMachine {
     }
 
     /// Returns the members if the vault is open.
-    pub fn members(&self) -> Option<&Arc<HashMap<UserId, Membership>>> {
+    pub fn members(&self) -> Option<&Arc<Members>> {
         match &self.state {
             VaultState::Open { vault, .. } => Some(&vault.members),
             VaultState::Loading | VaultState::Absent | VaultState::Failed(_) => None,

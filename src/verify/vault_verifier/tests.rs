@@ -7,7 +7,7 @@ use super::*;
 use crate::verify::{VaultSummary, VerifiedRange};
 use crate::{
     domain::{
-        Command, Event, EventData, Mutation, UserId,
+        Command, Event, EventData, Mutation,
         test_vault::{TestVault, batches, principal, user},
     },
     journal::JournalRecord,
@@ -53,7 +53,7 @@ impl VaultRows {
             created_at: source.created_at.0,
             updated_at: source.updated_at.0,
         };
-        let member = |(user, membership): (&UserId, &crate::domain::Membership)| member::Model {
+        let member = |(user, membership): (&str, crate::domain::Membership)| member::Model {
             vault_id: id.clone(),
             user_id: user.to_string(),
             id: format!("m{user}"),
@@ -93,10 +93,10 @@ impl VaultRows {
 }
 
 /// Returns the time of the last event about a member.
-fn last_update(test: &TestVault, user: &UserId) -> Option<i64> {
+fn last_update(test: &TestVault, user: &str) -> Option<i64> {
     let names_user = |event: &&Event| match &event.data {
         EventData::MemberAdded(member) | EventData::MemberUpdated(member) => {
-            member.user.id == *user
+            member.user.id.as_str() == user
         }
         _ => false,
     };

@@ -3,12 +3,13 @@
 //! The effects of bookkeeping (wake-ups, statistics, published members, finished requests, reports) are left out of the
 //! descriptions; the tests that need them look at [`Story::all_effects`].
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     domain::{
-        Command, EventKind, Membership, MonotonicTime, Mutation, MutationAnswer, Principal,
-        Resource, Role, Seq, StateChange, SubscriberId, Timestamp, UserId, Vault, VaultId,
+        Command, EventKind, Members, Membership, MonotonicTime, Mutation, MutationAnswer,
+        Principal, Resource, Role, Seq, StateChange, SubscriberId, Timestamp, UserId, Vault,
+        VaultId,
     },
     journal::{CommittedEvent, DatabaseSharing, JournalRecord},
     vault::{
@@ -151,7 +152,7 @@ pub(super) fn vault(head: u64) -> Vault {
         role,
         created_at: Timestamp(0),
     };
-    let members = HashMap::from([
+    let members = Members::from_iter([
         (user("ana"), member(Role::Owner)),
         (user("ben"), member(Role::Viewer)),
     ]);
