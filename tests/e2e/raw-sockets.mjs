@@ -161,11 +161,16 @@ class RawSocket {
 
   /** Stops reading from the connection, which stays open. */
   stopReading() {
-    this.#socket._socket.pause();
+    this.#socket._socket?.pause();
   }
 
   resumeReading() {
     this.#socket._socket?.resume();
+  }
+
+  /** Resets the connection. The socket connects again. */
+  cut() {
+    this.#socket._socket?.resetAndDestroy();
   }
 
   close() {
