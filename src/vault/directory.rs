@@ -36,6 +36,7 @@ use super::{
     params::{LoadParams, VaultActorParams, VaultHost},
     permits::{AdmissionPermits, QueueSlot},
     sinks::OpenSubscribe,
+    sparse_table::shrink_if_sparse,
     stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
     subscription::Subscription,
 };
@@ -410,6 +411,7 @@ impl VaultHost for Directory {
         let is_own = |vault: &Arc<VaultEntry>| vault.permits.is_same(permits);
         if is_unused && entries.get(id).is_some_and(is_own) {
             entries.remove(id);
+            shrink_if_sparse(entries);
             self.metrics.retired.inc();
         }
         is_unused

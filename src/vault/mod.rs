@@ -27,6 +27,7 @@ mod params;
 mod perform;
 mod permits;
 mod sinks;
+mod sparse_table;
 mod stats;
 mod subscription;
 mod vaults;
