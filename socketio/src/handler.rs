@@ -1,6 +1,6 @@
 //! The traits that an application implements: one for a namespace, one for a client in it.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, rc::Rc, time::Instant};
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
@@ -81,5 +81,15 @@ pub trait SocketHandler {
     /// [`SessionHandler::on_heartbeat`](crate::engineio::SessionHandler::on_heartbeat).
     fn on_heartbeat(&mut self, beat: Heartbeat) {
         let _ = beat;
+    }
+
+    /// Returns when [`on_wake`](SocketHandler::on_wake) must be called. It is read after each call of another method.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// [`Socket::wake`] was called, or a deadline of this or another part of the session has passed.
+    fn on_wake(&mut self, now: Instant) {
+        let _ = now;
     }
 }

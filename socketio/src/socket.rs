@@ -113,6 +113,11 @@ impl Socket {
         self.0.session.request_heartbeat();
     }
 
+    /// Requests a call of [`SocketHandler::on_wake`](crate::SocketHandler::on_wake), soon and not from within this call.
+    pub fn wake(&self) {
+        self.0.session.wake();
+    }
+
     /// Returns the name of the namespace.
     pub fn namespace(&self) -> &str {
         &self.0.namespace

@@ -1,8 +1,8 @@
-//! Authenticates requests and sockets, records their users, and waits for the end of their sessions.
+//! Authenticates requests and sockets, records their users, and checks whether the sessions of sockets have ended.
 //!
 //! A user is recorded at the first request, and again after a change of name or email: see [`UserRecorder`].
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use actix_web::http::header::HeaderMap;
 use tracing::{debug, info};
@@ -13,13 +13,11 @@ use super::{
     credentials::Credentials,
     metrics::AuthMetrics,
     session::{AuthError, UserSession},
+    session_expiry::{SessionExpiry, SessionStatus},
     session_refusal::{SessionError, SessionRefusal},
     user_recorder::UserRecorder,
     user_session_verifier::UserSessionVerifier,
 };
-
-/// The minimum interval between two lookups of a socket's session, whatever `auth.recheck` is.
-const MIN_RECHECK: Duration = Duration::from_secs(1);
 
 /// Limits the line about sessions of other secrets.
 static NOT_AUTHENTIC_LOG: LogThrottle = LogThrottle::new();
@@ -59,33 +57,29 @@ impl Authenticator {
         Ok(session)
     }
 
-    /// Waits until the session ends: until it expires or, if it was looked up, until its row is deleted.
+    /// Checks a socket's session at [its time](SessionExpiry::next_check). Before that time it is valid.
     ///
-    /// A session from the database is looked up again periodically, and once more at its expiry, which may have been
-    /// extended. A failed lookup ends the session only after its expiry.
-    pub async fn wait_until_expired(&self, session: UserSession) {
-        let mut expires_at = session.expires_at;
-        let Some(mut lookup) = session.lookup else {
-            drop(session.principal);
-            return sleep_until(expires_at).await;
+    /// A session that was looked up in the database is looked up again. It has ended if its row was deleted or has expired; its
+    /// expiry may have been extended. A failed lookup ends the session only after its expiry.
+    pub async fn check_expiry(&self, expiry: &mut SessionExpiry) -> SessionStatus {
+        let now = SystemTime::now();
+        if now < expiry.next_check() {
+            return SessionStatus::Valid;
+        }
+        let Some(lookup) = &mut expiry.lookup else {
+            return SessionStatus::Ended;
         };
-        loop {
-            let next_lookup = lookup.at + lookup.valid_for.max(MIN_RECHECK);
-            sleep_until(expires_at.min(next_lookup)).await;
-            let now = SystemTime::now();
-            let found = self.verifier.look_up(&lookup.token, now).await;
-            match found.map_err(AuthError::from) {
-                Ok(found) if found.principal.id == session.principal.id => {
-                    expires_at = found.expires_at;
-                    if now >= expires_at {
-                        return;
-                    }
-                }
-                Ok(_) | Err(AuthError::Unauthorized) => return,
-                Err(AuthError::Unavailable) if now >= expires_at => return,
-                Err(AuthError::Unavailable) => {}
-            }
-            lookup.at = now;
+        let found = self.verifier.look_up(&lookup.token, now).await;
+        match found.map_err(AuthError::from) {
+            Ok(found) if found.principal.id == expiry.user => expiry.expires_at = found.expires_at,
+            Ok(_) | Err(AuthError::Unauthorized) => return SessionStatus::Ended,
+            Err(AuthError::Unavailable) => {}
+        }
+        lookup.at = now;
+        if now < expiry.expires_at {
+            SessionStatus::Valid
+        } else {
+            SessionStatus::Ended
         }
     }
 
@@ -102,14 +96,5 @@ impl Authenticator {
             let secrets = self.verifier.secrets_summary();
             info!(source = ?credentials, secrets, suppressed, "session refused: no configured secret decrypts it or has signed it");
         }
-    }
-}
-
-/// Sleeps until this time of the system clock.
-async fn sleep_until(time: SystemTime) {
-    while let Ok(left) = time.duration_since(SystemTime::now())
-        && !left.is_zero()
-    {
-        tokio::time::sleep(left).await;
     }
 }

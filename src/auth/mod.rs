@@ -5,7 +5,7 @@
 //! ways: by the [`Secrets`] that are shared with the application (`token_verifier.rs`: encrypted sessions of NextAuth
 //! and Auth.js, signed JWTs), or by a row in the application's database (`user_session_cache.rs`, `user_session_lookups.rs`,
 //! `user_session_table.rs`).
-//! [`Authenticator`] is the entry point for HTTP and sockets: it also records users and waits for the end of a session.
+//! [`Authenticator`] is the entry point for HTTP and sockets: it also records users and checks whether sessions have ended.
 //!
 //! Verification takes the time as an argument. A session holds the time of its expiry, so that a socket is closed at
 //! the same moment from which the credential is refused.
@@ -25,6 +25,7 @@ mod secret_file;
 mod secret_value;
 mod secrets;
 mod session;
+mod session_expiry;
 mod session_refusal;
 mod token_verifier;
 mod user_recorder;
@@ -48,6 +49,7 @@ pub use metrics::AuthMetrics;
 pub use secret_file::SecretsError;
 pub use secrets::{Secrets, SecretsOrigin};
 pub use session::{AuthError, UserSession};
+pub use session_expiry::{SessionExpiry, SessionStatus};
 pub use session_refusal::SessionRefusal;
 pub use user_session_record::UserSessionTableError;
 pub use user_session_verifier::UserSessionVerifier;

@@ -11,6 +11,7 @@ mod bounds;
 mod connection;
 mod connections;
 mod emit;
+mod expiry_watch;
 mod issued_id;
 mod metrics;
 mod namespace;

@@ -1,7 +1,7 @@
 //! The namespace of the contract's events on one worker thread: authenticates a CONNECT, recovers the former connection,
 //! and starts a new one.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::{
         limits::{Limits, RateLimited},
         readiness::Readiness,
     },
-    auth::{Authenticator, Credentials, UserSession},
+    auth::{Authenticator, Credentials},
     contract::problem::Problem,
     vault::Vaults,
 };
@@ -25,14 +25,11 @@ use super::{
     bounds::GatewayBounds,
     connection::{ConnectionContext, ConnectionEnd, ConnectionParams, UserConnection},
     connections::ConnectionRegistry,
+    expiry_watch::ExpiryWatch,
     metrics::GatewayMetrics,
     recovery::{ClaimedSocket, RecoveryRequest, RecoveryStore},
     relay::{RelayOptions, WorkerRelay},
-    scoped_task::ScopedTask,
 };
-
-/// Closes the transport of a client whose user session has expired. The client reconnects with its current credentials.
-const SESSION_EXPIRED: CloseReason = CloseReason::Application("session expired");
 
 /// The parameters of a gateway.
 #[derive(Clone)]
@@ -48,8 +45,8 @@ pub struct GatewayOptions {
 
 /// The namespace of the contract's events, on one worker thread.
 pub struct Gateway {
-    authenticator: Authenticator,
-    context: ConnectionContext,
+    authenticator: Rc<Authenticator>,
+    context: Rc<ConnectionContext>,
     relay: WorkerRelay,
     readiness: Readiness,
 }
@@ -65,15 +62,14 @@ impl Gateway {
         };
         let relay = WorkerRelay::start(relay_options, connections.clone());
         Self {
-            authenticator,
-            context: ConnectionContext {
+            authenticator: Rc::new(authenticator),
+            context: Rc::new(ConnectionContext {
                 vaults,
-                relay: relay.current(),
                 connections,
                 limits: options.limits,
                 recovery: options.recovery,
                 metrics: options.metrics,
-            },
+            }),
             relay,
             readiness: options.readiness,
         }
@@ -138,25 +134,19 @@ impl Namespace for Gateway {
                 socket: socket.clone(),
                 user,
                 permit,
+                // It may have been replaced during authentication.
+                relay: relay.current(),
                 recovery,
                 recovered,
             };
-            let expiry = close_when_expired(authenticator, session, socket.clone());
-            // The current relay: it may have been replaced during authentication.
-            let context = ConnectionContext {
-                relay: relay.current(),
-                ..context
-            };
+            let expiry = ExpiryWatch::new(authenticator, session, socket.clone());
             let connection = UserConnection::new(context, params);
             debug!(
                 socket.id = socket.id(),
                 recovered = recovers,
                 "socket connected"
             );
-            Ok(Box::new(ExpiringConnection {
-                connection,
-                _expiry: expiry,
-            }) as Box<dyn SocketHandler>)
+            Ok(Box::new(ExpiringConnection { connection, expiry }) as Box<dyn SocketHandler>)
         };
         Box::pin(connected.instrument(span))
     }
@@ -177,22 +167,10 @@ fn refuse(context: &ConnectionContext, problem: Problem) -> ConnectRefusal {
     }
 }
 
-/// Closes the transport when the user session expires, unless the task is dropped before.
-fn close_when_expired(
-    authenticator: Authenticator,
-    session: UserSession,
-    socket: Socket,
-) -> ScopedTask {
-    ScopedTask::spawn(async move {
-        authenticator.wait_until_expired(session).await;
-        socket.close(SESSION_EXPIRED);
-    })
-}
-
 /// A connection with the expiry of its user session.
 struct ExpiringConnection {
     connection: UserConnection,
-    _expiry: ScopedTask,
+    expiry: ExpiryWatch,
 }
 
 impl SocketHandler for ExpiringConnection {
@@ -210,6 +188,14 @@ impl SocketHandler for ExpiringConnection {
 
     fn on_heartbeat(&mut self, beat: Heartbeat) {
         self.connection.on_heartbeat(beat);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.expiry.deadline()
+    }
+
+    fn on_wake(&mut self, now: Instant) {
+        self.expiry.check(now);
     }
 }
 

@@ -1,5 +1,7 @@
 //! One namespace of a connection: the client is connected to it, or its CONNECT is being handled.
 
+use std::time::Instant;
+
 use socketioxide_core::{Str, Value};
 
 use super::{connect_task::ConnectTask, packet_counter::PacketAdmission};
@@ -69,6 +71,22 @@ impl NamespaceEntry {
         self.socket
             .resolve_ack(ack_id, decode_payload(payload)?.into());
         Some(())
+    }
+
+    /// Returns when the handler must be woken.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            EntryState::Connected(handler) => handler.deadline(),
+            EntryState::Connecting(_) => None,
+        }
+    }
+
+    /// Wakes the handler.
+    pub(super) fn wake(&mut self, now: Instant) {
+        match &mut self.state {
+            EntryState::Connected(handler) => handler.on_wake(now),
+            EntryState::Connecting(_) => {}
+        }
     }
 
     /// Ends the entry and calls `on_disconnect` of its handler, even if the handler is the result of a CONNECT that

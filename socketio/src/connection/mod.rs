@@ -13,6 +13,7 @@ use std::{fmt::Display, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use engineioxide_core::Str;
+use smallvec::SmallVec;
 use socketioxide_core::{
     packet::{Packet, PacketData},
     parser::{Parse, ParseConfig, ParseError, ParserState},
@@ -46,7 +47,8 @@ pub(crate) struct ClientConnection {
     session: SessionSocket,
     counter: PacketCounter,
     parser: ParserState,
-    entries: Vec<NamespaceEntry>,
+    /// Most clients are in one namespace.
+    entries: SmallVec<[NamespaceEntry; 1]>,
     /// The time at which a connection without an accepted CONNECT is closed. Refused CONNECTs do not move it.
     connect_deadline: Option<Instant>,
     /// The time at which a connection is closed if the attachments of a packet are still missing.
@@ -68,7 +70,7 @@ impl ClientConnection {
             session,
             counter: PacketCounter::new(meter),
             parser: ParserState::default(),
-            entries: Vec::new(),
+            entries: SmallVec::new(),
             connect_deadline: Some(Instant::now() + connect_timeout),
             attachments_deadline: None,
         }
@@ -302,15 +304,20 @@ impl SessionHandler for ClientConnection {
     }
 
     fn deadline(&self) -> Option<Instant> {
+        let handlers = self.entries.iter().filter_map(NamespaceEntry::deadline);
         self.connect_deadline
             .into_iter()
             .chain(self.attachments_deadline)
+            .chain(handlers)
             .min()
     }
 
     fn on_wake(&mut self, now: Instant) {
         self.finish_connects();
         self.remove_disconnected();
+        for entry in &mut self.entries {
+            entry.wake(now);
+        }
         if self.connect_deadline.is_some_and(|at| at <= now) {
             self.session.close(CloseReason::ConnectTimeout);
         }

@@ -3,12 +3,7 @@
 //! A session holds one guard for each task that waits for its client: the websocket reader, a websocket that requests an
 //! upgrade, the request that posts packets. None of these tasks outlives the session.
 
-use std::{
-    convert::Infallible,
-    future::poll_fn,
-    pin::{Pin, pin},
-    task::Poll,
-};
+use std::{convert::Infallible, future::poll_fn, pin::Pin, task::Poll};
 
 use tokio::sync::oneshot;
 
@@ -32,9 +27,12 @@ impl TaskGuard {
 }
 
 impl GuardedTask {
-    /// Returns the output of `work`, or `None` if the guard was dropped first.
-    pub(super) async fn run<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
+    /// Returns the output of `work`, or `None` if the guard was dropped first. The caller owns the work, because a future that
+    /// was moved into another one would take its memory twice.
+    pub(super) async fn run<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(Some(output)),
             Poll::Pending => Pin::new(&mut self.0).poll(cx).map(|_guard_dropped| None),
@@ -45,17 +43,17 @@ impl GuardedTask {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, pin::pin};
 
     use super::*;
 
     #[actix_web::test]
     async fn dropping_the_guard_cancels_the_work() {
         let (guard, mut task) = task_guard();
-        assert_eq!(task.run(async { 7 }).await, Some(7));
+        assert_eq!(task.run(pin!(async { 7 })).await, Some(7));
         assert!(guard.is_attached());
         drop(guard);
-        assert_eq!(task.run(pending::<()>()).await, None);
+        assert_eq!(task.run(pin!(pending::<()>())).await, None);
     }
 
     #[test]

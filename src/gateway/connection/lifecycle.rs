@@ -13,19 +13,24 @@ use crate::{
     gateway::{
         connections::RecoverableConnection,
         recovery::{PendingJoinState, RecoveredSocket, RecoveryRequest, RecoveryState},
-        relay::DeliverySocket,
+        relay::{DeliverySocket, Relay},
         trace::{DeliveryTrace, ResumedSubscription},
     },
 };
 use actix_socketio::{Socket, SocketIdentity, engineio::CloseReason, random_id};
 
-use super::state::{ConnectionContext, ConnectionState, UserConnection};
+use super::{
+    joined_vaults::JoinedVault,
+    state::{ConnectionContext, ConnectionState, LookupState, UserConnection},
+};
 
 /// The parameters of a connection.
 pub(in crate::gateway) struct ConnectionParams {
     pub socket: Socket,
     pub user: Principal,
     pub permit: SocketPermit,
+    /// The current relay of the worker thread.
+    pub relay: Relay,
     /// What the client requested. [`RecoveryRequest::Off`] if recovery is disabled.
     pub recovery: RecoveryRequest,
     /// The connection to continue. `None` starts a new one.
@@ -43,11 +48,15 @@ pub(in crate::gateway) enum ConnectionEnd {
 
 impl UserConnection {
     /// Starts a connection, or continues a recovered one.
-    pub(in crate::gateway) fn new(context: ConnectionContext, params: ConnectionParams) -> Self {
+    pub(in crate::gateway) fn new(
+        context: Rc<ConnectionContext>,
+        params: ConnectionParams,
+    ) -> Self {
         let ConnectionParams {
             socket,
             user,
             permit,
+            relay,
             recovery,
             recovered,
         } = params;
@@ -78,14 +87,14 @@ impl UserConnection {
         let trace = pid.is_some().then(new_trace);
         let delivery = DeliverySocket::new(socket.clone(), user.id.clone(), trace);
         let connection = Self(Rc::new(ConnectionState {
-            attachment: context.relay.attach(&delivery),
+            attachment: relay.attach(&delivery),
             delivery,
             context,
+            relay,
             socket,
             user,
             subscriptions: RefCell::default(),
-            queue: RefCell::default(),
-            looking_up: Cell::new(false),
+            lookup: RefCell::default(),
             pid,
             permit: Cell::new(Some(permit)),
             has_left: Cell::new(false),
@@ -98,24 +107,24 @@ impl UserConnection {
     /// Registers the connection for recovery.
     fn register(&self) {
         let ConnectionContext {
-            relay,
             connections,
             recovery,
             ..
-        } = &self.0.context;
+        } = &*self.0.context;
         if let Some(pid) = &self.0.pid {
             connections.insert(pid, self.0.clone());
-            recovery.register(pid, relay.handle());
+            recovery.register(pid, self.0.relay.handle());
         }
     }
 
     /// Resumes the subscriptions of a recovered connection.
     fn resume(&self, resumed: Vec<ResumedSubscription>) {
-        let ConnectionContext { vaults, relay, .. } = &self.0.context;
+        let (vaults, relay) = (&self.0.context.vaults, &self.0.relay);
         for subscription in resumed {
             let vault = subscription.vault.clone();
             let subscriber = relay.resume(vaults.open(&vault), &self.0.attachment, subscription);
-            self.0.subscriptions.borrow_mut().insert(vault, subscriber);
+            let joined = JoinedVault { vault, subscriber };
+            self.0.subscriptions.borrow_mut().insert(joined);
         }
     }
 
@@ -149,8 +158,9 @@ impl ConnectionState {
         if self.has_left.replace(true) {
             return;
         }
-        let relay = &self.context.relay;
-        self.queue.borrow_mut().clear();
+        let relay = &self.relay;
+        // A lookup in progress finds no request to continue with.
+        self.lookup.replace(LookupState::Idle);
         self.permit.take();
         let subscriptions = self.subscriptions.take();
         if let Some(pid) = &self.pid {
@@ -160,10 +170,11 @@ impl ConnectionState {
                 Some(mut trace) => {
                     let trace_dropped = &self.context.metrics.trace_dropped;
                     trace_dropped.inc_by(trace.take_dropped());
-                    let pending_joins = subscriptions.iter().flat_map(|(id, subscriber)| {
-                        let joins = relay.pending_joins(id, *subscriber).into_iter();
+                    let pending_joins = subscriptions.iter().flat_map(|joined| {
+                        let JoinedVault { vault, subscriber } = joined;
+                        let joins = relay.pending_joins(vault, *subscriber).into_iter();
                         joins.map(|attach| PendingJoinState {
-                            vault: id.clone(),
+                            vault: vault.clone(),
                             attach,
                         })
                     });
@@ -178,8 +189,8 @@ impl ConnectionState {
                 None => recovery.unregister(pid, relay.handle()),
             }
         }
-        for (id, subscriber) in subscriptions {
-            relay.leave(&id, subscriber);
+        for JoinedVault { vault, subscriber } in subscriptions {
+            relay.leave(&vault, subscriber);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! client), `requests.rs` (executes them), `responses.rs` (acknowledgements and errors).
 
 mod handler;
+mod joined_vaults;
 mod lifecycle;
 mod requests;
 mod responses;

@@ -1,5 +1,7 @@
 //! Executes the requests of a client, in the order sent.
 
+use std::collections::VecDeque;
+
 use tracing::{Instrument, debug};
 
 use crate::{
@@ -22,8 +24,9 @@ use crate::{
 };
 
 use super::{
+    joined_vaults::JoinedVault,
     responses::ResponseContext,
-    state::{ConnectionContext, QueuedRequest, UserConnection},
+    state::{ConnectionContext, LookupState, QueuedRequest, UserConnection},
 };
 
 /// How many requests of one socket wait for a lookup. Further requests are refused as busy.
@@ -32,16 +35,17 @@ const MAX_QUEUED_REQUESTS: usize = 1024;
 impl UserConnection {
     /// Executes a request, after those that wait for a lookup.
     pub(super) fn enqueue(&self, request: QueuedRequest) {
-        let mut queue = self.0.queue.borrow_mut();
-        if queue.len() >= MAX_QUEUED_REQUESTS {
-            let problem = Problem::from(VaultError::Busy);
-            drop(queue);
-            return self.fail(request.response, problem);
-        }
-        queue.push_back(request);
-        drop(queue);
-        if !self.0.looking_up.get() {
-            self.run_queue();
+        let mut lookup = self.0.lookup.borrow_mut();
+        match &mut *lookup {
+            LookupState::Idle => {
+                drop(lookup);
+                self.execute(request);
+            }
+            LookupState::InProgress(queue) if queue.len() >= MAX_QUEUED_REQUESTS => {
+                drop(lookup);
+                self.fail(request.response, VaultError::Busy.into());
+            }
+            LookupState::InProgress(queue) => queue.push_back(request),
         }
     }
 
@@ -51,24 +55,36 @@ impl UserConnection {
         response.fail(&self.0.socket, &self.0.user, problem);
     }
 
-    /// Executes queued requests up to the first that needs a lookup.
+    /// Executes the requests that have waited for a lookup, up to the first that needs another one.
     fn run_queue(&self) {
-        while let Some(QueuedRequest { request, response }) = self.pop_request() {
-            match request {
-                ClientRequest::Join { vault, attach } => self.join(vault, attach, response),
-                ClientRequest::Leave { vault } => self.leave(&vault, response),
-                ClientRequest::Mutate { target, content } => {
-                    let mutation = content.map(|content| {
-                        let MutationContent { command, key } = *content;
-                        self.mutation(command, key)
-                    });
-                    match self.admit_known_member(&target) {
-                        Some(admitted) => self.submit(admitted, mutation, response),
-                        None => return self.admit_and_submit(target, mutation, response),
+        while let Some(request) = self.pop_request() {
+            match self.execute(request) {
+                Execution::Done => {}
+                Execution::LookingUp => return,
+            }
+        }
+    }
+
+    fn execute(&self, request: QueuedRequest) -> Execution {
+        let QueuedRequest { request, response } = request;
+        match request {
+            ClientRequest::Join { vault, attach } => self.join(vault, attach, response),
+            ClientRequest::Leave { vault } => self.leave(&vault, response),
+            ClientRequest::Mutate { target, content } => {
+                let mutation = content.map(|content| {
+                    let MutationContent { command, key } = *content;
+                    self.mutation(command, key)
+                });
+                match self.admit_known_member(&target) {
+                    Some(admitted) => self.submit(admitted, mutation, response),
+                    None => {
+                        self.admit_and_submit(target, mutation, response);
+                        return Execution::LookingUp;
                     }
                 }
             }
         }
+        Execution::Done
     }
 
     /// Returns a mutation by the user of the session. The client cannot choose its author.
@@ -80,30 +96,42 @@ impl UserConnection {
         }
     }
 
+    /// Takes the next request that has waited for a lookup. Behind the last one, requests need not wait any more.
     fn pop_request(&self) -> Option<QueuedRequest> {
-        self.0.queue.borrow_mut().pop_front()
+        let mut lookup = self.0.lookup.borrow_mut();
+        let LookupState::InProgress(queue) = &mut *lookup else {
+            return None;
+        };
+        let next = queue.pop_front();
+        if next.is_none() {
+            *lookup = LookupState::Idle;
+        }
+        next
     }
 
     fn join(&self, id: VaultId, attach: Attach, response: ResponseContext) {
-        let context = &self.0.context;
-        let subscriber = self.0.subscriptions.borrow().get(&id).copied();
+        let relay = &self.0.relay;
+        let subscriber = self.0.subscriptions.borrow().get(&id);
         if subscriber.is_none()
             && let Err(error) = self.check_join_limit()
         {
             return self.fail(response, error.into());
         }
         let request = JoinRequest {
-            vault: context.vaults.open(&id),
+            vault: self.0.context.vaults.open(&id),
             subscriber,
             attach,
             ack: response.ack,
         };
-        let subscriber = context.relay.join(request, &self.0.attachment);
+        let subscriber = relay.join(request, &self.0.attachment);
         let mut subscriptions = self.0.subscriptions.borrow_mut();
-        subscriptions.insert(id, subscriber);
+        subscriptions.insert(JoinedVault {
+            vault: id,
+            subscriber,
+        });
         if subscriptions.len().is_power_of_two() {
             // Removes refused joins and ended subscriptions, so that they do not accumulate.
-            subscriptions.retain(|id, subscriber| context.relay.is_subscribed(id, *subscriber));
+            subscriptions.retain(|joined| relay.is_subscribed(&joined.vault, joined.subscriber));
         }
     }
 
@@ -115,14 +143,14 @@ impl UserConnection {
             return Ok(());
         }
         // Some subscriptions may have ended.
-        let relay = &self.0.context.relay;
-        subscriptions.retain(|id, subscriber| relay.is_subscribed(id, *subscriber));
+        let relay = &self.0.relay;
+        subscriptions.retain(|joined| relay.is_subscribed(&joined.vault, joined.subscriber));
         limits.check_join(subscriptions.len())
     }
 
     fn leave(&self, id: &VaultId, response: ResponseContext) {
         if let Some(subscriber) = self.0.subscriptions.borrow_mut().remove(id) {
-            for ack in self.0.context.relay.leave(id, subscriber) {
+            for ack in self.0.relay.leave(id, subscriber) {
                 let problem = Problem::new(
                     ErrorCode::Conflict,
                     "The vault was left before the join completed",
@@ -152,7 +180,7 @@ impl UserConnection {
         if let MutationSubject::Source(_) = &named.subject {
             response.vault = None; // the client may have named a wrong one
         }
-        self.0.looking_up.set(true);
+        self.await_lookup();
         let this = self.clone();
         let guard = PanicGuard::new(&self.0.socket);
         actix::spawn(async move {
@@ -162,9 +190,16 @@ impl UserConnection {
                 Ok(admitted) => this.submit(admitted, mutation, response),
                 Err(problem) => this.fail(response, problem),
             }
-            this.0.looking_up.set(false);
             this.run_queue();
         });
+    }
+
+    /// Lets later requests wait, behind those that wait already.
+    fn await_lookup(&self) {
+        let mut lookup = self.0.lookup.borrow_mut();
+        if let LookupState::Idle = *lookup {
+            *lookup = LookupState::InProgress(VecDeque::new());
+        }
     }
 
     /// Admits a mutation that names a vault which the user is known to be a member of.
@@ -217,7 +252,7 @@ impl UserConnection {
     }
 
     fn gate(&self) -> MutationGate<'_> {
-        let ConnectionContext { vaults, limits, .. } = &self.0.context;
+        let ConnectionContext { vaults, limits, .. } = &*self.0.context;
         MutationGate { vaults, limits }
     }
 
@@ -253,6 +288,13 @@ impl UserConnection {
             }
         });
     }
+}
+
+/// Whether a request was executed.
+enum Execution {
+    Done,
+    /// It waits for a lookup, and later requests wait for it.
+    LookingUp,
 }
 
 /// A target whose vault the user is a member of.

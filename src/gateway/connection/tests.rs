@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 struct TestGateway {
     vault: VaultHandle,
     relay: WorkerRelay,
-    context: ConnectionContext,
+    context: Rc<ConnectionContext>,
 }
 
 /// A client with its connection.
@@ -72,14 +72,13 @@ impl TestGateway {
             events: 1024,
         };
         let vault = create_vault(&vaults).await;
-        let context = ConnectionContext {
-            relay: relay.current(),
+        let context = Rc::new(ConnectionContext {
             connections,
             limits: Limits::of_default_config(),
             recovery: RecoveryStore::new(vaults.journal().clone(), bounds, metrics.clone()),
             metrics,
             vaults,
-        };
+        });
         Self {
             vault,
             relay,
@@ -100,14 +99,12 @@ impl TestGateway {
         };
         let engine = SessionSocket::detached(EngineConfig::default());
         let socket = Socket::connected("/", engine.clone());
-        let context = ConnectionContext {
-            relay: self.relay.current(),
-            ..self.context.clone()
-        };
+        let context = self.context.clone();
         let params = ConnectionParams {
             socket: socket.clone(),
             permit: context.limits.acquire_user_socket(&user.id).unwrap(),
             user,
+            relay: self.relay.current(),
             recovery,
             recovered,
         };

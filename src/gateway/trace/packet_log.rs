@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::traced_join::{TracedJoin, attach_bytes};
 
-/// An empty log with a larger capacity is freed.
+/// The unused capacity that a log with few runs keeps.
 const RETAINED_RUNS: usize = 64;
 
 /// The index of a subscription in its trace. A trace has far fewer than 2^24 subscriptions.
@@ -113,7 +113,9 @@ impl PacketLog {
 
     /// Frees the memory of packets that were removed.
     pub(super) fn shrink(&mut self) {
-        if self.runs.len() <= RETAINED_RUNS && self.runs.capacity() > RETAINED_RUNS {
+        if self.runs.is_empty() {
+            self.runs = VecDeque::new();
+        } else if self.runs.len() <= RETAINED_RUNS && self.runs.capacity() > RETAINED_RUNS {
             self.runs.shrink_to(RETAINED_RUNS);
         }
         self.joins.shrink_to(self.joins.len());
@@ -188,7 +190,7 @@ mod tests {
         assert!(log.size_bytes() <= 4 * EVENTS, "{}", log.size_bytes());
         while log.pop().is_some() {}
         log.shrink();
-        assert!(log.size_bytes() <= 4 * RETAINED_RUNS);
+        assert_eq!(log.size_bytes(), 0);
         for _ in 0..EVENTS {
             log.push_event(A);
         }

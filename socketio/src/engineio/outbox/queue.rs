@@ -21,7 +21,8 @@ use crate::engineio::{
     close_reason::CloseReason, config::EngineConfig, frame::Frame, observer::SessionObserver,
 };
 
-/// An empty queue with a larger capacity is freed; a smaller one is kept to save the allocation.
+/// An empty queue with a larger capacity is freed at once. A smaller one is kept to save the allocation, until the next
+/// [`Outbox::free_unused`].
 const RETAINED_CAPACITY: usize = 64;
 
 /// How many frames and bytes are queued for one socket, including the frame that its transport is writing.
@@ -259,6 +260,14 @@ impl Outbox {
         state.usage.bytes -= bytes;
         self.count_taken(state, frames);
         state.notify_waiters();
+    }
+
+    /// Frees the memory of an empty queue.
+    pub(in crate::engineio) fn free_unused(&self) {
+        let mut state = self.state.borrow_mut();
+        if state.queue.is_empty() {
+            state.queue = VecDeque::new();
+        }
     }
 
     /// Returns how the outbox has ended: discarded, or closed with no frame left.

@@ -143,7 +143,11 @@ impl SessionActor {
                 SessionEffect::Send(packet) => self.send(packet),
                 SessionEffect::DeliverText(text) => self.handler.on_text(text),
                 SessionEffect::DeliverBinary(bytes) => self.handler.on_binary(bytes),
-                SessionEffect::NotifyPong => self.handler.on_heartbeat(Heartbeat::Answered),
+                SessionEffect::NotifyPong => {
+                    // An idle session has no queue. That of a busy one is allocated once between two heartbeats.
+                    self.socket.outbox().free_unused();
+                    self.handler.on_heartbeat(Heartbeat::Answered);
+                }
                 SessionEffect::Close(reason) => {
                     self.close(reason);
                     closed = Some(reason);

@@ -3,6 +3,8 @@
 //! Both may arrive on any worker thread, so both use the session's address. A request that the client aborts before the
 //! response ends the session, because the client cannot know what has arrived.
 
+use std::pin::pin;
+
 use actix_web::{
     HttpRequest, HttpResponse, dev,
     http::header::{self, HeaderValue},
@@ -92,7 +94,7 @@ async fn receive_packets(
     if declared.is_some_and(|length| length > max_payload) {
         return Err(PostError::TooLarge);
     }
-    let body = task.run(read_body(body, max_payload)).await;
+    let body = task.run(pin!(read_body(body, max_payload))).await;
     let body = body.ok_or(HandshakeError::SessionUnknown)?;
     if let Err(PostError::TooLarge) = &body {
         let counted = PacketReceived::now(EncodedPacket::Counted(max_payload));

@@ -150,7 +150,7 @@ impl RelayMachine {
 
     /// Removes the oldest pending join and its deadline.
     pub(super) fn take_join(&mut self, vault: &VaultId, id: SubscriberId) -> Option<PendingJoin> {
-        let join = self.seat_mut(vault, id)?.joins.pop_front()?;
+        let join = self.seat_mut(vault, id)?.take_join()?;
         self.remove_deadline(vault, id, &join);
         Some(join)
     }

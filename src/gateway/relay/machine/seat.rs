@@ -154,6 +154,15 @@ impl Seat {
         }
     }
 
+    /// Removes the oldest join. A seat without joins has no queue.
+    pub(super) fn take_join(&mut self) -> Option<PendingJoin> {
+        let join = self.joins.pop_front();
+        if self.joins.is_empty() {
+            self.joins = VecDeque::new();
+        }
+        join
+    }
+
     /// Returns whether the answer to a join skips events that are still owed to the socket. That happens if the vault actor
     /// that the seat was live in has ended, and its successor answers.
     pub(super) fn is_owed_events_before(&self, joined: &Joined) -> bool {

@@ -92,8 +92,9 @@ impl AcceptedWebSocket {
             AcceptedConnection::Served { sink, messages } => {
                 spawn_writer(socket, sink.clone());
                 let stream = WebSocketStream::Served { messages, sink };
-                let reader = WebSocketReader::new(stream, options.max_message, address);
-                rt::spawn(reader.serve(task));
+                let mut reader = WebSocketReader::new(stream, options.max_message, address);
+                let mut task = task;
+                rt::spawn(async move { reader.serve(&mut task).await });
             }
             AcceptedConnection::Taken(receiver) => {
                 let session = ServedSession {
@@ -103,9 +104,8 @@ impl AcceptedWebSocket {
                 };
                 rt::spawn(async move {
                     match receiver.await {
-                        Ok(connection) => {
-                            serve_connection(connection, options, session, task).await;
-                        }
+                        // A task of its own, because this one has no memory for it.
+                        Ok(connection) => serve_connection(connection, options, session, task),
                         Err(_never_answered) => {
                             let ended = SessionSignal::TransportEnded(CloseReason::TransportClose);
                             session.socket.signal(ended);

@@ -4,11 +4,12 @@
 //! A websocket that requests an upgrade from polling often arrives on another worker thread than its session's. Its
 //! reader stays on that thread and uses the session's address; the writer starts on the thread of the outbox.
 
-use std::{io::ErrorKind, str::Utf8Error};
+use std::{io::ErrorKind, pin::pin, str::Utf8Error};
 
 use actix::Recipient;
 use actix_web::error::PayloadError;
 use actix_ws::{Message, ProtocolError};
+use bytes::Bytes;
 use engineioxide_core::{Packet, Str};
 
 use super::{
@@ -62,8 +63,12 @@ impl WebSocketReader {
     }
 
     /// Forwards messages until the websocket ends or the session drops the guard.
-    pub(super) async fn serve(mut self, mut task: GuardedTask) {
-        if let Some(reason) = task.run(self.forward_messages()).await {
+    pub(super) async fn serve(&mut self, task: &mut GuardedTask) {
+        let ended = {
+            let messages = pin!(self.forward_messages());
+            task.run(messages).await
+        };
+        if let Some(reason) = ended {
             let ended = SessionSignal::TransportEnded(reason);
             let _session_ended = self.address.signals().send(ended).await;
         }
@@ -76,18 +81,22 @@ impl WebSocketReader {
             writer: self.stream.offered_writer(),
             reader: guard,
         };
-        if let Ok(Some(id)) = self.address.upgrade_offers().send(offer).await
-            && let Some(UpgradeOutcome::Completed) = task.run(self.attempt_upgrade(id)).await
-        {
-            return self.serve_upgraded(task).await;
+        if let Ok(Some(id)) = self.address.upgrade_offers().send(offer).await {
+            let outcome = {
+                let attempt = pin!(self.attempt_upgrade(id));
+                task.run(attempt).await
+            };
+            if let Some(UpgradeOutcome::Completed) = outcome {
+                return self.serve_upgraded(task).await;
+            }
         }
         self.stream.try_close(Some(close_frame(NOT_UPGRADED)));
     }
 
     /// Serves the websocket after the upgrade: here, or on the session's thread.
-    async fn serve_upgraded(self, task: GuardedTask) {
+    async fn serve_upgraded(mut self, mut task: GuardedTask) {
         let (stream, binary) = match self.stream {
-            WebSocketStream::Served { .. } => return self.serve(task).await,
+            WebSocketStream::Served { .. } => return self.serve(&mut task).await,
             WebSocketStream::Wire { stream, binary } => (stream, binary),
         };
         let detached = stream.into_connection().map(TakenConnection::detach);
@@ -137,6 +146,13 @@ impl WebSocketReader {
         }
     }
 
+    /// Answers a websocket ping.
+    async fn answer_ping(&mut self, ping: Bytes) -> Result<(), CloseReason> {
+        self.count(ping.len()).await?;
+        let answered = self.stream.send_pong(ping).await;
+        answered.map_err(|WebSocketClosed| CloseReason::TransportClose)
+    }
+
     /// Reports a frame without a packet to the session, which counts it.
     async fn count(&self, bytes: usize) -> Result<(), CloseReason> {
         let counted = PacketReceived::now(EncodedPacket::Counted(bytes));
@@ -159,7 +175,9 @@ impl WebSocketReader {
                 Message::Text(text) => return Ok(EncodedPacket::Text(Str::copy_from_slice(&text))),
                 Message::Binary(bytes) => return Ok(EncodedPacket::Binary(bytes)),
                 Message::Continuation(item) => match self.fragments.add(item) {
-                    Ok(None) if self.fragments.completes_a_packet() => self.count(0).await?,
+                    Ok(None) if self.fragments.completes_a_packet() => {
+                        Box::pin(self.count(0)).await?;
+                    }
                     Ok(None) => {}
                     Ok(Some(CompleteMessage::Binary(bytes))) => {
                         return Ok(EncodedPacket::Binary(bytes));
@@ -172,12 +190,8 @@ impl WebSocketReader {
                     }
                     Err(_too_large) => return Err(CloseReason::TooLarge),
                 },
-                Message::Ping(bytes) => {
-                    self.count(bytes.len()).await?;
-                    let answered = self.stream.send_pong(bytes).await;
-                    answered.map_err(|WebSocketClosed| CloseReason::TransportClose)?;
-                }
-                Message::Pong(bytes) => self.count(bytes.len()).await?,
+                Message::Ping(bytes) => Box::pin(self.answer_ping(bytes)).await?,
+                Message::Pong(bytes) => Box::pin(self.count(bytes.len())).await?,
                 Message::Nop => {}
                 Message::Close(close_frame) => {
                     self.stream.try_close(close_frame);

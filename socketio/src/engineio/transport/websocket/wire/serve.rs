@@ -3,7 +3,7 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Poll, ready},
     time::Duration,
@@ -55,66 +55,124 @@ pub(in crate::engineio) fn serve(
     session: ServedSession,
 ) -> TaskGuard {
     let (guard, task) = task_guard();
-    rt::spawn(serve_connection(connection, options, session, task));
+    serve_connection(connection, options, session, task);
     guard
 }
 
-/// Serves a connection until it is closed.
-pub(in crate::engineio) async fn serve_connection(
+/// Starts the task that serves a connection until it is closed.
+pub(in crate::engineio) fn serve_connection(
     connection: TakenConnection,
     options: WebSocketOptions,
     session: ServedSession,
     task: GuardedTask,
 ) {
-    let ServedSession {
-        socket,
-        address,
-        flusher,
-    } = session;
-    let stream = WireStream::new(connection, options.max_message);
-    let io = stream.io.clone();
-    let writer = OutboxWriter::start(io.clone(), socket.clone(), options.binary, flusher);
-    let stream = WebSocketStream::Wire {
-        stream,
-        binary: options.binary,
-    };
-    let reader = WebSocketReader::new(stream, options.max_message, address);
-    let reader = pin!(reader.serve(task));
-    let writer = pin!(write_outbox(&io, writer));
-    match select(reader, writer).await {
-        Either::Left(((), writer)) => {
-            // The session discards its outbox now, or has finished it.
-            let written = writer.await;
-            io.shut_down();
-            socket.signal(SessionSignal::Flushed);
-            if !io.has_ended() {
-                let _still_open = timeout(LINGER, read_to_end(&io)).await;
-            }
-            reset_if_unread(&io, written);
-        }
-        Either::Right((written, reader)) => {
-            io.shut_down();
-            match written {
-                LastWrite::Sent => {
-                    // The client closes when it has read the close frame. Until then the session has not ended. What the client
-                    // sends instead is not decoded, and not read without a bound.
-                    let _still_open = timeout(LINGER, read_to_end(&io)).await;
-                    socket.signal(SessionSignal::Flushed);
-                }
-                LastWrite::Unsent => {
-                    socket.signal(SessionSignal::Flushed);
-                    let _still_open = timeout(LINGER, read_to_end(&io)).await;
-                }
-                LastWrite::Failed => {
-                    // The reader reports it as well, unless the connection has failed in one direction only.
-                    let _still_open = timeout(LINGER, reader).await;
-                    let ended = SessionSignal::TransportEnded(CloseReason::TransportClose);
-                    socket.signal(ended);
-                }
-            }
-            reset_if_unread(&io, written);
+    let mut websocket = ServedWebSocket::new(connection, options, session, task);
+    rt::spawn(async move { websocket.serve().await });
+}
+
+/// The websocket of a session, with its connection. Its task borrows it and holds only what it waits for, so that an idle
+/// websocket is small.
+struct ServedWebSocket {
+    io: Rc<WireIo>,
+    socket: SessionSocket,
+    reader: WebSocketReader,
+    task: GuardedTask,
+    writer: Rc<OutboxWriter>,
+}
+
+impl ServedWebSocket {
+    fn new(
+        connection: TakenConnection,
+        options: WebSocketOptions,
+        session: ServedSession,
+        task: GuardedTask,
+    ) -> Self {
+        let ServedSession {
+            socket,
+            address,
+            flusher,
+        } = session;
+        let WebSocketOptions {
+            max_message,
+            binary,
+        } = options;
+        let stream = WireStream::new(connection, max_message);
+        let io = stream.io.clone();
+        let writer = OutboxWriter::start(io.clone(), socket.clone(), binary, flusher);
+        let stream = WebSocketStream::Wire { stream, binary };
+        Self {
+            io,
+            socket,
+            reader: WebSocketReader::new(stream, max_message, address),
+            task,
+            writer,
         }
     }
+
+    /// Reads and writes until the client or the session ends, and closes the connection.
+    async fn serve(&mut self) {
+        let Self {
+            io,
+            socket,
+            reader,
+            task,
+            writer,
+        } = self;
+        let reader = pin!(reader.serve(task));
+        let writer = pin!(write_outbox(io, writer));
+        // What follows happens once: boxed, it takes no memory before.
+        match select(reader, writer).await {
+            Either::Left(((), writer)) => Box::pin(end_after_reader(io, socket, writer)).await,
+            Either::Right((written, reader)) => {
+                Box::pin(end_after_writer(io, socket, written, reader)).await;
+            }
+        }
+    }
+}
+
+/// Closes the connection after the client or the session has ended the reader.
+async fn end_after_reader(
+    io: &WireIo,
+    socket: &SessionSocket,
+    writer: Pin<&mut impl Future<Output = LastWrite>>,
+) {
+    // The session discards its outbox now, or has finished it.
+    let written = writer.await;
+    io.shut_down();
+    socket.signal(SessionSignal::Flushed);
+    if !io.has_ended() {
+        let _still_open = timeout(LINGER, read_to_end(io)).await;
+    }
+    reset_if_unread(io, written);
+}
+
+/// Closes the connection after everything was written, or could not be.
+async fn end_after_writer(
+    io: &WireIo,
+    socket: &SessionSocket,
+    written: LastWrite,
+    reader: Pin<&mut impl Future<Output = ()>>,
+) {
+    io.shut_down();
+    match written {
+        LastWrite::Sent => {
+            // The client closes when it has read the close frame. Until then the session has not ended. What the client
+            // sends instead is not decoded, and not read without a bound.
+            let _still_open = timeout(LINGER, read_to_end(io)).await;
+            socket.signal(SessionSignal::Flushed);
+        }
+        LastWrite::Unsent => {
+            socket.signal(SessionSignal::Flushed);
+            let _still_open = timeout(LINGER, read_to_end(io)).await;
+        }
+        LastWrite::Failed => {
+            // The reader reports it as well, unless the connection has failed in one direction only.
+            let _still_open = timeout(LINGER, reader).await;
+            let ended = SessionSignal::TransportEnded(CloseReason::TransportClose);
+            socket.signal(ended);
+        }
+    }
+    reset_if_unread(io, written);
 }
 
 /// Makes the kernel discard what a client that does not read has not received.
@@ -126,7 +184,7 @@ fn reset_if_unread(io: &WireIo, written: LastWrite) {
 }
 
 /// Writes the outbox until it has ended, then the close frame.
-async fn write_outbox(io: &WireIo, writer: Rc<OutboxWriter>) -> LastWrite {
+async fn write_outbox(io: &WireIo, writer: &OutboxWriter) -> LastWrite {
     match poll_fn(|cx| writer.poll_end(cx)).await {
         WriterEnd::Failed => LastWrite::Failed,
         WriterEnd::Outbox(OutboxEnd::Finished(reason)) => {

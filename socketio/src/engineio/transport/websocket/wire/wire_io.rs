@@ -18,8 +18,13 @@ use tokio::io::Interest;
 
 use super::taken::{TakenConnection, WireBuffers};
 
-/// How much is read at once. The buffer exists only while a message is incomplete.
+/// How much is read at once.
 const READ_SIZE: usize = 4096;
+
+thread_local! {
+    /// Where bytes are read to, before it is known how many there are. A socket has a buffer only while a message is incomplete.
+    static READ: RefCell<[u8; READ_SIZE]> = const { RefCell::new([0; READ_SIZE]) };
+}
 
 /// The connection of one websocket. It stays on its worker thread.
 pub(super) struct WireIo {
@@ -81,8 +86,12 @@ impl WireIo {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            buffer.reserve(READ_SIZE);
-            match self.stream.try_read_buf(buffer) {
+            let read: io::Result<usize> = READ.with_borrow_mut(|bytes| {
+                let read = self.stream.try_read(bytes)?;
+                buffer.extend_from_slice(&bytes[..read]);
+                Ok(read)
+            });
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => {
                     self.has_ended.set(matches!(read, Ok(0) | Err(_)));
