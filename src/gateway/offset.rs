@@ -10,7 +10,7 @@ use crate::domain::{Seq, VaultId};
 
 /// Identifies one packet of a vault that a socket was sent. An event has the same offset for all sockets.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Offset(String);
+pub struct Offset(Box<str>);
 
 /// Whether the frames of a socket carry an offset as their last argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +24,17 @@ pub(super) enum OffsetMode {
 impl Offset {
     /// Returns the offset of an event.
     pub fn for_event(vault: &VaultId, seq: Seq) -> Self {
-        Self(format!("{}.{vault}", seq.0))
+        Self(format!("{}.{vault}", seq.0).into())
     }
 
     /// Returns the offset of a `vault:joined`. Each has its own `ticket`.
     pub fn for_join(vault: &VaultId, ticket: u64) -> Self {
-        Self(format!("j{ticket}.{vault}"))
+        Self(format!("j{ticket}.{vault}").into())
     }
 
     /// Wraps the text that a client sent as its offset. `None` if it is longer than every offset.
     pub fn from_client(text: &str) -> Option<Self> {
-        issued_id(text).map(Self)
+        issued_id(text).map(|text| Self(text.into()))
     }
 
     /// Returns the seq of the event of this vault that the offset identifies, or `None` for any other offset.

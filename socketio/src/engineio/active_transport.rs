@@ -17,15 +17,19 @@ use super::{
 
 /// The transport of a session.
 pub(super) enum ActiveTransport {
-    Polling {
-        polling: PollingState,
-        candidate: Option<Box<UpgradeCandidate>>,
-        /// The number of upgrade attempts so far.
-        attempts: u32,
-    },
+    /// Boxed, because most sessions have a websocket.
+    Polling(Box<PollingTransport>),
     WebSocket {
         _reader: TaskGuard,
     },
+}
+
+/// The polling requests of a session, and its upgrade.
+pub(super) struct PollingTransport {
+    polling: PollingState,
+    candidate: Option<UpgradeCandidate>,
+    /// The number of upgrade attempts so far.
+    attempts: u32,
 }
 
 /// A websocket with an upgrade attempt. Dropping it closes the websocket.
@@ -39,17 +43,17 @@ pub(super) struct UpgradeCandidate {
 impl ActiveTransport {
     /// Creates the transport of a session that polls. `signals` receives a signal when frames are queued.
     pub(super) fn polling(signals: SignalSender) -> Self {
-        Self::Polling {
+        Self::Polling(Box::new(PollingTransport {
             polling: PollingState::new(signals),
             candidate: None,
             attempts: 0,
-        }
+        }))
     }
 
     /// Returns the type of the transport.
     pub(super) fn kind(&self) -> TransportType {
         match self {
-            Self::Polling { .. } => TransportType::Polling,
+            Self::Polling(_) => TransportType::Polling,
             Self::WebSocket { .. } => TransportType::Websocket,
         }
     }
@@ -57,7 +61,14 @@ impl ActiveTransport {
     /// Returns the polling requests if the transport is polling.
     pub(super) fn polling_mut(&mut self) -> Option<&mut PollingState> {
         match self {
-            Self::Polling { polling, .. } => Some(polling),
+            Self::Polling(transport) => Some(&mut transport.polling),
+            Self::WebSocket { .. } => None,
+        }
+    }
+
+    fn as_polling(&mut self) -> Option<&mut PollingTransport> {
+        match self {
+            Self::Polling(transport) => Some(transport),
             Self::WebSocket { .. } => None,
         }
     }
@@ -65,7 +76,8 @@ impl ActiveTransport {
     /// Returns when [`perform_due_action`](ActiveTransport::perform_due_action) must be called next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Polling { candidate, .. } => candidate
+            Self::Polling(transport) => transport
+                .candidate
                 .as_ref()
                 .map(|candidate| candidate.attempt.deadline()),
             Self::WebSocket { .. } => None,
@@ -79,24 +91,23 @@ impl ActiveTransport {
         now: Instant,
         timeout: Duration,
     ) -> Option<UpgradeId> {
-        match self {
-            Self::Polling {
-                candidate: candidate @ None,
-                attempts,
-                ..
-            } => {
-                *attempts = attempts.wrapping_add(1);
-                let id = UpgradeId(*attempts);
-                *candidate = Some(Box::new(UpgradeCandidate {
-                    id,
-                    attempt: UpgradeAttempt::new(now, timeout),
-                    writer: offer.writer,
-                    reader: offer.reader,
-                }));
-                Some(id)
-            }
-            Self::Polling { .. } | Self::WebSocket { .. } => None,
-        }
+        let PollingTransport {
+            candidate: candidate @ None,
+            attempts,
+            ..
+        } = self.as_polling()?
+        else {
+            return None;
+        };
+        *attempts = attempts.wrapping_add(1);
+        let id = UpgradeId(*attempts);
+        *candidate = Some(UpgradeCandidate {
+            id,
+            attempt: UpgradeAttempt::new(now, timeout),
+            writer: offer.writer,
+            reader: offer.reader,
+        });
+        Some(id)
     }
 
     /// Handles a packet of an upgrade attempt. When the upgrade completes, the websocket writer of `socket` starts.
@@ -107,12 +118,12 @@ impl ActiveTransport {
         now: Instant,
         socket: &SessionSocket,
     ) -> UpgradeDecision {
-        let Self::Polling {
-            polling, candidate, ..
-        } = self
-        else {
+        let Some(transport) = self.as_polling() else {
             return UpgradeDecision::Reject;
         };
+        let PollingTransport {
+            polling, candidate, ..
+        } = transport;
         let Some(mut current) = candidate.take_if(|candidate| candidate.id == message.id) else {
             return UpgradeDecision::Reject;
         };
@@ -147,12 +158,12 @@ impl ActiveTransport {
 
     /// Performs the action of the upgrade attempt that is due now.
     pub(super) fn perform_due_action(&mut self, now: Instant) {
-        let Self::Polling {
-            polling, candidate, ..
-        } = self
-        else {
+        let Some(transport) = self.as_polling() else {
             return;
         };
+        let PollingTransport {
+            polling, candidate, ..
+        } = transport;
         let Some(current) = candidate else { return };
         match current.attempt.due_action(now) {
             DueUpgradeAction::ReleasePoll => polling.release_poll(),

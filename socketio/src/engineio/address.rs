@@ -14,8 +14,13 @@ use super::message::{
 #[derive(Clone)]
 pub(super) struct SessionAddress(Arc<dyn SessionMailbox>);
 
+/// An actor address that accepts signals, without waiting.
+pub(super) trait SignalMailbox: Send + Sync {
+    fn signal(&self, signal: SessionSignal);
+}
+
 /// An actor address that accepts every message to a session.
-pub(super) trait SessionMailbox: Send + Sync {
+pub(super) trait SessionMailbox: SignalMailbox {
     fn packets(&self) -> Recipient<PacketReceived>;
     fn polls(&self) -> Recipient<PollRequest>;
     fn posts(&self) -> Recipient<BeginPost>;
@@ -65,6 +70,20 @@ where
     }
 }
 
+impl<A> SignalMailbox for Addr<A>
+where
+    A: Actor<Context = Context<A>> + Handler<SessionSignal>,
+{
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a session has at most one wake, tick, flush, queued-frames signal and close in its mailbox, and one \
+                  abort per request; the caller bounds requested heartbeats"
+    )]
+    fn signal(&self, signal: SessionSignal) {
+        self.do_send(signal);
+    }
+}
+
 impl SessionAddress {
     /// Creates the address of a session from the address of its actor.
     pub(super) fn new(actor: impl SessionMailbox + 'static) -> Self {
@@ -100,44 +119,32 @@ impl SessionAddress {
     }
 
     pub(super) fn signal_sender(&self) -> SignalSender {
-        SignalSender(self.0.signals())
+        SignalSender(self.0.clone())
     }
 }
 
-/// Sends signals to one session without waiting.
+/// Sends signals to one session without waiting. It shares the address, because each recipient of an actor has a memory of its
+/// own.
 #[derive(Clone)]
-pub(super) struct SignalSender(Recipient<SessionSignal>);
+pub(super) struct SignalSender(Arc<dyn SignalMailbox>);
 
 impl SignalSender {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a session has at most one wake, tick, flush, queued-frames signal and close in its mailbox, and one \
-                  abort per request; the caller bounds requested heartbeats"
-    )]
     pub(super) fn send(&self, signal: SessionSignal) {
-        self.0.do_send(signal);
+        self.0.signal(signal);
     }
 
     /// Creates a sender without a session: signals are dropped.
     #[cfg(any(test, feature = "test-util"))]
     pub(super) fn detached() -> Self {
-        let ended = actix::AsyncContext::address(&Context::<EndedSession>::new());
-        Self(ended.recipient())
+        Self(Arc::new(NoSession))
     }
 }
 
-/// An actor that is never started; its mailbox is closed.
+/// Drops signals.
 #[cfg(any(test, feature = "test-util"))]
-struct EndedSession;
+struct NoSession;
 
 #[cfg(any(test, feature = "test-util"))]
-impl Actor for EndedSession {
-    type Context = Context<Self>;
-}
-
-#[cfg(any(test, feature = "test-util"))]
-impl Handler<SessionSignal> for EndedSession {
-    type Result = ();
-
-    fn handle(&mut self, _: SessionSignal, _: &mut Self::Context) {}
+impl SignalMailbox for NoSession {
+    fn signal(&self, _: SessionSignal) {}
 }

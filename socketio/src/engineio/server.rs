@@ -167,7 +167,7 @@ async fn serve(worker: Rc<WorkerState>, request: HttpRequest, body: web::Payload
 }
 
 async fn dispatch(
-    worker: &WorkerState,
+    worker: &Rc<WorkerState>,
     request: &HttpRequest,
     body: &mut dev::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
@@ -192,7 +192,7 @@ async fn dispatch(
 }
 
 async fn open(
-    worker: &WorkerState,
+    worker: &Rc<WorkerState>,
     params: HandshakeParams,
     request: &HttpRequest,
     body: &mut dev::Payload,

@@ -90,6 +90,10 @@ impl TracedSubscriptions {
         let free = self.slots.iter().position(Option::is_none);
         let index = free.unwrap_or(self.slots.len());
         if index == self.slots.len() {
+            if self.slots.is_empty() {
+                // Most sockets have one subscription.
+                self.slots.reserve_exact(1);
+            }
             self.slots.push(None);
         }
         self.slots[index] = Some(subscription);

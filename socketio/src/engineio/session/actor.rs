@@ -17,13 +17,13 @@ use crate::engineio::{
     handler::{Heartbeat, SessionHandler, SessionPermit},
     handshake::HandshakeParams,
     machine::lifecycle::{SessionEffect, SessionInput, SessionPhase, StepContext},
-    observer::{ObservedSession, SessionObserver},
+    observer::ObservedSession,
     open_request::OpenRequest,
     polling_state::PollAnswer,
     registry::SessionEntry,
     socket::SessionSocket,
-    timer::{DeadlineChange, SessionTimer},
-    transport::websocket::{accept::AcceptedWebSocket, wire::flusher::OutboxFlusher},
+    timer::DeadlineChange,
+    transport::websocket::accept::AcceptedWebSocket,
     worker::WorkerState,
 };
 
@@ -32,12 +32,9 @@ pub(in crate::engineio) struct SessionActor {
     pub(super) phase: SessionPhase,
     pub(super) version: ProtocolVersion,
     pub(super) transport: ActiveTransport,
-    pub(super) config: Rc<EngineConfig>,
+    pub(super) worker: Rc<WorkerState>,
     pub(super) socket: SessionSocket,
     handler: Box<dyn SessionHandler>,
-    timer: Rc<SessionTimer>,
-    pub(super) flusher: Rc<OutboxFlusher>,
-    pub(super) observer: Rc<dyn SessionObserver>,
     pub(super) observed: ObservedSession,
     close_report: CloseReport,
     /// The deadline that the timer has.
@@ -62,7 +59,7 @@ pub(in crate::engineio) struct AdmittedRequest {
 impl SessionActor {
     /// Starts a session that polls. The response to its first poll is the handshake.
     pub(in crate::engineio) fn start_polling(
-        worker: &WorkerState,
+        worker: &Rc<WorkerState>,
         admitted: AdmittedRequest,
     ) -> SessionAddress {
         Self::start(worker, admitted, |_, address| {
@@ -72,7 +69,7 @@ impl SessionActor {
 
     /// Starts the session of a websocket that was just accepted.
     pub(in crate::engineio) fn start_websocket(
-        worker: &WorkerState,
+        worker: &Rc<WorkerState>,
         admitted: AdmittedRequest,
         websocket: AcceptedWebSocket,
     ) {
@@ -84,36 +81,33 @@ impl SessionActor {
     }
 
     fn start(
-        worker: &WorkerState,
+        worker: &Rc<WorkerState>,
         admitted: AdmittedRequest,
         attach: impl FnOnce(SessionSocket, SessionAddress) -> ActiveTransport,
     ) -> SessionAddress {
         let context = Context::<Self>::new();
         let address = SessionAddress::new(context.address());
-        let (sid, config, observer) = (Sid::new(), worker.config.clone(), worker.observer.clone());
+        let sid = Sid::new();
         let socket = SessionSocket::new(
             sid,
-            config.clone(),
-            observer.clone(),
+            worker.config.clone(),
+            worker.observer.clone(),
             address.signal_sender(),
         );
         let HandshakeParams {
             version, transport, ..
         } = admitted.params;
-        socket.push(open_packet(sid, transport, &config).into());
+        socket.push(open_packet(sid, transport, &worker.config).into());
         let handler = worker.handler.open(socket.clone(), admitted.request);
         let mut session = Self {
-            phase: SessionPhase::open(Instant::now(), &config),
+            phase: SessionPhase::open(Instant::now(), &worker.config),
             version,
             transport: attach(socket.clone(), address.clone()),
-            config,
+            worker: worker.clone(),
             socket,
             handler,
-            timer: worker.timer.clone(),
-            flusher: worker.flusher.clone(),
-            observed: ObservedSession::open(observer.clone(), transport),
+            observed: ObservedSession::open(worker.observer.clone(), transport),
             close_report: CloseReport::Pending,
-            observer,
             scheduled: None,
             entry: worker.registry.register(sid, address.clone()),
             _permit: admitted.permit,
@@ -134,7 +128,7 @@ impl SessionActor {
             StepContext {
                 now: Instant::now(),
                 transport: self.transport.kind(),
-                config: &self.config,
+                config: &self.worker.config,
             },
         );
         let mut closed = None;
@@ -169,7 +163,7 @@ impl SessionActor {
 
     fn close(&mut self, reason: CloseReason) {
         tracing::debug!(session.sid = %self.socket.alias(), %reason, "session closed");
-        self.observer.session_closed(reason);
+        self.worker.observer.session_closed(reason);
         self.close_report = CloseReport::Sent;
         self.entry.set_closing();
         self.socket.outbox().finish(reason);
@@ -223,7 +217,8 @@ impl SessionActor {
 
     fn set_deadline(&mut self, to: Option<Instant>) {
         let from = std::mem::replace(&mut self.scheduled, to);
-        self.timer
+        self.worker
+            .timer
             .reschedule(&self.socket, DeadlineChange { from, to });
     }
 }
@@ -237,7 +232,7 @@ impl Drop for SessionActor {
     fn drop(&mut self) {
         let reason = self.socket.outbox().discard();
         match self.close_report {
-            CloseReport::Pending => self.observer.session_closed(reason),
+            CloseReport::Pending => self.worker.observer.session_closed(reason),
             CloseReport::Sent => {}
         }
         if let Some(polling) = self.transport.polling_mut() {

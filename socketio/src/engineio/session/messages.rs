@@ -27,7 +27,7 @@ impl Handler<PacketReceived> for SessionActor {
     type Result = Result<(), MalformedPacket>;
 
     fn handle(&mut self, message: PacketReceived, context: &mut Self::Context) -> Self::Result {
-        let _timer = MessageTimer::start(self.observer.clone(), message.received_at);
+        let _timer = MessageTimer::start(self.worker.observer.clone(), message.received_at);
         let bytes = message.packet.len();
         let packet = message.packet.decode(self.version);
         if let Some(packet) = &packet {
@@ -86,7 +86,7 @@ impl Handler<OfferUpgrade> for SessionActor {
         if !self.phase.is_open() {
             return None;
         }
-        let timeout = self.config.upgrade_timeout;
+        let timeout = self.worker.config.upgrade_timeout;
         let id = self.transport.begin_upgrade(offer, Instant::now(), timeout);
         self.reschedule();
         id
@@ -114,13 +114,13 @@ impl Handler<AdoptConnection> for SessionActor {
 
     fn handle(&mut self, adopted: AdoptConnection, context: &mut Self::Context) {
         let options = WebSocketOptions {
-            max_message: self.config.max_payload,
+            max_message: self.worker.config.max_payload,
             binary: adopted.binary,
         };
         let session = ServedSession {
             socket: self.socket.clone(),
             address: SessionAddress::new(context.address()),
-            flusher: self.flusher.clone(),
+            flusher: self.worker.flusher.clone(),
         };
         match adopted.connection.attach() {
             Ok(connection) => self

@@ -5,7 +5,6 @@ use std::{pin::Pin, rc::Rc};
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, dev, error::PayloadError, http::header, rt, web,
 };
-use actix_ws::MessageStream;
 use bytes::Bytes;
 use futures_util::Stream;
 
@@ -14,7 +13,7 @@ use super::{
     frame_guard::FrameSizeGuard,
     reader::WebSocketReader,
     sink::WebSocketSink,
-    stream::WebSocketStream,
+    stream::{ServedStream, WebSocketStream},
     takeover::{self, TakeoverReceiver},
     upgrade_request,
     wire::{
@@ -44,10 +43,7 @@ pub(in crate::engineio) struct AcceptedWebSocket {
 
 enum AcceptedConnection {
     /// The HTTP server serves it.
-    Served {
-        sink: WebSocketSink,
-        messages: MessageStream,
-    },
+    Served(Box<ServedStream>),
     /// The HTTP server hands it over after the response.
     Taken(TakeoverReceiver),
 }
@@ -89,9 +85,9 @@ impl AcceptedWebSocket {
         let (guard, task) = task_guard();
         let options = self.options;
         match self.connection {
-            AcceptedConnection::Served { sink, messages } => {
-                spawn_writer(socket, sink.clone());
-                let stream = WebSocketStream::Served { messages, sink };
+            AcceptedConnection::Served(served) => {
+                spawn_writer(socket, served.sink.clone());
+                let stream = WebSocketStream::Served(served);
                 let mut reader = WebSocketReader::new(stream, options.max_message, address);
                 let mut task = task;
                 rt::spawn(async move { reader.serve(&mut task).await });
@@ -122,9 +118,7 @@ impl AcceptedWebSocket {
         let options = self.options;
         rt::spawn(async move {
             let stream = match self.connection {
-                AcceptedConnection::Served { sink, messages } => {
-                    WebSocketStream::Served { messages, sink }
-                }
+                AcceptedConnection::Served(served) => WebSocketStream::Served(served),
                 AcceptedConnection::Taken(receiver) => {
                     // Nothing depends on a websocket that never was.
                     let Ok(connection) = receiver.await else {
@@ -161,7 +155,7 @@ async fn accept_served(
         .expect("extracting a payload cannot fail");
     let (response, session, messages) =
         actix_ws::handle(request, body).map_err(|_| HandshakeError::BadRequest)?;
-    let connection = AcceptedConnection::Served {
+    let served = ServedStream {
         sink: WebSocketSink {
             session,
             abort_handle: request.conn_data::<AbortHandle>().cloned(),
@@ -169,5 +163,5 @@ async fn accept_served(
         },
         messages: messages.max_frame_size(max_message),
     };
-    Ok((response, connection))
+    Ok((response, AcceptedConnection::Served(Box::new(served))))
 }

@@ -96,7 +96,7 @@ impl WebSocketReader {
     /// Serves the websocket after the upgrade: here, or on the session's thread.
     async fn serve_upgraded(mut self, mut task: GuardedTask) {
         let (stream, binary) = match self.stream {
-            WebSocketStream::Served { .. } => return self.serve(&mut task).await,
+            WebSocketStream::Served(_) => return self.serve(&mut task).await,
             WebSocketStream::Wire { stream, binary } => (stream, binary),
         };
         let detached = stream.into_connection().map(TakenConnection::detach);

@@ -12,16 +12,19 @@ use crate::engineio::{frame::BinaryEncoding, message::OfferedWriter};
 
 /// Receives the messages of one websocket, and sends those that its session does not see.
 pub(super) enum WebSocketStream {
-    /// On a connection that the HTTP server serves.
-    Served {
-        messages: MessageStream,
-        sink: WebSocketSink,
-    },
+    /// On a connection that the HTTP server serves. Boxed, because the other kind is smaller.
+    Served(Box<ServedStream>),
     /// On a connection that the HTTP server has handed over.
     Wire {
         stream: WireStream,
         binary: BinaryEncoding,
     },
+}
+
+/// A websocket on a connection that the HTTP server serves.
+pub(super) struct ServedStream {
+    pub(super) messages: MessageStream,
+    pub(super) sink: WebSocketSink,
 }
 
 /// The connection can take no message any more.
@@ -31,7 +34,7 @@ impl WebSocketStream {
     /// Returns the next message, or `None` at the end of the connection.
     pub(super) async fn recv(&mut self) -> Option<Result<Message, ProtocolError>> {
         match self {
-            Self::Served { messages, .. } => messages.recv().await,
+            Self::Served(served) => Box::pin(served.messages.recv()).await,
             Self::Wire { stream, .. } => stream.recv().await,
         }
     }
@@ -42,8 +45,8 @@ impl WebSocketStream {
     /// If the connection is closed.
     pub(super) async fn send_text(&mut self, text: String) -> Result<(), WebSocketClosed> {
         match self {
-            Self::Served { sink, .. } => {
-                let sent = sink.session.text(text).await;
+            Self::Served(served) => {
+                let sent = served.sink.session.text(text).await;
                 sent.map_err(|_| WebSocketClosed)
             }
             Self::Wire { stream, .. } => {
@@ -59,8 +62,8 @@ impl WebSocketStream {
     /// If the connection is closed.
     pub(super) async fn send_pong(&mut self, ping: Bytes) -> Result<(), WebSocketClosed> {
         match self {
-            Self::Served { sink, .. } => {
-                let sent = sink.session.pong(&ping).await;
+            Self::Served(served) => {
+                let sent = served.sink.session.pong(&ping).await;
                 sent.map_err(|_| WebSocketClosed)
             }
             Self::Wire { stream, .. } => {
@@ -73,7 +76,7 @@ impl WebSocketStream {
     /// Sends a close frame, unless the peer does not read.
     pub(super) fn try_close(&self, frame: Option<actix_ws::CloseReason>) {
         match self {
-            Self::Served { sink, .. } => try_close(sink.session.clone(), frame),
+            Self::Served(served) => try_close(served.sink.session.clone(), frame),
             Self::Wire { stream, .. } => stream.try_close(frame),
         }
     }
@@ -81,7 +84,7 @@ impl WebSocketStream {
     /// Returns where a session writes its frames if it takes this websocket as its transport.
     pub(super) fn offered_writer(&self) -> OfferedWriter {
         match self {
-            Self::Served { sink, .. } => OfferedWriter::Sink(sink.clone()),
+            Self::Served(served) => OfferedWriter::Sink(served.sink.clone()),
             Self::Wire { .. } => OfferedWriter::Connection,
         }
     }
