@@ -30,7 +30,8 @@ struct SocketState {
     namespace: String,
     session: SessionSocket,
     phase: RefCell<SocketPhase>,
-    acks: Rc<RefCell<AckTable>>,
+    /// Exists once an acknowledgement was requested.
+    acks: OnceCell<Rc<RefCell<AckTable>>>,
 }
 
 /// The ids that the answer to a CONNECT gives to the client.
@@ -68,7 +69,7 @@ impl Socket {
             namespace: namespace.to_owned(),
             session,
             phase,
-            acks: Rc::default(),
+            acks: OnceCell::new(),
         }))
     }
 
@@ -188,7 +189,8 @@ impl Socket {
             return Err(AckError::Disconnected);
         }
         let max_pending = self.0.session.config().outbox.max_frames();
-        PendingAck::register(&self.0.acks, timeout, max_pending).ok_or(AckError::TooMany)
+        let acks = self.0.acks.get_or_init(Rc::default);
+        PendingAck::register(acks, timeout, max_pending).ok_or(AckError::TooMany)
     }
 
     /// Sends an encoded frame of this namespace. If the outbox is full, the session is closed as
@@ -211,7 +213,7 @@ impl Socket {
         let previous = self.0.phase.replace(SocketPhase::Disconnected);
         if !matches!(previous, SocketPhase::Disconnected) {
             EventFrame::disconnect(&self.0.namespace).push_to(&self.0.session);
-            self.0.acks.borrow_mut().fail_all();
+            self.fail_acks();
             // The connection removes the application's handler when it wakes.
             self.0.session.wake();
         }
@@ -269,17 +271,26 @@ impl Socket {
     /// Drops further frames and fails pending acknowledgements. Nothing is sent to the client.
     pub(crate) fn mark_disconnected(&self) {
         *self.0.phase.borrow_mut() = SocketPhase::Disconnected;
-        self.0.acks.borrow_mut().fail_all();
+        self.fail_acks();
+    }
+
+    fn fail_acks(&self) {
+        if let Some(acks) = self.0.acks.get() {
+            acks.borrow_mut().fail_all();
+        }
     }
 
     /// Returns whether the acknowledgement `id` is pending.
     pub(crate) fn awaits_ack(&self, id: i64) -> bool {
-        self.0.acks.borrow().is_pending(id)
+        let acks = self.0.acks.get();
+        acks.is_some_and(|acks| acks.borrow().is_pending(id))
     }
 
     /// Completes a pending acknowledgement with the client's response.
     pub(crate) fn resolve_ack(&self, id: i64, response: AckResponse) {
-        self.0.acks.borrow_mut().resolve(id, response);
+        if let Some(acks) = self.0.acks.get() {
+            acks.borrow_mut().resolve(id, response);
+        }
     }
 
     /// Returns whether the client or the server has left the namespace.

@@ -32,13 +32,13 @@ enum WatchState {
         check_at: Option<Instant>,
     },
     /// A task checks the session.
-    Checking(Check),
+    Checking(ExpiryCheck),
     /// The session has ended, and the transport is being closed.
     Ended,
 }
 
 /// A check in progress. Dropping it cancels the check.
-struct Check {
+struct ExpiryCheck {
     _task: ScopedTask,
     /// Receives the session if it is still valid.
     valid: oneshot::Receiver<SessionExpiry>,
@@ -85,7 +85,7 @@ impl ExpiryWatch {
         };
     }
 
-    fn start_check(&self, mut expiry: SessionExpiry) -> Check {
+    fn start_check(&self, mut expiry: SessionExpiry) -> ExpiryCheck {
         let (authenticator, socket) = (self.authenticator.clone(), self.socket.clone());
         let (sender, valid) = oneshot::channel();
         let task = ScopedTask::spawn(async move {
@@ -97,7 +97,7 @@ impl ExpiryWatch {
             }
             socket.wake();
         });
-        Check { _task: task, valid }
+        ExpiryCheck { _task: task, valid }
     }
 }
 

@@ -98,3 +98,20 @@ impl SessionTimer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_signalled_at_their_deadline_or_shortly_after_it() {
+        let timer = SessionTimer::default();
+        for milliseconds in [0, 1, 19, 20, 21, 25_000] {
+            let deadline = timer.epoch + Duration::from_millis(milliseconds);
+            let signalled = timer.signal_time(deadline);
+            assert!(deadline <= signalled && signalled < deadline + PRECISION);
+            let elapsed = signalled.duration_since(timer.epoch);
+            assert_eq!(elapsed.as_nanos() % PRECISION.as_nanos(), 0);
+        }
+    }
+}

@@ -212,3 +212,20 @@ async fn read_to_end(io: &WireIo) {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the size of the future that a function returns.
+    fn future_size<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn task_of_an_idle_websocket_is_small() {
+        let serve = |websocket: &'static mut ServedWebSocket| websocket.serve();
+        let task = size_of::<ServedWebSocket>() + future_size(serve);
+        assert!(task <= 640, "{task} bytes");
+    }
+}
