@@ -11,6 +11,7 @@
 mod delivery_trace;
 mod packet_log;
 mod resumed;
+mod slot_index;
 mod subscriptions;
 mod traced_join;
 

@@ -1,7 +1,5 @@
 //! The subscriptions of a trace.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +7,7 @@ use crate::{
     vault::Joined,
 };
 
-use super::{packet_log::TraceSlot, resumed::ResumePosition};
+use super::{packet_log::TraceSlot, resumed::ResumePosition, slot_index::SlotIndex};
 
 /// A subscription that the socket has or had.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,12 +62,12 @@ impl TracedSubscription {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct TracedSubscriptions {
     slots: Vec<Option<TracedSubscription>>,
-    by_id: BTreeMap<u64, TraceSlot>,
+    by_id: SlotIndex,
 }
 
 impl TracedSubscriptions {
     pub(super) fn slot(&self, id: SubscriberId) -> Option<TraceSlot> {
-        self.by_id.get(&id.0).copied()
+        self.by_id.get(id.0)
     }
 
     pub(super) fn get_mut(&mut self, id: SubscriberId) -> Option<&mut TracedSubscription> {
@@ -110,9 +108,9 @@ impl TracedSubscriptions {
     /// Removes the subscriptions for which `keep` returns `false`.
     pub(super) fn retain(&mut self, keep: impl Fn(TraceSlot, &TracedSubscription) -> bool) {
         let slots = &mut self.slots;
-        self.by_id.retain(|_, slot| {
+        self.by_id.retain(|slot| {
             let entry = &mut slots[slot.index()];
-            let keeps = entry.as_ref().is_some_and(|entry| keep(*slot, entry));
+            let keeps = entry.as_ref().is_some_and(|entry| keep(slot, entry));
             if !keeps {
                 *entry = None;
             }
@@ -124,15 +122,16 @@ impl TracedSubscriptions {
     pub(super) fn into_iter(self) -> impl Iterator<Item = (TraceSlot, TracedSubscription)> {
         let Self { mut slots, by_id } = self;
         by_id
-            .into_values()
+            .into_slots()
             .filter_map(move |slot| Some((slot, slots.get_mut(slot.index())?.take()?)))
     }
 
     /// Returns about how many bytes the subscriptions take on the heap.
     pub(super) fn size_bytes(&self) -> usize {
-        /// The text of a vault id, and the entry of the map.
-        const PER_SUBSCRIPTION: usize = 80;
+        /// The text of a vault id.
+        const PER_SUBSCRIPTION: usize = 48;
         self.slots.capacity() * size_of::<Option<TracedSubscription>>()
+            + self.by_id.size_bytes()
             + self.by_id.len() * PER_SUBSCRIPTION
     }
 }
