@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use entity::{event, head, idempotency_key, member, source, user, vault};
+use entity::{event, head, idempotency_key, source, user, vault};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait};
 
 use crate::domain::{
@@ -15,6 +15,7 @@ use super::{
     record::JournalRecord,
     rows,
     sql_executor::SqlExecutor,
+    sql_row::{FromSqlRow, SqlRow},
     statements::{execute, query, query_rows},
 };
 
@@ -23,6 +24,23 @@ use super::{
 pub(super) struct UserKey<'a> {
     pub user: &'a UserId,
     pub key: &'a IdempotencyKey,
+}
+
+/// What a loaded vault holds of a member.
+struct MemberRow {
+    user_id: String,
+    role: String,
+    created_at: i64,
+}
+
+impl FromSqlRow for MemberRow {
+    fn from_row(mut row: SqlRow) -> Result<Self, DbErr> {
+        Ok(Self {
+            user_id: row.take("user_id")?,
+            role: row.take("role")?,
+            created_at: row.take("created_at")?,
+        })
+    }
 }
 
 /// Returns a vault's current state: `None` when it never existed, without members when it was deleted.
@@ -35,11 +53,12 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
     let head = head(db, id)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
-    let sql = "SELECT * FROM vault_users WHERE vault_id = $1";
+    // A vault may have thousands of members, and the other columns are longer than these.
+    let sql = "SELECT user_id, role, created_at FROM vault_users WHERE vault_id = $1";
     let members = query(db, sql, of_vault())
         .await?
         .into_iter()
-        .map(|row: member::Model| {
+        .map(|row: MemberRow| {
             let membership = Membership {
                 role: rows::role(&row.role)?,
                 created_at: Timestamp(row.created_at),

@@ -79,7 +79,11 @@ mod tests {
                     "{sizes:?}"
                 );
                 // The bus takes one more.
-                assert_eq!(2 * writers + readers + listings + probes + 1, max, "{sizes:?}");
+                assert_eq!(
+                    2 * writers + readers + listings + probes + 1,
+                    max,
+                    "{sizes:?}"
+                );
                 assert!(writers <= cores);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use entity::{event, head, idempotency_key, member, source, stored_socket, user, vault};
+use entity::{event, head, idempotency_key, source, stored_socket, user, vault};
 use rusqlite::types;
 use sea_orm::{DbErr, QueryResult, TryGetable};
 
@@ -109,7 +109,6 @@ from_sql_row! {
     event::Model { vault_id, seq, kind, payload, created_at }
     head::Model { vault_id, head }
     idempotency_key::Model { user_id, path, key, fingerprint, seq, answer, created_at }
-    member::Model { vault_id, user_id, id, role, created_at, updated_at }
     source::Model {
         id, vault_id, title, file_url, file_key, file_size, mime_type, seq, created_seq, created_at, updated_at
     }
