@@ -123,6 +123,7 @@ fn defaults_are_the_documented_values() {
     assert_eq!(config.actors.relay_mailbox, 8192);
     assert_eq!(config.actors.join_timeout, Duration::from_secs(10));
     assert_eq!(config.actors.vault_idle, Duration::from_secs(300));
+    assert_eq!(config.actors.vault_memory, 268_435_456);
     assert_eq!(config.journal.retain_events, 100_000);
     assert_eq!(config.journal.retain_for, Duration::from_secs(30 * 86_400));
     assert_eq!(config.limits.mutations_per_second, 100);

@@ -48,7 +48,7 @@ start_postgres() {
     as_postgres "$postgres_bin/initdb" -D "$postgres_directory/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null || return
     # This server is never killed, so fsync is not needed; each new database would sync a hundred times.
     as_postgres "$postgres_bin/pg_ctl" -D "$postgres_directory/data" -l "$postgres_directory/log" -w \
-        -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$postgres_directory -c max_connections=500 -c fsync=off" \
+        -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$postgres_directory -c max_connections=1000 -c fsync=off" \
         start >/dev/null || {
         cat "$postgres_directory/log" >&2
         return 1

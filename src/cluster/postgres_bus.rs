@@ -11,7 +11,7 @@ use std::{str::FromStr, time::Duration};
 use sea_orm::{
     prelude::async_trait::async_trait,
     sqlx::{
-        self, Executor,
+        self, ConnectOptions, Executor,
         postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     },
 };
@@ -38,6 +38,8 @@ impl PostgresBus {
     pub(super) fn new(url: &str, schema: Option<&str>) -> Result<Self, BusError> {
         // Poolers such as PgBouncer refuse the startup parameter `extra_float_digits`.
         let options = PgConnectOptions::from_str(url)?.extra_float_digits(None);
+        // Hundreds of messages per second are not worth a line each.
+        let options = options.disable_statement_logging();
         let settings = SessionSettings::for_journal(schema);
         Ok(Self { options, settings })
     }

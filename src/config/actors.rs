@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::field::{DAY_MS, GIBIBYTE, MILLION, read_duration, read_integer, write_duration};
+use super::field::{
+    DAY_MS, GIBIBYTE, MEBIBYTE, MILLION, TEBIBYTE, read_duration, read_integer, write_duration,
+};
 
 /// The bounds of the queues.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,9 @@ pub struct ActorsConfig {
         deserialize_with = "read_duration::<1_000, DAY_MS, _>"
     )]
     pub vault_idle: Duration,
+    /// The memory of all loaded vaults in bytes beyond which those without subscribers are unloaded earlier.
+    #[serde(deserialize_with = "read_integer::<MEBIBYTE, TEBIBYTE, _, _>")]
+    pub vault_memory: usize,
 }
 
 impl Default for ActorsConfig {
@@ -49,6 +54,7 @@ impl Default for ActorsConfig {
             relay_mailbox: 8192,
             join_timeout: Duration::from_secs(10),
             vault_idle: Duration::from_secs(5 * 60),
+            vault_memory: 256 << 20,
         }
     }
 }

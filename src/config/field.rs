@@ -18,7 +18,9 @@ use super::blanks::{is_blank_or_control, is_line_break};
 use super::database_url::without_password;
 
 /// The number of bytes in a gibibyte.
+pub(super) const MEBIBYTE: u64 = 1 << 20;
 pub(super) const GIBIBYTE: u64 = 1 << 30;
+pub(super) const TEBIBYTE: u64 = 1 << 40;
 
 /// The maximum of most counts. No queue needs more, and a semaphore can count more.
 pub(super) const MILLION: u64 = 1_000_000;

@@ -56,6 +56,7 @@ actors.join_timeout = 10 -> a duration from "1ms" to "1day", with its unit
 actors.vault_idle = "0s" -> a duration from "1s" to "1day", with its unit
 actors.vault_idle = "999ms" -> a duration from "1s" to "1day", with its unit
 actors.vault_idle = "25h" -> a duration from "1s" to "1day", with its unit
+actors.vault_memory = 1048575 -> a whole number from 1048576 to 1099511627776
 journal.retain_events = 0 -> a whole number from 1 to 1000000000000
 journal.retain_for = "0s" -> a duration from "1ms" to "100years", with its unit
 limits.mutations_per_second = -1 -> a whole number from 0 to 1000000

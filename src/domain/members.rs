@@ -55,6 +55,11 @@ impl Members {
         Some(self.entries[index].membership())
     }
 
+    /// Returns the memory of the members.
+    pub fn bytes(&self) -> usize {
+        self.ids.capacity() + self.entries.capacity() * size_of::<MemberEntry>()
+    }
+
     /// Returns whether a user is a member.
     pub fn contains(&self, user: &UserId) -> bool {
         self.find(user).is_ok()

@@ -30,6 +30,7 @@ pub(super) async fn open_vaults(directory: &Path) -> Vaults {
         mailbox: 1024,
         commit_batch: 64,
         idle: Duration::from_secs(30),
+        memory: usize::MAX,
         threads: 2,
     };
     Vaults::new(journal, options, Default::default())

@@ -221,6 +221,15 @@ fn of_queues(actors: &ActorsConfig) -> Vec<BoundDefinition> {
         )
         .key("actors.vault_idle")
         .hits(metric("vaults_retired_total")),
+        bound(
+            "memory of all loaded vaults",
+            number(actors.vault_memory),
+            BoundUnit::Bytes,
+            "vaults without subscribers are unloaded earlier",
+        )
+        .key("actors.vault_memory")
+        .level(Present(metric("vaults_memory_bytes")))
+        .hits(metric("vaults_unloaded_early_total")),
     ])
 }
 

@@ -98,6 +98,7 @@ pub(super) fn vault_options(config: &Config) -> VaultOptions {
         mailbox: config.actors.vault_mailbox,
         commit_batch: config.actors.commit_batch,
         idle: config.actors.vault_idle,
+        memory: config.actors.vault_memory,
         // The other half of the cores is for HTTP and sockets.
         threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
     }

@@ -75,6 +75,7 @@ impl VaultActor {
         self.machine.handle(input, now, &mut self.effects);
         self.stats.set_head(self.machine.head().unwrap_or_default());
         self.stats.set_subscribers(self.machine.subscribers());
+        self.stats.set_held_bytes(self.machine.held_bytes());
         while let Some(effect) = self.effects.pop() {
             self.perform(effect, ctx);
         }

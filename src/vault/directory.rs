@@ -28,8 +28,9 @@ use super::{
     handle::{Sink, SinkId, VaultHandle, VaultRouter},
     head_listener::HeadListener,
     members_snapshot::{KnownMembership, MembersSnapshot},
+    memory::{HeldMemory, least_recently_used},
     message::{
-        CaughtUp, Envelope, Leave, Reconfigure, RemoteHead, Submit, Subscribe, VaultMessage,
+        CaughtUp, Envelope, Leave, Reconfigure, RemoteHead, Submit, Subscribe, Unload, VaultMessage,
     },
     metrics::VaultMetrics,
     options::VaultOptions,
@@ -45,6 +46,9 @@ use super::{
 /// it loads the vault.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
+/// How often the memory of the vaults is compared with its bound.
+const MEMORY_CHECK: Duration = Duration::from_secs(1);
+
 /// The number of vaults that are loaded at the same time, so that other reads find a free database connection.
 const CONCURRENT_LOADS: usize = 4;
 
@@ -58,6 +62,7 @@ pub(super) struct Directory {
     threads: Vec<ArbiterHandle>,
     loaded: Mutex<LoadedVaults>,
     load_permits: Arc<Semaphore>,
+    held: HeldMemory,
     /// Set when a shutdown begins.
     is_draining: AtomicBool,
     foreign_writer_line: Once,
@@ -106,7 +111,7 @@ impl Directory {
             .map(|_| Arbiter::new().handle())
             .collect();
         let entries = HashMap::new();
-        Arc::new_cyclic(|this| Self {
+        let directory = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             journal,
             metrics: Arc::new(metrics),
@@ -116,7 +121,44 @@ impl Directory {
             is_draining: AtomicBool::new(false),
             foreign_writer_line: Once::new(),
             head_listener: OnceLock::new(),
-        })
+            held: HeldMemory::default(),
+        });
+        let this = Arc::downgrade(&directory);
+        directory.threads[0].spawn(async move {
+            loop {
+                tokio::time::sleep(MEMORY_CHECK).await;
+                let Some(directory) = this.upgrade() else {
+                    return;
+                };
+                directory.unload_excess();
+            }
+        });
+        directory
+    }
+
+    /// Unloads vaults without subscribers, those first that were unused for longest, if all vaults hold too much memory.
+    fn unload_excess(&self) {
+        let loaded = self.lock();
+        let excess = self.held.bytes().saturating_sub(loaded.options.memory);
+        if excess == 0 {
+            return;
+        }
+        let running = loaded
+            .entries
+            .iter()
+            .filter(|(_, vault)| vault.is_running() && vault.permits.depth() == 0);
+        let unused = running.filter_map(|(id, vault)| vault.stats.as_unused(id));
+        for id in least_recently_used(unused.collect(), excess) {
+            if let Some(vault) = loaded.entries.get(&id) {
+                self.metrics.unloaded_early.inc();
+                vault.send(Unload);
+            }
+        }
+    }
+
+    /// Returns the memory that all vaults hold, in bytes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.bytes()
     }
 
     /// Changes the bounds of the loaded vaults and of those that are loaded later.
@@ -314,7 +356,7 @@ impl Directory {
         };
         self.metrics.opened.inc();
         let permits = AdmissionPermits::new();
-        let stats = Arc::new(VaultStatsRecorder::new());
+        let stats = Arc::new(VaultStatsRecorder::new(self.held.share()));
         let members_snapshot = MembersSnapshot::default();
         let this = self.this.upgrade();
         let this = this.expect("a directory that starts an actor is in use");

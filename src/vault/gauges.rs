@@ -11,6 +11,13 @@ pub fn register_gauges(registry: &MetricsRegistry, vaults: &Vaults) {
         let values = move || vec![(String::new(), value(vaults.totals()))];
         registry.register_callback(name, help, None, values);
     };
+    let held = vaults.clone();
+    registry.register_callback(
+        "vaults_memory_bytes",
+        "Memory of the kept events and the members of all loaded vaults (actors.vault_memory).",
+        None,
+        move || vec![(String::new(), held.held_bytes() as f64)],
+    );
     register("vaults", "Running vault actors.", |totals| {
         totals.vaults as f64
     });

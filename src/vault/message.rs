@@ -82,6 +82,9 @@ pub(super) struct CaughtUp(pub SinkId);
 /// that arrive before it is handled.
 pub(super) struct RemoteHead;
 
+/// The message that the memory of a vault that nothing uses is needed.
+pub(super) struct Unload;
+
 /// The message that changes the bounds of a loaded vault.
 pub(super) struct Reconfigure(pub VaultOptions);
 
@@ -129,6 +132,14 @@ impl VaultMessage for Reconfigure {
 
     fn into_input(self, vault: &mut VaultActor) -> VaultInput {
         VaultInput::Reconfigure(self.0.for_machine(&vault.journal))
+    }
+}
+
+impl VaultMessage for Unload {
+    const IS_USE: bool = false;
+
+    fn into_input(self, _: &mut VaultActor) -> VaultInput {
+        VaultInput::Unload
     }
 }
 

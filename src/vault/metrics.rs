@@ -22,6 +22,7 @@ pub struct VaultMetrics {
     pub(super) busy: IntCounter,
     pub(super) opened: IntCounter,
     pub(super) retired: IntCounter,
+    pub(super) unloaded_early: IntCounter,
     pub(super) panicked: IntCounter,
     pub(super) fell_behind: IntCounter,
     pub(super) remote_events: IntCounter,
@@ -40,6 +41,7 @@ impl VaultMetrics {
         registry.register(metrics.busy.clone());
         registry.register(metrics.opened.clone());
         registry.register(metrics.retired.clone());
+        registry.register(metrics.unloaded_early.clone());
         registry.register(metrics.panicked.clone());
         registry.register(metrics.fell_behind.clone());
         registry.register(metrics.remote_events.clone());
@@ -80,6 +82,10 @@ impl Default for VaultMetrics {
             retired: counter(
                 "vaults_retired_total",
                 "Vault actors that ended because they were idle (actors.vault_idle) or found no vault.",
+            ),
+            unloaded_early: counter(
+                "vaults_unloaded_early_total",
+                "Vaults without subscribers that were unloaded because all vaults held too much memory (actors.vault_memory).",
             ),
             panicked: counter(
                 "vault_actor_panics_total",

@@ -18,6 +18,7 @@ mod gauges;
 mod handle;
 mod head_listener;
 mod members_snapshot;
+mod memory;
 mod message;
 mod metrics;
 mod missed_events;

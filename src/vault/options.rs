@@ -15,6 +15,8 @@ pub struct VaultOptions {
     pub commit_batch: usize,
     /// A vault without subscribers and work is unloaded after this time (`actors.vault_idle`).
     pub idle: Duration,
+    /// Vaults without subscribers are unloaded earlier when all vaults hold more bytes than this (`actors.vault_memory`).
+    pub memory: usize,
     /// The number of threads that run the vault actors.
     pub threads: usize,
 }

@@ -13,6 +13,8 @@ use std::{
 
 use crate::domain::{Seq, VaultId};
 
+use super::memory::{HeldShare, UnusedVault};
+
 /// The time value that means "none".
 const NO_TIME: u64 = 0;
 
@@ -68,13 +70,16 @@ pub(super) struct VaultStatsRecorder {
     oldest: AtomicU64,
     /// When the vault was last used, or [`NO_TIME`].
     last_used: AtomicU64,
+    /// What the vault holds in memory.
+    held: HeldShare,
     /// The latest hint that waits for the actor, or 0. The call that changes it from 0 sends the message.
     hinted_head: AtomicU64,
 }
 
 impl VaultStatsRecorder {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(held: HeldShare) -> Self {
         Self {
+            held,
             began: Instant::now(),
             head: AtomicU64::new(0),
             subscribers: AtomicUsize::new(0),
@@ -115,6 +120,20 @@ impl VaultStatsRecorder {
 
     pub(super) fn set_in_flight(&self, mutations: usize) {
         self.in_flight.store(mutations, Relaxed);
+    }
+
+    /// Sets what the vault holds in memory.
+    pub(super) fn set_held_bytes(&self, bytes: usize) {
+        self.held.set(bytes);
+    }
+
+    /// Returns the vault as one that could be unloaded, unless it has subscribers.
+    pub(super) fn as_unused(&self, id: &VaultId) -> Option<UnusedVault> {
+        (self.subscribers() == 0).then(|| UnusedVault {
+            id: id.clone(),
+            bytes: self.held.bytes(),
+            last_used: self.began + Duration::from_micros(self.last_used.load(Relaxed)),
+        })
     }
 
     /// Records a request to the vault.
@@ -179,7 +198,7 @@ impl VaultStatsRecorder {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::memory::HeldMemory, *};
 
     fn snapshot(stats: &VaultStatsRecorder, depth: usize) -> VaultStats {
         stats.snapshot(&VaultId::generate(), QueueLevel { depth, capacity: 8 }, 1)
@@ -190,7 +209,7 @@ mod tests {
         let now = Instant::now();
         let stats = VaultStatsRecorder {
             began: now - Duration::from_secs(60),
-            ..VaultStatsRecorder::new()
+            ..VaultStatsRecorder::new(HeldMemory::default().share())
         };
         stats.mutation_queued(now - Duration::from_secs(40));
         stats.mutation_queued(now - Duration::from_secs(20));
@@ -203,7 +222,7 @@ mod tests {
 
     #[test]
     fn oldest_wait_of_an_empty_queue_is_zero() {
-        let stats = VaultStatsRecorder::new();
+        let stats = VaultStatsRecorder::new(HeldMemory::default().share());
         stats.mutation_queued(stats.began);
         assert_eq!(snapshot(&stats, 0).oldest_wait, Duration::ZERO);
     }

@@ -91,6 +91,11 @@ impl Vaults {
         self.0.queue_capacity()
     }
 
+    /// Returns the memory that the events and members of all loaded vaults take, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        self.0.held_bytes()
+    }
+
     /// Returns the totals over all loaded vaults.
     pub fn totals(&self) -> VaultTotals {
         self.0.totals()

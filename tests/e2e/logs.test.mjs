@@ -80,7 +80,9 @@ test('in the plain format each event is one line, and the default level logs onl
     lines.map(() => 'INFO'),
   );
   assert.equal(lines.filter((line) => line.includes('server.allowed_origins')).length, 1, service.output);
-  assert.equal(lines.length, 5, service.output); // started, the socket limit, one refusal, SIGTERM, stopped
+  // Started, the socket limit, one refusal, SIGTERM, stopped; with PostgreSQL, the bus, which connects in the background.
+  assert.equal(lines.filter((line) => !line.includes('vaultcast::cluster')).length, 5, service.output);
+  assert(lines.length <= (onPostgres ? 7 : 5), service.output);
 });
 
 test('a refused request is logged with what it was compared with, once a minute and without its control characters', async () => {

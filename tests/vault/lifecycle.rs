@@ -240,3 +240,24 @@ async fn sink_of_a_join_at_a_panicked_actor_is_notified_and_joins_again() {
         }
     }
 }
+
+#[actix_web::test]
+async fn vaults_without_subscribers_are_unloaded_when_memory_is_needed() {
+    let node = TestNode::with_options(VaultOptions {
+        memory: 0,
+        ..OPTIONS
+    })
+    .await;
+    let (watched, unused) = (node.create_vault().await, node.create_vault().await);
+    let mut sink = TestSink::new();
+    sink.join(&watched, "ana").await;
+    unused.create_sources(2).await;
+    wait_until("the unused vault is unloaded", async || {
+        node.vaults.totals().vaults == 1
+    })
+    .await;
+    let answer = unused.submit_ok("ana", create_source("third")).await;
+    assert_eq!(answer.seq, Seq(3));
+    watched.create_sources(1).await;
+    assert_eq!(sink.next_seq().await, 1);
+}

@@ -32,6 +32,7 @@ pub const OPTIONS: VaultOptions = VaultOptions {
     mailbox: 1024,
     commit_batch: 256,
     idle: Duration::from_secs(300),
+    memory: usize::MAX,
     threads: 2,
 };
 

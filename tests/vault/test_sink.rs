@@ -249,7 +249,7 @@ impl TestSink {
     }
 
     /// Returns the seqs of `count` events after `last_sent`, for a subscriber of the user ana. Resumes it after the
-    /// last of them whenever the sink falls behind.
+    /// last of them whenever the sink falls behind or the journal has more.
     pub async fn seqs_across_resumes(
         &mut self,
         vault: &VaultHandle,
@@ -265,6 +265,7 @@ impl TestSink {
                 SinkCall::Delivered(_, NoticePart::Event(record)) if record.seq.0 <= last => {}
                 SinkCall::Delivered(_, NoticePart::Event(record)) => seqs.push(record.seq.0),
                 SinkCall::Delivered(_, NoticePart::Live) => {}
+                SinkCall::Delivered(_, NoticePart::More) => self.resume(vault, "ana", ana, last),
                 SinkCall::Delivered(_, other) => panic!("expected an event, got {other:?}"),
                 SinkCall::FellBehind(_) => {
                     vault.caught_up(self.id());

@@ -42,6 +42,7 @@ impl VaultMachine {
             },
             VaultInput::RemoteHead(head) => self.remote_head(head, step),
             VaultInput::Tick => self.tick(step),
+            VaultInput::Unload => self.unload(step),
             VaultInput::Reconfigure(options) => self.reconfigure(options, step),
         }
         self.follow_noted_hint(step);

@@ -64,6 +64,8 @@ pub enum VaultInput {
     RemoteHead(Seq),
     /// The time of [`WakeAt`](super::VaultEffect::WakeAt) has come. An early one does no harm.
     Tick,
+    /// The memory is needed for other vaults. A vault that nothing uses ends, however long it was unused.
+    Unload,
     /// The bounds have changed.
     Reconfigure(MachineOptions),
 }

@@ -47,6 +47,7 @@ impl Lifetime {
             | VaultInput::MissedRead { .. }
             | VaultInput::RemoteHead(_)
             | VaultInput::Tick
+            | VaultInput::Unload
             | VaultInput::Reconfigure(_) => {}
         }
     }

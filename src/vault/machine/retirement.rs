@@ -28,6 +28,13 @@ impl VaultMachine {
         }
     }
 
+    /// Retires if nothing uses the vault now.
+    pub(super) fn unload(&mut self, step: &mut Step<'_>) {
+        if self.fanout.is_empty() {
+            self.retire(step);
+        }
+    }
+
     /// Retires a vault that is not open. So ids without a vault leave no actor behind, and the next request tries to load a
     /// vault that could not be loaded.
     pub(super) fn retire_unless_open(&mut self, step: &mut Step<'_>) {

@@ -49,6 +49,11 @@ impl EventRing {
         }
     }
 
+    /// Returns the memory of the events.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Returns the events after `seq`. `None` if the ring does not have all of them or `seq` is beyond the head.
     pub(super) fn after(&self, seq: Seq) -> Option<impl Iterator<Item = &Arc<Notice>>> {
         let missing = usize::try_from(self.head.0.checked_sub(seq.0)?).ok()?;

@@ -70,6 +70,14 @@ impl VaultMachine {
         }
     }
 
+    /// Returns the memory of the kept events and of the members, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            VaultState::Open { vault, ring } => ring.bytes() + vault.members.bytes(),
+            VaultState::Loading | VaultState::Absent | VaultState::Failed(_) => 0,
+        }
+    }
+
     /// Returns the number of live subscribers.
     pub fn subscribers(&self) -> usize {
         self.fanout.len()

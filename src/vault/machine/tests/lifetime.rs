@@ -42,6 +42,20 @@ fn vault_with_a_subscriber_or_a_sink_that_is_behind_does_not_retire() {
 }
 
 #[test]
+fn vault_that_nothing_uses_retires_at_once_when_its_memory_is_needed() {
+    let mut story = Story::open(ThisProcess, 0);
+    assert_eq!(story.input(VaultInput::Unload), ["retire"]);
+
+    let mut story = Story::open(ThisProcess, 0);
+    story.join(1, "ben", 7);
+    assert!(story.input(VaultInput::Unload).is_empty());
+
+    let mut story = Story::open(ThisProcess, 0);
+    story.submit(1);
+    assert!(story.input(VaultInput::Unload).is_empty());
+}
+
+#[test]
 fn vault_with_a_transaction_in_flight_does_not_retire() {
     let mut story = Story::open(ThisProcess, 0);
     story.submit(1);

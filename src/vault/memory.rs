@@ -1,0 +1,118 @@
+//! The memory that loaded vaults hold, and which of them are unloaded when it is too much.
+//!
+//! A vault keeps its last events for clients that resume, and its members. Vaults without subscribers can be loaded again at
+//! any time, so those that were unused for longest are unloaded before `actors.vault_idle` when all vaults together exceed
+//! `actors.vault_memory`.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use crate::domain::VaultId;
+
+/// The memory that all vaults of a node hold, in bytes. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldMemory(Arc<AtomicUsize>);
+
+impl HeldMemory {
+    /// Returns the bytes of all shares.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    /// Returns an empty share for one vault.
+    pub(super) fn share(&self) -> HeldShare {
+        HeldShare {
+            total: self.clone(),
+            bytes: AtomicUsize::new(0),
+        }
+    }
+}
+
+/// What one vault holds. It ends with the vault.
+#[derive(Debug)]
+pub(super) struct HeldShare {
+    total: HeldMemory,
+    bytes: AtomicUsize,
+}
+
+impl HeldShare {
+    /// Returns the bytes of the vault.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    /// Sets the bytes of the vault. One thread at a time may call it.
+    pub(super) fn set(&self, bytes: usize) {
+        let before = self.bytes.swap(bytes, Relaxed);
+        // The sum wraps in between, and is right afterwards.
+        self.total.0.fetch_add(bytes.wrapping_sub(before), Relaxed);
+    }
+}
+
+impl Drop for HeldShare {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// A loaded vault without subscribers and queued mutations.
+#[derive(Debug)]
+pub(super) struct UnusedVault {
+    pub id: VaultId,
+    pub bytes: usize,
+    /// When it was last used: later is larger.
+    pub last_used: std::time::Instant,
+}
+
+/// Returns the vaults to unload so that at least `excess` bytes are freed, if there are enough: those first that were unused
+/// for longest.
+pub(super) fn least_recently_used(mut unused: Vec<UnusedVault>, excess: usize) -> Vec<VaultId> {
+    unused.sort_by_key(|vault| vault.last_used);
+    let mut freed = 0;
+    let needed = unused.into_iter().take_while(|vault| {
+        let is_needed = freed < excess;
+        freed += vault.bytes;
+        is_needed
+    });
+    needed.map(|vault| vault.id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_end_with_their_vaults() {
+        let held = HeldMemory::default();
+        let (first, second) = (held.share(), held.share());
+        first.set(300);
+        second.set(500);
+        first.set(100);
+        assert_eq!((held.bytes(), first.bytes()), (600, 100));
+        drop(second);
+        assert_eq!(held.bytes(), 100);
+    }
+
+    #[test]
+    fn vaults_that_were_unused_for_longest_are_unloaded_until_enough_is_freed() {
+        let now = Instant::now();
+        let vault = |seconds| UnusedVault {
+            id: VaultId::generate(),
+            bytes: 100,
+            last_used: now + Duration::from_secs(seconds),
+        };
+        let ids = |unused: &[UnusedVault]| -> Vec<_> {
+            unused.iter().map(|vault| vault.id.clone()).collect()
+        };
+        let unused = vec![vault(3), vault(1), vault(2)];
+        let [third, first, second] = <[_; 3]>::try_from(ids(&unused)).unwrap();
+        assert_eq!(least_recently_used(unused, 150), [first, second]);
+        let unused = vec![vault(1)];
+        assert_eq!(least_recently_used(unused, 0), []);
+        let _ = third;
+    }
+}
