@@ -1,6 +1,6 @@
 //! One connection of the bus, as a task: it moves messages between the bus and the node's link.
 
-use std::{future::pending, sync::Arc};
+use std::sync::Arc;
 
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -60,8 +60,8 @@ impl BusSession {
     pub(super) async fn next_event(&mut self) -> SessionEvent {
         match self.events.recv().await {
             Some(event) => event,
-            // After the last event.
-            None => pending().await,
+            // The task has panicked.
+            None => SessionEvent::Ended(BusError::Closed),
         }
     }
 }

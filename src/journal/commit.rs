@@ -54,8 +54,16 @@ async fn commit(writer: &WriterConnection, requests: &mut [WriteRequest]) -> Vec
         Err(error) => {
             debug!(%error, requests = requests.len(), "transaction failed; retrying requests one by one");
             let mut results = Vec::with_capacity(requests.len());
+            let mut outage: Option<JournalError> = None;
             for request in requests {
-                results.push(commit_alone(writer, request, LockMode::Skip).await);
+                if let Some(error) = &outage {
+                    results.push(Err(error.for_unattempted()));
+                    continue;
+                }
+                let result = commit_alone(writer, request, LockMode::Skip).await;
+                let error = result.as_ref().err();
+                outage = error.filter(|error| error.affects_all_writes()).cloned();
+                results.push(result);
             }
             results
         }

@@ -16,7 +16,7 @@ use super::{
     lookup,
     record::JournalRecord,
     sql_executor::SqlExecutor,
-    statements::{execute, query},
+    statements::{execute, query, select},
     writer_connection::WriterConnection,
 };
 
@@ -91,8 +91,9 @@ impl CommitProbe {
                     });
                 }
                 // The conflicting row may be an event of another process.
-                let sql = "SELECT * FROM vault_events WHERE vault_id = $1 AND seq = $2";
-                let rows = query(txn, sql, [vault.as_str().into(), seq.into()]).await?;
+                let sql =
+                    select::<event::Model>("FROM vault_events WHERE vault_id = $1 AND seq = $2");
+                let rows = query(txn, &sql, [vault.as_str().into(), seq.into()]).await?;
                 let is_own = |row: &event::Model| row.payload == *record.payload;
                 Ok(match rows.first().is_some_and(is_own) {
                     true => CommitStatus::Committed,

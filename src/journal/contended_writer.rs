@@ -1,8 +1,13 @@
 //! Writes the batches of vaults whose heads another node holds.
 //!
 //! Each waits for the lock of its head in the database, where the nodes that write one vault form a fair queue. That happens on a
-//! connection of its own, one batch after the other, so that the vaults of the committer do not wait.
+//! connection of its own, one batch after the other, so that the vaults of the committer do not wait. A batch that has waited
+//! here as long as a lock may take is tried once more, and waits no longer.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use sea_orm::DbErr;
 use tokio::sync::mpsc;
 
 use crate::telemetry::metrics::MailboxMetrics;
@@ -10,6 +15,7 @@ use crate::telemetry::metrics::MailboxMetrics;
 use super::{
     commit,
     db_thread::DbThread,
+    deadlines::TIMEOUT,
     error::JournalError,
     lock_heads::LockMode,
     metrics::JournalMetrics,
@@ -61,11 +67,36 @@ async fn run(db_thread: DbThread, mut queue: mpsc::Receiver<QueuedWrite>, metric
             return;
         };
         let timer = metrics.contended_mailbox.message_taken(queued_at);
-        let committed = commit::commit_alone(&writer, &mut request, LockMode::Wait).await;
+        let mode = if queued_at.elapsed() < TIMEOUT {
+            LockMode::Wait
+        } else {
+            LockMode::Skip
+        };
+        let committed = commit::commit_alone(&writer, &mut request, mode);
+        let committed = match AssertUnwindSafe(committed).catch_unwind().await {
+            Ok(committed) => committed,
+            Err(_) => {
+                // The panic hook has logged the panic itself.
+                writer.discard_connection().await;
+                let cause = DbErr::Custom("panic".to_owned());
+                Err(JournalError::Unknown(cause.into()))
+            }
+        };
         drop(timer);
         let result: Result<_, JournalError> = committed.and_then(RequestOutcome::into_written);
+        let outage = result
+            .as_ref()
+            .err()
+            .filter(|error| error.affects_all_writes());
+        let outage = outage.cloned();
         metrics.request_finished(&result);
         // The caller may have stopped waiting; the batch was handled nevertheless.
         let _ = reply.send(result);
+        // Batches that wait would wait as long again for the same error.
+        while let Some(outage) = &outage
+            && let Ok(QueuedWrite { reply, .. }) = queue.try_recv()
+        {
+            let _ = reply.send(Err(outage.for_unattempted()));
+        }
     }
 }

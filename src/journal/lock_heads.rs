@@ -14,7 +14,7 @@ use super::{
     lookup,
     request::{BatchRequest, CommittedEvent, WriteRequest},
     sql_executor::SqlExecutor,
-    statements::query_rows,
+    statements::{query_rows, select},
 };
 
 /// How many missed events are read one by one. A vault that is further behind is read as a whole.
@@ -46,8 +46,8 @@ pub(super) async fn lock(
         (_, LockMode::Wait) => ") ORDER BY vault_id FOR NO KEY UPDATE",
         (_, LockMode::Skip) => ") ORDER BY vault_id FOR NO KEY UPDATE SKIP LOCKED",
     };
-    let sql = "SELECT * FROM vault_heads WHERE vault_id IN (VALUES";
-    let locked: Vec<head::Model> = query_rows(txn, sql, &ids, tail).await?;
+    let sql = select::<head::Model>("FROM vault_heads WHERE vault_id IN (VALUES");
+    let locked: Vec<head::Model> = query_rows(txn, &sql, &ids, tail).await?;
     let heads = locked
         .into_iter()
         .map(|row| (row.vault_id, Seq::from_row(row.head)));

@@ -16,7 +16,7 @@ use super::{
     rows,
     sql_executor::SqlExecutor,
     sql_row::{FromSqlRow, SqlRow},
-    statements::{execute, query, query_rows},
+    statements::{execute, query, query_rows, select},
 };
 
 /// An idempotency key and the user it belongs to.
@@ -34,6 +34,8 @@ struct MemberRow {
 }
 
 impl FromSqlRow for MemberRow {
+    const COLUMNS: &'static str = "user_id, role, created_at";
+
     fn from_row(mut row: SqlRow) -> Result<Self, DbErr> {
         Ok(Self {
             user_id: row.take("user_id")?,
@@ -46,7 +48,12 @@ impl FromSqlRow for MemberRow {
 /// Returns a vault's current state: `None` when it never existed, without members when it was deleted.
 pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<Vault>, DbErr> {
     let of_vault = || [id.as_str().into()];
-    let rows = query(db, "SELECT * FROM vaults WHERE id = $1", of_vault()).await?;
+    let rows = query(
+        db,
+        &select::<vault::Model>("FROM vaults WHERE id = $1"),
+        of_vault(),
+    )
+    .await?;
     let Some(row): Option<vault::Model> = rows.into_iter().next() else {
         return Ok(None);
     };
@@ -54,8 +61,8 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
     // A vault may have thousands of members, and the other columns are longer than these.
-    let sql = "SELECT user_id, role, created_at FROM vault_users WHERE vault_id = $1";
-    let members = query(db, sql, of_vault())
+    let sql = select::<MemberRow>("FROM vault_users WHERE vault_id = $1");
+    let members = query(db, &sql, of_vault())
         .await?
         .into_iter()
         .map(|row: MemberRow| {
@@ -78,8 +85,8 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
 
 /// Returns a vault's head.
 pub(super) async fn head(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<Seq>, DbErr> {
-    let sql = "SELECT * FROM vault_heads WHERE vault_id = $1";
-    let rows: Vec<head::Model> = query(db, sql, [id.as_str().into()]).await?;
+    let sql = select::<head::Model>("FROM vault_heads WHERE vault_id = $1");
+    let rows: Vec<head::Model> = query(db, &sql, [id.as_str().into()]).await?;
     Ok(rows.first().map(|row| Seq::from_row(row.head)))
 }
 
@@ -108,9 +115,10 @@ pub(super) async fn records(
     limit: usize,
 ) -> Result<Vec<JournalRecord>, DbErr> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql = "SELECT * FROM vault_events WHERE vault_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    let rest = "FROM vault_events WHERE vault_id = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+    let sql = select::<event::Model>(rest);
     let values = [id.as_str().into(), after.to_row().into(), limit.into()];
-    let found: Vec<event::Model> = query(db, sql, values).await?;
+    let found: Vec<event::Model> = query(db, &sql, values).await?;
     found.into_iter().map(rows::record).collect()
 }
 
@@ -120,8 +128,13 @@ pub(super) async fn sources(
     ids: &[SourceId],
 ) -> Result<HashMap<SourceId, Source>, DbErr> {
     let ids: Vec<_> = ids.iter().map(|id| [id.as_str().into()]).collect();
-    let found: Vec<source::Model> =
-        query_rows(db, "SELECT * FROM sources WHERE id IN (VALUES", &ids, ")").await?;
+    let found: Vec<source::Model> = query_rows(
+        db,
+        &select::<source::Model>("FROM sources WHERE id IN (VALUES"),
+        &ids,
+        ")",
+    )
+    .await?;
     let by_id = |source: Source| (source.id.clone(), source);
     Ok(found.into_iter().map(rows::source).map(by_id).collect())
 }
@@ -134,12 +147,19 @@ pub(super) async fn users(
 ) -> Result<HashMap<UserId, User>, DbErr> {
     let ids: Vec<_> = ids.iter().map(|id| [id.as_str().into()]).collect();
     let emails: Vec<_> = emails.iter().map(|email| [email.as_str().into()]).collect();
-    let mut found: Vec<user::Model> =
-        query_rows(db, "SELECT * FROM users WHERE id IN (VALUES", &ids, ")").await?;
+    let mut found: Vec<user::Model> = query_rows(
+        db,
+        &select::<user::Model>("FROM users WHERE id IN (VALUES"),
+        &ids,
+        ")",
+    )
+    .await?;
     found.append(
         &mut query_rows(
             db,
-            "SELECT * FROM users WHERE lower(email) IN (SELECT lower(v.column1) FROM (VALUES",
+            &select::<user::Model>(
+                "FROM users WHERE lower(email) IN (SELECT lower(v.column1) FROM (VALUES",
+            ),
             &emails,
             ") AS v)",
         )
@@ -160,7 +180,9 @@ pub(super) async fn remembered_answers(
         .collect();
     let found: Vec<idempotency_key::Model> = query_rows(
         db,
-        "SELECT * FROM idempotency_keys WHERE (user_id, path, key) IN (VALUES",
+        &select::<idempotency_key::Model>(
+            "FROM idempotency_keys WHERE (user_id, path, key) IN (VALUES",
+        ),
         &row_keys,
         ")",
     )

@@ -87,6 +87,10 @@ impl<T: SqlColumn> SqlColumn for Option<T> {
 
 /// A type that is read from a row.
 pub(super) trait FromSqlRow: Sized {
+    /// The columns to select. A query names them, because a later version may add others: PostgreSQL refuses a prepared
+    /// `SELECT *` whose result has changed.
+    const COLUMNS: &'static str;
+
     /// Reads the row.
     ///
     /// # Errors
@@ -96,10 +100,15 @@ pub(super) trait FromSqlRow: Sized {
 
 /// Implements [`FromSqlRow`] for structs whose fields have the names of their columns.
 macro_rules! from_sql_row {
-    ($($row:ty { $($column:ident),+ })+) => {$(
+    ($($row:ty { $first:ident $(, $column:ident)* })+) => {$(
         impl FromSqlRow for $row {
+            const COLUMNS: &'static str = concat!(stringify!($first) $(, ", ", stringify!($column))*);
+
             fn from_row(mut row: SqlRow) -> Result<Self, DbErr> {
-                Ok(Self { $($column: row.take(stringify!($column))?),+ })
+                Ok(Self {
+                    $first: row.take(stringify!($first))?,
+                    $($column: row.take(stringify!($column))?),*
+                })
             }
         }
     )+};

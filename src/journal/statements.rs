@@ -125,6 +125,11 @@ pub(super) async fn query_rows<M: FromSqlRow, const N: usize>(
     Ok(found)
 }
 
+/// Returns `SELECT columns rest` with the columns that a row is read from.
+pub(super) fn select<M: FromSqlRow>(rest: &str) -> String {
+    format!("SELECT {} {rest}", M::COLUMNS)
+}
+
 /// Executes one query and returns its rows.
 ///
 /// # Errors

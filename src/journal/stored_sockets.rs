@@ -29,6 +29,8 @@ pub struct SubscriptionPosition {
 struct UnresumableRow;
 
 impl FromSqlRow for UnresumableRow {
+    const COLUMNS: &'static str = "p.column1";
+
     fn from_row(_row: SqlRow) -> Result<Self, DbErr> {
         Ok(Self)
     }
@@ -93,7 +95,7 @@ impl Journal {
             let txn = database::begin_read(&db).await?;
             let unresumable: Vec<UnresumableRow> = query_rows(
                 &txn,
-                "SELECT p.column1 FROM (VALUES",
+                &format!("SELECT {} FROM (VALUES", UnresumableRow::COLUMNS),
                 &rows,
                 // Subqueries make each position two index lookups. For a join, PostgreSQL would scan whole tables.
                 ") AS p WHERE NOT COALESCE((SELECT h.head >= p.column2 AND (h.head = 0 OR \

@@ -32,7 +32,8 @@ async fn vault_whose_head_is_locked_delays_no_other_vault() {
     let waiting = locked.submit(mutation_by("ana", create_source("waits")));
     let mut waiting = Box::pin(waiting);
     assert!(futures_util::poll!(&mut waiting).is_pending());
-    node.wait_for_lock_waiter("SELECT * FROM vault_heads").await;
+    node.wait_for_lock_waiter("SELECT vault_id, head FROM vault_heads")
+        .await;
     for written in join_all(others.iter().map(|vault| vault.create_sources(2))).await {
         let () = written;
     }
