@@ -65,7 +65,7 @@ impl Members {
         self.find(user).is_ok()
     }
 
-    /// Adds a member, or replaces the membership of a user who is one.
+    /// Adds a user as a member, or replaces their membership.
     ///
     /// # Panics
     /// If the vault has more than 33 million members.

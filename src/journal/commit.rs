@@ -21,25 +21,37 @@ use super::{
 /// The result of one request.
 pub(super) type RequestResult = Result<RequestOutcome, JournalError>;
 
-/// Commits requests, and continues after a panic, because the journal cannot work without its committer. The outcome of the
-/// requests is unknown then.
+/// Commits requests, and continues after a panic. The outcome of all requests is unknown then.
 pub(super) async fn commit_or_recover(
     writer: &WriterConnection,
     requests: &mut [WriteRequest],
 ) -> Vec<RequestResult> {
     let count = requests.len();
-    let results = AssertUnwindSafe(commit(writer, requests)).catch_unwind();
-    match results.await {
-        Ok(results) => results,
+    let results = recover(writer, count, commit(writer, requests)).await;
+    results.unwrap_or_else(|unknown| vec![unknown; count].into_iter().map(Err).collect())
+}
+
+/// Returns the output of work on `requests` requests, and continues after a panic in it, because the journal cannot work without
+/// its writers.
+///
+/// # Errors
+/// `Unknown` after a panic.
+pub(super) async fn recover<T>(
+    writer: &WriterConnection,
+    requests: usize,
+    work: impl Future<Output = T>,
+) -> Result<T, JournalError> {
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(output) => Ok(output),
         Err(_) => {
             // The panic hook has logged the panic itself.
             warn!(
-                requests = count,
+                requests,
                 "committer panicked; its requests may or may not be committed"
             );
             writer.discard_connection().await;
-            let unknown = JournalError::Unknown(DbErr::Custom("panic".to_owned()).into());
-            vec![unknown; count].into_iter().map(Err).collect()
+            let cause = DbErr::Custom("panic".to_owned());
+            Err(JournalError::Unknown(cause.into()))
         }
     }
 }

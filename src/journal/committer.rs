@@ -18,7 +18,7 @@ use super::{
     error::JournalError,
     metrics::JournalMetrics,
     transaction::RequestOutcome,
-    write_queue::QueuedWrite,
+    write_queue::{QueuedWrite, refuse_waiting},
     writer_connection::WriterConnection,
 };
 
@@ -51,11 +51,8 @@ pub(super) async fn run(
         collect_more(&mut window, &mut queued, &mut queue);
         let answered = queued.len();
         let outage = write_queued(&writer, queued.drain(..), &contended, &metrics).await;
-        // Requests that arrived meanwhile have waited as long, and would wait as long again for the same error.
-        while let Some(outage) = &outage
-            && let Ok(QueuedWrite { reply, .. }) = queue.try_recv()
-        {
-            let _ = reply.send(Err(outage.for_unattempted()));
+        if let Some(outage) = outage {
+            refuse_waiting(&mut queue, &outage);
         }
         window.open(answered, queue.len(), MAX_REQUESTS);
     }

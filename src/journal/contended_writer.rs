@@ -4,10 +4,6 @@
 //! connection of its own, one batch after the other, so that the vaults of the committer do not wait. A batch that has waited
 //! here as long as a lock may take is tried once more, and waits no longer.
 
-use std::panic::AssertUnwindSafe;
-
-use futures_util::FutureExt;
-use sea_orm::DbErr;
 use tokio::sync::mpsc;
 
 use crate::telemetry::metrics::MailboxMetrics;
@@ -20,7 +16,7 @@ use super::{
     lock_heads::LockMode,
     metrics::JournalMetrics,
     transaction::RequestOutcome,
-    write_queue::{CAPACITY, QueuedWrite},
+    write_queue::{CAPACITY, QueuedWrite, refuse_waiting},
     writer_connection::WriterConnection,
 };
 
@@ -73,15 +69,7 @@ async fn run(db_thread: DbThread, mut queue: mpsc::Receiver<QueuedWrite>, metric
             LockMode::Skip
         };
         let committed = commit::commit_alone(&writer, &mut request, mode);
-        let committed = match AssertUnwindSafe(committed).catch_unwind().await {
-            Ok(committed) => committed,
-            Err(_) => {
-                // The panic hook has logged the panic itself.
-                writer.discard_connection().await;
-                let cause = DbErr::Custom("panic".to_owned());
-                Err(JournalError::Unknown(cause.into()))
-            }
-        };
+        let committed = commit::recover(&writer, 1, committed).await.flatten();
         drop(timer);
         let result: Result<_, JournalError> = committed.and_then(RequestOutcome::into_written);
         let outage = result
@@ -92,11 +80,8 @@ async fn run(db_thread: DbThread, mut queue: mpsc::Receiver<QueuedWrite>, metric
         metrics.request_finished(&result);
         // The caller may have stopped waiting; the batch was handled nevertheless.
         let _ = reply.send(result);
-        // Batches that wait would wait as long again for the same error.
-        while let Some(outage) = &outage
-            && let Ok(QueuedWrite { reply, .. }) = queue.try_recv()
-        {
-            let _ = reply.send(Err(outage.for_unattempted()));
+        if let Some(outage) = outage {
+            refuse_waiting(&mut queue, &outage);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
     borrow::Cow,
     error::Error,
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, types};
 use sea_orm::{
     DatabaseConnection, DbErr, RuntimeErr, Value,
     sqlx::{
-        self, Row, Sqlite,
+        self, AssertSqlSafe, Row, Sqlite,
         error::{DatabaseError, ErrorKind},
         pool::PoolConnection,
     },
@@ -31,6 +32,14 @@ use super::{
 /// The first and the longest pause before BEGIN is repeated while another process holds the lock.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The settings of a connection. The journal mode is one of the file.
+const SETTINGS: [&str; 4] = [
+    "foreign_keys",
+    "synchronous",
+    "temp_store",
+    "wal_autocheckpoint",
+];
 
 /// A connection to the file of a pool.
 pub(super) struct SqliteWriter {
@@ -49,8 +58,12 @@ impl SqliteWriter {
         let pool = pool.get_sqlite_connection_pool();
         let failed = |error: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(error.into()));
         let mut pooled = pool.acquire().await.map_err(failed)?;
-        let synchronous = sqlx::query("PRAGMA synchronous").fetch_one(&mut *pooled);
-        let synchronous: i64 = synchronous.await.map_err(failed)?.get(0);
+        let mut settings = Vec::with_capacity(SETTINGS.len());
+        for name in SETTINGS {
+            let query = sqlx::query(AssertSqlSafe(format!("PRAGMA {name}")));
+            let row = query.fetch_one(&mut *pooled).await.map_err(failed)?;
+            settings.push((name, row.get::<i64, _>(0)));
+        }
         let options = pool.connect_options();
         let open = || {
             // Without CREATE: the pool has created the file, and a new one in its place would be empty.
@@ -59,11 +72,9 @@ impl SqliteWriter {
             // A wait inside SQLite would block the thread: see `begin`.
             connection.busy_timeout(Duration::ZERO)?;
             connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-            // The journal mode is a property of the file.
-            connection.execute_batch(&format!(
-                "PRAGMA foreign_keys = ON; PRAGMA synchronous = {synchronous}; PRAGMA temp_store = memory; \
-                 PRAGMA wal_autocheckpoint = 4000"
-            ))?;
+            for (name, value) in &settings {
+                connection.pragma_update(None, name, value)?;
+            }
             Ok(connection)
         };
         Ok(Self {
@@ -118,12 +129,8 @@ impl SqliteWriter {
 
     fn query_now(&self, text: &SqlText) -> Result<Vec<SqlRow>, rusqlite::Error> {
         let mut statement = self.prepare(text)?;
-        let columns = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let columns: std::sync::Arc<[String]> = columns;
+        let columns = statement.column_names().into_iter();
+        let columns: Arc<[String]> = columns.map(str::to_owned).collect();
         let mut found = Vec::new();
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
@@ -240,7 +247,11 @@ mod tests {
         options
             .max_connections(2)
             .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::ZERO));
+            .map_sqlx_sqlite_opts(|sqlite| {
+                let sqlite = sqlite.pragma("temp_store", "memory");
+                let sqlite = sqlite.pragma("wal_autocheckpoint", "4000");
+                sqlite.busy_timeout(Duration::ZERO)
+            });
         let pool = Database::connect(options).await.unwrap();
         for sql in [
             "PRAGMA journal_mode = WAL",

@@ -14,7 +14,7 @@ use super::{
     request::{StoredSocket, WriteRequest},
     socket_rows,
     sql_row::{FromSqlRow, SqlRow},
-    statements::query_rows,
+    statements::{query_rows, select},
 };
 
 /// The position of a subscription in the events of a vault.
@@ -95,7 +95,7 @@ impl Journal {
             let txn = database::begin_read(&db).await?;
             let unresumable: Vec<UnresumableRow> = query_rows(
                 &txn,
-                &format!("SELECT {} FROM (VALUES", UnresumableRow::COLUMNS),
+                &select::<UnresumableRow>("FROM (VALUES"),
                 &rows,
                 // Subqueries make each position two index lookups. For a join, PostgreSQL would scan whole tables.
                 ") AS p WHERE NOT COALESCE((SELECT h.head >= p.column2 AND (h.head = 0 OR \

@@ -60,6 +60,14 @@ impl WriteQueue {
     }
 }
 
+/// Answers the requests that arrived during an outage. They have waited as long, and would wait as long again for the same
+/// error.
+pub(super) fn refuse_waiting(queue: &mut mpsc::Receiver<QueuedWrite>, outage: &JournalError) {
+    while let Ok(QueuedWrite { reply, .. }) = queue.try_recv() {
+        let _ = reply.send(Err(outage.for_unattempted()));
+    }
+}
+
 impl WeakWriteQueue {
     /// Returns the queue, or `None` when the journal was closed.
     pub(super) fn upgrade(&self) -> Option<WriteQueue> {

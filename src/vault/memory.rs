@@ -4,9 +4,12 @@
 //! any time, so those that were unused for longest are unloaded before `actors.vault_idle` when all vaults together exceed
 //! `actors.vault_memory`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use crate::domain::VaultId;
@@ -46,8 +49,10 @@ impl HeldShare {
     /// Sets the bytes of the vault. One thread at a time may call it.
     pub(super) fn set(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Relaxed);
-        // The sum wraps in between, and is right afterwards.
-        self.total.0.fetch_add(bytes.wrapping_sub(before), Relaxed);
+        // Most inputs change nothing, and all threads share the sum. It wraps in between, and is right afterwards.
+        if before != bytes {
+            self.total.0.fetch_add(bytes.wrapping_sub(before), Relaxed);
+        }
     }
 }
 
@@ -63,7 +68,7 @@ pub(super) struct UnusedVault {
     pub id: VaultId,
     pub bytes: usize,
     /// When it was last used: later is larger.
-    pub last_used: std::time::Instant,
+    pub last_used: Instant,
 }
 
 /// Returns the vaults to unload so that at least `excess` bytes are freed, if there are enough: those first that were unused
@@ -81,7 +86,7 @@ pub(super) fn least_recently_used(mut unused: Vec<UnusedVault>, excess: usize) -
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
 
@@ -109,10 +114,9 @@ mod tests {
             unused.iter().map(|vault| vault.id.clone()).collect()
         };
         let unused = vec![vault(3), vault(1), vault(2)];
-        let [third, first, second] = <[_; 3]>::try_from(ids(&unused)).unwrap();
+        let [_third, first, second] = <[_; 3]>::try_from(ids(&unused)).unwrap();
         assert_eq!(least_recently_used(unused, 150), [first, second]);
         let unused = vec![vault(1)];
         assert_eq!(least_recently_used(unused, 0), []);
-        let _ = third;
     }
 }

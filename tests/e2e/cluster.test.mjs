@@ -132,7 +132,7 @@ test('a join on another node replays what its client has missed, and its role is
     await second.expectError('source:created', { vaultId: vault.id, source: PAPER }, 'INSUFFICIENT_PERMISSIONS');
   }));
 
-test('a user who is removed on one node leaves the vault on all nodes', options, () =>
+test('a user removed on one node leaves the vault on all nodes', options, () =>
   Nodes.run(2, {}, async (nodes) => {
     await nodes.waitForPeers();
     const vault = await nodes.newVault();
