@@ -19,6 +19,9 @@ use super::{
     statements::{execute, query, query_rows, select},
 };
 
+/// How many members one query returns.
+const MEMBERS_PER_PAGE: i64 = 512;
+
 /// An idempotency key and the user it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UserKey<'a> {
@@ -60,19 +63,7 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
     let head = head(db, id)
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(format!("head of vault {id}")))?;
-    // A vault may have thousands of members, and the other columns are longer than these.
-    let sql = select::<MemberRow>("FROM vault_users WHERE vault_id = $1");
-    let members = query(db, &sql, of_vault())
-        .await?
-        .into_iter()
-        .map(|row: MemberRow| {
-            let membership = Membership {
-                role: rows::role(&row.role)?,
-                created_at: Timestamp(row.created_at),
-            };
-            Ok((UserId::from_row(row.user_id), membership))
-        })
-        .collect::<Result<Members, DbErr>>()?;
+    let members = members(db, id).await?;
     Ok(Some(Vault {
         id: id.clone(),
         name: row.name.into(),
@@ -81,6 +72,35 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
         created_at: Timestamp(row.created_at),
         updated_at: Timestamp(row.updated_at),
     }))
+}
+
+/// Returns the members of a vault. Reads them in pages, so that the memory of a query does not grow with their number.
+async fn members(db: &impl SqlExecutor, id: &VaultId) -> Result<Members, DbErr> {
+    // Only what a vault holds: the other columns are longer.
+    let rest = "FROM vault_users WHERE vault_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3";
+    let sql = select::<MemberRow>(rest);
+    let mut members = Vec::new();
+    // No user id is empty.
+    let mut last = String::new();
+    loop {
+        let values = [id.as_str().into(), last.into(), MEMBERS_PER_PAGE.into()];
+        let page: Vec<MemberRow> = query(db, &sql, values).await?;
+        let rest = page
+            .last()
+            .filter(|_| page.len() as i64 == MEMBERS_PER_PAGE);
+        let next = rest.map(|row| row.user_id.clone());
+        for row in page {
+            let membership = Membership {
+                role: rows::role(&row.role)?,
+                created_at: Timestamp(row.created_at),
+            };
+            members.push((UserId::from_row(row.user_id), membership));
+        }
+        match next {
+            Some(user) => last = user,
+            None => return Ok(members.into_iter().collect()),
+        }
+    }
 }
 
 /// Returns a vault's head.

@@ -150,7 +150,7 @@ impl Default for SocketMetrics {
             high_water: Arc::default(),
             queue_seconds: histogram(
                 "queue_to_socket_seconds",
-                "Time from a frame's entry into a socket's outbox until its transport took it; one frame at a time is timed per socket.",
+                "Time from a frame's entry into a socket's outbox until its transport took it; one frame in 16 is timed.",
                 SECONDS,
             ),
             mailbox: MailboxMetrics::default(),

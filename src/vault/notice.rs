@@ -20,8 +20,7 @@ use super::error::VaultError;
 /// so that a page fits into a small outbox.
 pub const REPLAY_PAGE: usize = 32;
 
-/// A notice to subscribers. All of them share it, and it is encoded at most once: by the first sink that needs it.
-/// The vault does not know the encoding.
+/// A notice to subscribers. All of them share it, and it can keep its encoded form, which the vault does not know.
 ///
 /// Notices with the same body are equal: the other fields serve measurement and speed.
 pub struct Notice {

@@ -40,8 +40,7 @@ pub trait SessionObserver {
         let _ = (frames, bytes);
     }
 
-    /// The transport has taken a frame that was queued in the outbox for `waited`. At most one frame per session is timed
-    /// at a time.
+    /// The transport has taken a frame that was queued in the outbox for `waited`. Only some frames are timed.
     fn frame_taken(&self, waited: Duration) {
         let _ = waited;
     }

@@ -61,11 +61,11 @@ impl Relay {
         if self.with_machine(|machine| !machine.vaults().contains_key(vault)) {
             return; // all sockets have left meanwhile
         }
-        let event = EncodedEvent {
+        // Encoded by each relay: threads that share the reference count of a frame slow each other down.
+        let event = &EncodedEvent {
             record,
-            frames: frames(notice),
+            frames: EventFrames::default(),
         };
-        let event = &event;
         let handled = self.input(RelayInput::Event { vault, event });
         let metrics = &self.0.peers.options.metrics;
         metrics.delivered(handled.delivered, notice.created);
@@ -92,14 +92,10 @@ impl<'e> EncodedEvent<'e> {
         match &notice.body {
             NoticeBody::Event(record) => Some(Self {
                 record,
-                frames: frames(notice),
+                // Many sockets that resume at the same time receive the same events.
+                frames: notice.encoded(|_| EventFrames::default()),
             }),
             NoticeBody::Attached(_) | NoticeBody::Removed | NoticeBody::Closed => None,
         }
     }
-}
-
-/// Returns the frames of an event. All relays share them.
-fn frames(notice: &Notice) -> EventFrames {
-    notice.encoded(|_| EventFrames::default())
 }
