@@ -14,11 +14,12 @@ use super::{
     error::JournalError,
     lock_heads::LockMode,
     request::{BatchRequest, CommitOutcome, WriteRequest},
+    sql_executor::SqlExecutor,
     transaction::{self, RequestOutcome, TransactionError, UnknownCommit},
     writer_connection::WriterConnection,
 };
 
-/// The result of one request.
+/// The result of one request. A request with an error was not written, or its outcome is unknown.
 pub(super) type RequestResult = Result<RequestOutcome, JournalError>;
 
 /// Commits requests, and continues after a panic. The outcome of all requests is unknown then.
@@ -58,8 +59,9 @@ pub(super) async fn recover<T>(
 
 /// Writes all requests in one transaction. When it fails because of one of them, writes each alone.
 async fn commit(writer: &WriterConnection, requests: &mut [WriteRequest]) -> Vec<RequestResult> {
-    match attempt(writer, requests, LockMode::Skip).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+    let mode = LockMode::of_committer(writer.backend());
+    match attempt(writer, requests, mode).await {
+        Ok(results) => results,
         Err(error) if error.affects_all_writes() => {
             requests.iter().map(|_| Err(error.clone())).collect()
         }
@@ -72,13 +74,31 @@ async fn commit(writer: &WriterConnection, requests: &mut [WriteRequest]) -> Vec
                     results.push(Err(error.for_unattempted()));
                     continue;
                 }
-                let result = commit_alone(writer, request, LockMode::Skip).await;
+                let result = retry_alone(writer, request, mode).await;
                 let error = result.as_ref().err();
                 outage = error.filter(|error| error.affects_all_writes()).cloned();
                 results.push(result);
             }
             results
         }
+    }
+}
+
+/// Writes one request again. A batch that fails is deferred if another node may lock its head: each of its mutations would wait
+/// for the lock, and the other vaults of the committer with it.
+async fn retry_alone(
+    writer: &WriterConnection,
+    request: &mut WriteRequest,
+    mode: LockMode,
+) -> RequestResult {
+    match mode {
+        LockMode::Wait => commit_alone(writer, request, mode).await,
+        LockMode::Skip => match attempt_one(writer, request, mode).await {
+            Err(JournalError::Fault(_)) if request.vault().is_some() => {
+                Ok(RequestOutcome::Deferred)
+            }
+            result => result,
+        },
     }
 }
 
@@ -94,7 +114,7 @@ pub(super) async fn commit_alone(
     };
     match request {
         WriteRequest::Batch(batch) => {
-            let outcome = commit_mutations(writer, batch).await;
+            let outcome = commit_mutations(writer, batch, mode).await;
             Ok(RequestOutcome::Written(outcome))
         }
         WriteRequest::CreateVault(_)
@@ -107,7 +127,11 @@ pub(super) async fn commit_alone(
 }
 
 /// Writes each mutation of a batch in a transaction of its own, up to an error that would also fail the next one.
-async fn commit_mutations(writer: &WriterConnection, batch: &mut BatchRequest) -> CommitOutcome {
+async fn commit_mutations(
+    writer: &WriterConnection,
+    batch: &mut BatchRequest,
+    mode: LockMode,
+) -> CommitOutcome {
     let mut combined = CommitOutcome {
         missed: batch.missed.len(),
         events: std::mem::take(&mut batch.missed),
@@ -125,7 +149,7 @@ async fn commit_mutations(writer: &WriterConnection, batch: &mut BatchRequest) -
             missed: Vec::new(),
             mutations: vec![mutation],
         });
-        let attempt = attempt_one(writer, &mut single, LockMode::Wait).await;
+        let attempt = attempt_one(writer, &mut single, mode).await;
         match attempt.and_then(RequestOutcome::into_written) {
             Ok(mut outcome) => {
                 combined.events.append(&mut outcome.events);
@@ -156,18 +180,21 @@ async fn attempt_one(
     request: &mut WriteRequest,
     mode: LockMode,
 ) -> RequestResult {
-    let mut outcomes = attempt(writer, std::slice::from_mut(request), mode).await?;
-    Ok(outcomes.pop().expect("one request has one outcome"))
+    let mut results = attempt(writer, std::slice::from_mut(request), mode).await?;
+    results.pop().expect("one request has one result")
 }
 
 /// Writes one transaction. When its commit was not answered, queries the database for the outcome.
+///
+/// # Errors
+/// When the transaction was rolled back before its commit.
 async fn attempt(
     writer: &WriterConnection,
     requests: &mut [WriteRequest],
     mode: LockMode,
-) -> Result<Vec<RequestOutcome>, JournalError> {
+) -> Result<Vec<RequestResult>, JournalError> {
     match transaction::write(writer, requests, mode).await {
-        Ok(outcomes) => Ok(outcomes),
+        Ok(outcomes) => Ok(outcomes.into_iter().map(Ok).collect()),
         Err(TransactionError::RolledBack(error)) => {
             let error = JournalError::from(error);
             if error.affects_all_writes() {
@@ -175,15 +202,12 @@ async fn attempt(
             }
             Err(error)
         }
-        Err(TransactionError::CommitUnknown(unknown)) => resolve_commit(writer, unknown).await,
+        Err(TransactionError::CommitUnknown(unknown)) => Ok(resolve_commit(writer, unknown).await),
     }
 }
 
 /// Finds out whether a commit happened whose answer was lost.
-async fn resolve_commit(
-    writer: &WriterConnection,
-    unknown: UnknownCommit,
-) -> Result<Vec<RequestOutcome>, JournalError> {
+async fn resolve_commit(writer: &WriterConnection, unknown: UnknownCommit) -> Vec<RequestResult> {
     let UnknownCommit {
         error,
         probe,
@@ -191,14 +215,61 @@ async fn resolve_commit(
     } = unknown;
     warn!(%error, "commit failed; checking whether it was applied");
     writer.discard_connection().await;
-    // Without a probe the transaction contained only users, sockets, or purge steps. Callers may treat these as not
-    // written: users are recorded again, and a socket that is not recovered loses no event.
-    let Some(probe) = probe else {
-        return Err(error.into());
+    let status = match probe {
+        Some(probe) => probe.commit_status(writer).await,
+        // The transaction contained only users, sockets, or purge steps. Callers may treat these as not written: users are
+        // recorded again, and a socket that is not recovered loses no event.
+        None => CommitStatus::RolledBack,
     };
-    match probe.commit_status(writer).await {
-        CommitStatus::Committed => Ok(outcomes),
-        CommitStatus::RolledBack => Err(error.into()),
-        CommitStatus::Unknown => Err(JournalError::Unknown(error.into())),
+    results_of(status, &error, outcomes)
+}
+
+/// Returns the results of a transaction whose commit was not answered. A deferred batch was never part of it.
+fn results_of(
+    status: CommitStatus,
+    error: &DbErr,
+    outcomes: Vec<RequestOutcome>,
+) -> Vec<RequestResult> {
+    let result_of = |outcome| match (outcome, status) {
+        (RequestOutcome::Deferred, _) => Ok(RequestOutcome::Deferred),
+        (written @ RequestOutcome::Written(_), CommitStatus::Committed) => Ok(written),
+        (RequestOutcome::Written(_), CommitStatus::RolledBack) => Err(error.clone().into()),
+        (RequestOutcome::Written(_), CommitStatus::Unknown) => {
+            Err(JournalError::Unknown(error.clone().into()))
+        }
+    };
+    outcomes.into_iter().map(result_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::RuntimeErr;
+
+    use super::*;
+
+    #[test]
+    fn deferred_batch_has_no_part_in_an_unknown_commit() {
+        for status in [
+            CommitStatus::Committed,
+            CommitStatus::RolledBack,
+            CommitStatus::Unknown,
+        ] {
+            let error = DbErr::Conn(RuntimeErr::Internal("no answer".to_owned()));
+            let outcomes = vec![
+                RequestOutcome::Written(CommitOutcome::default()),
+                RequestOutcome::Deferred,
+            ];
+            let results = results_of(status, &error, outcomes);
+            let expected = match &results[0] {
+                Ok(_) => CommitStatus::Committed,
+                Err(JournalError::Unavailable(_)) => CommitStatus::RolledBack,
+                Err(error) => {
+                    assert!(matches!(error, JournalError::Unknown(_)), "{error}");
+                    CommitStatus::Unknown
+                }
+            };
+            assert_eq!(status, expected);
+            assert!(matches!(results[1], Ok(RequestOutcome::Deferred)));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The committer: the task that owns a writing connection and writes queued requests.
 //!
-//! Requests of several vaults share one transaction, so that many busy vaults do not each pay for a flush to disk. A vault
-//! whose head another node holds is handed to the contended writer, which waits for it on a connection of its own.
+//! Requests of several vaults share one transaction, so that many busy vaults do not each pay for a flush to disk. A batch that
+//! would have to wait for the head of its vault is handed to the contended writer, which waits on a connection of its own.
 
 use std::{
     thread,
@@ -17,8 +17,10 @@ use super::{
     db_thread::DbThread,
     error::JournalError,
     metrics::JournalMetrics,
+    sql_executor::SqlExecutor,
     transaction::RequestOutcome,
-    write_queue::{QueuedWrite, refuse_waiting},
+    transaction_group,
+    write_queue::{QueuedWrite, refuse, refuse_waiting},
     writer_connection::WriterConnection,
 };
 
@@ -50,7 +52,18 @@ pub(super) async fn run(
         }
         collect_more(&mut window, &mut queued, &mut queue);
         let answered = queued.len();
-        let outage = write_queued(&writer, queued.drain(..), &contended, &metrics).await;
+        let mut outage = None;
+        while !queued.is_empty() {
+            let length = transaction_group::move_next_to_front(writer.backend(), &mut queued);
+            let group = queued.drain(..length);
+            outage = match outage {
+                None => write_queued(&writer, group, &contended, &metrics).await,
+                Some(outage) => {
+                    refuse(group, &outage);
+                    Some(outage)
+                }
+            };
+        }
         if let Some(outage) = outage {
             refuse_waiting(&mut queue, &outage);
         }
@@ -117,7 +130,7 @@ async fn write_queued(
     for ((result, request), (reply, queued_at)) in results.into_iter().zip(requests).zip(callers) {
         let result = match result {
             Ok(RequestOutcome::Written(outcome)) => Ok(outcome),
-            Ok(RequestOutcome::HeadLocked) => {
+            Ok(RequestOutcome::Deferred) => {
                 contended.push(QueuedWrite {
                     request,
                     reply,

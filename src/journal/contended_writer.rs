@@ -1,4 +1,5 @@
-//! Writes the batches of vaults whose heads another node holds.
+//! Writes the batches of vaults whose heads another node holds, and those with a mutation that the database rejects, one mutation
+//! after the other.
 //!
 //! Each waits for the lock of its head in the database, where the nodes that write one vault form a fair queue. That happens on a
 //! connection of its own, one batch after the other, so that the vaults of the committer do not wait. A batch that has waited
@@ -33,7 +34,7 @@ impl ContendedQueue {
         self.mailbox.message_sent(waiting);
         if let Err(refused) = self.sender.try_send(batch) {
             let QueuedWrite { reply, .. } = refused.into_inner();
-            let _ = reply.send(RequestOutcome::HeadLocked.into_written());
+            let _ = reply.send(RequestOutcome::Deferred.into_written());
         }
     }
 }

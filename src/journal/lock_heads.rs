@@ -29,6 +29,17 @@ pub(super) enum LockMode {
     Wait,
 }
 
+impl LockMode {
+    /// Returns the mode of a committer, which writes several vaults. On SQLite the lock of the file is the lock of every head, and
+    /// BEGIN has waited for it.
+    pub(super) fn of_committer(backend: DbBackend) -> Self {
+        match backend {
+            DbBackend::Sqlite => Self::Wait,
+            _ => Self::Skip,
+        }
+    }
+}
+
 /// Locks the heads of all batches. Returns the vaults that were left out.
 ///
 /// # Errors

@@ -13,6 +13,7 @@
 mod batch_context;
 mod batch_window;
 mod commit;
+mod commit_error;
 mod commit_probe;
 mod committer;
 mod contended_writer;
@@ -55,6 +56,7 @@ mod sqlite_writer;
 mod statements;
 mod stored_sockets;
 mod transaction;
+mod transaction_group;
 mod update_rows;
 mod write_check;
 mod write_queue;

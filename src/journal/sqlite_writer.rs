@@ -185,7 +185,8 @@ struct SqliteFailure {
     message: String,
 }
 
-fn runtime_error(error: rusqlite::Error) -> RuntimeErr {
+/// Converts an error to the one that sqlx would report.
+pub(super) fn runtime_error(error: rusqlite::Error) -> RuntimeErr {
     let Some(failure) = error.sqlite_error() else {
         return RuntimeErr::Internal(error.to_string());
     };

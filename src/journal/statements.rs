@@ -67,9 +67,8 @@ impl SqlScript {
         Ok(affected)
     }
 
-    /// Returns all statements, followed by one more command.
-    pub(super) fn followed_by(mut self, command: &str) -> Vec<SqlText> {
-        self.statements.push(SqlText::command(command));
+    /// Returns all statements.
+    pub(super) fn into_statements(self) -> Vec<SqlText> {
         self.statements
     }
 }

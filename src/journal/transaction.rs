@@ -12,6 +12,7 @@ use crate::domain::Timestamp;
 
 use super::{
     batch_context,
+    commit_error::CommitError,
     commit_probe::CommitProbe,
     decide,
     error::JournalError,
@@ -31,20 +32,21 @@ use super::{
 #[derive(Debug)]
 pub(super) enum RequestOutcome {
     Written(CommitOutcome),
-    /// Nothing, because another transaction holds the head of the vault.
-    HeadLocked,
+    /// Nothing: the batch was left to the contended writer. Another transaction holds the head of its vault, or its mutations
+    /// have to be written one by one, each of which may wait for the head.
+    Deferred,
 }
 
 impl RequestOutcome {
     /// Returns what was written.
     ///
     /// # Errors
-    /// When the head is locked, which is not an outcome of a transaction that waits for it.
+    /// When the batch was deferred, which is not an outcome of a transaction that waits for the head.
     pub(super) fn into_written(self) -> Result<CommitOutcome, JournalError> {
         match self {
             Self::Written(outcome) => Ok(outcome),
-            Self::HeadLocked => Err(JournalError::Contended(
-                DbErr::Custom("the head of the vault is locked".to_owned()).into(),
+            Self::Deferred => Err(JournalError::Contended(
+                DbErr::Custom("the batch could not be written without waiting".to_owned()).into(),
             )),
         }
     }
@@ -55,7 +57,7 @@ impl RequestOutcome {
 pub(super) enum TransactionError {
     /// It was rolled back.
     RolledBack(DbErr),
-    /// The connection was lost during the commit.
+    /// COMMIT was sent, and its answer was lost.
     CommitUnknown(UnknownCommit),
 }
 
@@ -103,20 +105,20 @@ pub(super) async fn write(
                 probe,
                 remaining,
             }) => {
-                let error = match writer.commit(remaining).await {
-                    Ok(()) => return Ok(outcomes),
-                    Err(error) => error,
+                return match writer.commit(remaining).await {
+                    Ok(()) => Ok(outcomes),
+                    Err(CommitError::NotCommitted(error)) => {
+                        writer.rollback().await;
+                        Err(TransactionError::RolledBack(error))
+                    }
+                    Err(CommitError::Unknown(error)) => {
+                        Err(TransactionError::CommitUnknown(UnknownCommit {
+                            error,
+                            probe,
+                            outcomes,
+                        }))
+                    }
                 };
-                if !JournalError::from(error.clone()).affects_all_writes() {
-                    // The database has answered and rejected the commit.
-                    writer.rollback().await;
-                    return Err(TransactionError::RolledBack(error));
-                }
-                return Err(TransactionError::CommitUnknown(UnknownCommit {
-                    error,
-                    probe,
-                    outcomes,
-                }));
             }
             Ok(FilledTransaction::Conflict) => {
                 // The next attempt reads the answer under that key.
@@ -146,7 +148,7 @@ async fn fill(
     let mut outcomes = Vec::with_capacity(requests.len());
     for request in &*requests {
         if request.vault().is_some_and(|id| skipped.contains(id)) {
-            outcomes.push(RequestOutcome::HeadLocked);
+            outcomes.push(RequestOutcome::Deferred);
             continue;
         }
         let now = Timestamp::now();

@@ -1,6 +1,6 @@
 //! The bounded queue of write requests in front of a committer.
 
-use std::time::Instant;
+use std::{iter, time::Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -63,7 +63,12 @@ impl WriteQueue {
 /// Answers the requests that arrived during an outage. They have waited as long, and would wait as long again for the same
 /// error.
 pub(super) fn refuse_waiting(queue: &mut mpsc::Receiver<QueuedWrite>, outage: &JournalError) {
-    while let Ok(QueuedWrite { reply, .. }) = queue.try_recv() {
+    refuse(iter::from_fn(|| queue.try_recv().ok()), outage);
+}
+
+/// Answers requests that were not attempted because of an outage.
+pub(super) fn refuse(requests: impl Iterator<Item = QueuedWrite>, outage: &JournalError) {
+    for QueuedWrite { reply, .. } in requests {
         let _ = reply.send(Err(outage.for_unattempted()));
     }
 }

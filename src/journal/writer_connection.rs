@@ -9,6 +9,7 @@ use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr, sqlx::pool::Clos
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
+    commit_error::CommitError,
     database_file::DatabaseFile,
     db_connection::DbConnection,
     db_thread::{DbThread, no_answer},
@@ -82,19 +83,23 @@ impl WriterConnection {
         state.begin_now().await
     }
 
-    /// Executes the remaining statements and commits.
+    /// Executes the remaining statements, each in a message of its own, and commits.
     ///
     /// # Errors
-    /// When a statement or the commit fails; the error does not show which. The caller must then call
-    /// [`rollback`](Self::rollback) or [`discard_connection`](Self::discard_connection).
-    pub(super) async fn commit(&self, remaining: SqlScript) -> Result<(), DbErr> {
+    /// When a statement or the commit fails. The caller must then call [`rollback`](Self::rollback) or
+    /// [`discard_connection`](Self::discard_connection).
+    pub(super) async fn commit(&self, remaining: SqlScript) -> Result<(), CommitError> {
         let mut state = self.state.lock().await;
         let has_written = state.has_written || !remaining.is_empty();
-        for text in remaining.followed_by("COMMIT") {
-            state.execute(text, ANSWER_DEADLINE).await?;
+        for text in remaining.into_statements() {
+            let executed = state.execute(text, ANSWER_DEADLINE).await;
+            executed.map_err(CommitError::NotCommitted)?;
         }
-        // The file may have been moved since the transaction began.
-        self.check_file(&state)?;
+        let commit = SqlText::command("COMMIT");
+        let committed = state.execute(commit, ANSWER_DEADLINE).await;
+        committed.map_err(CommitError::of_sent)?;
+        // The file may have been moved since the transaction began. The next start does not find the commit then.
+        self.check_file(&state).map_err(CommitError::Unknown)?;
         // Only a commit ends an outage: with a full disk, for example, earlier statements succeed and the commit fails. A
         // commit that writes nothing proves nothing.
         if has_written && let Some(outage) = &state.outage {
@@ -206,5 +211,44 @@ impl SqlExecutor for WriterConnection {
                 connection.query(text).await
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectOptions;
+
+    use super::{super::error::FailureClass, *};
+
+    #[tokio::test]
+    async fn statement_that_fails_before_a_commit_is_no_lost_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("v.db");
+        let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", path.display()));
+        options.max_connections(1);
+        let db_thread = DbThread::open("test writer", options, None).await.unwrap();
+        let writer = WriterConnection::new(&db_thread);
+        let execute = |sql| SqlExecutor::execute(&writer, SqlText::command(sql));
+        writer.begin().await.unwrap();
+        execute("CREATE TABLE rows (text VARCHAR)").await.unwrap();
+        writer.commit(SqlScript::new(&writer)).await.unwrap();
+
+        writer.begin().await.unwrap();
+        // As a full disk: the file cannot grow.
+        let limit = SqlText::command("PRAGMA max_page_count = 1");
+        writer.query(limit).await.unwrap();
+        let mut remaining = SqlScript::new(&writer);
+        let row = ["x".repeat(100_000).into()];
+        remaining.add_rows("INSERT INTO rows (text) VALUES", vec![row], "");
+        let error = match writer.commit(remaining).await.unwrap_err() {
+            CommitError::NotCommitted(error) => error,
+            CommitError::Unknown(error) => panic!("the commit was not sent: {error}"),
+        };
+        assert_eq!(FailureClass::of(&error), FailureClass::Outage, "{error}");
+        // SQLite has rolled back by itself, so this closes the connection.
+        writer.rollback().await;
+        writer.begin().await.unwrap();
+        let text = SqlText::command("SELECT text FROM rows");
+        assert!(writer.query(text).await.unwrap().is_empty());
     }
 }
