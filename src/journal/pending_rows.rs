@@ -25,7 +25,8 @@ use super::{
 pub(super) struct PendingRows {
     /// Ordered by vault, so that concurrent processes lock rows in the same order.
     head_moves: BTreeMap<VaultId, HeadMove>,
-    answers: Vec<[Value; 7]>,
+    /// Ordered by key, so that concurrent processes lock rows in the same order.
+    answers: BTreeMap<AnswerKey, [Value; 7]>,
     probe: Option<CommitProbe>,
     pub(super) events: Vec<[Value; 5]>,
     pub(super) seen_users: BTreeMap<UserId, UserProfile>,
@@ -34,6 +35,14 @@ pub(super) struct PendingRows {
     pub(super) sockets: BTreeMap<String, [Value; 3]>,
     pub(super) new_vaults: Vec<CreatedVault>,
     pub(super) changes: Vec<VaultChanges>,
+}
+
+/// The primary key of a remembered answer.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct AnswerKey {
+    user: UserId,
+    path: String,
+    key: String,
 }
 
 /// A vault's head before and after the transaction.
@@ -108,7 +117,7 @@ impl PendingRows {
     ) {
         let json =
             serde_json::to_string(&answer.resource).expect("a resource serializes without errors");
-        self.answers.push([
+        let row = [
             text(&by.id),
             key.path.as_str().into(),
             key.key.as_str().into(),
@@ -116,7 +125,13 @@ impl PendingRows {
             answer.seq.to_row().into(),
             json.into(),
             now.0.into(),
-        ]);
+        ];
+        let key = AnswerKey {
+            user: by.id.clone(),
+            path: key.path.clone(),
+            key: key.key.clone(),
+        };
+        self.answers.insert(key, row);
     }
 
     /// Adds a new vault with its first owner.
@@ -199,7 +214,7 @@ impl PendingRows {
         let written = execute_rows(
             txn,
             "INSERT INTO idempotency_keys (user_id, path, key, fingerprint, seq, answer, created_at) VALUES",
-            answers,
+            answers.into_values().collect(),
             // An expired row is replaced.
             &format!(
                 "ON CONFLICT (user_id, path, key) DO UPDATE SET fingerprint = excluded.fingerprint, \
