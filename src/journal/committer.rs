@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::yield_now};
 
 use super::{
     batch_window::BatchWindow,
@@ -50,7 +50,7 @@ pub(super) async fn run(
         if received == 0 {
             return;
         }
-        collect_more(&mut window, &mut queued, &mut queue);
+        collect_more(&mut window, &mut queued, &mut queue, &contended).await;
         let answered = queued.len();
         let mut outage = None;
         while !queued.is_empty() {
@@ -73,11 +73,13 @@ pub(super) async fn run(
 
 /// Collects requests that arrive within a moment, as long as the window expects more. Sleeps instead of awaiting: the
 /// requests come from other threads, this thread has nothing else to do, and one wake-up for each request would cost more
-/// than a few polls.
-fn collect_more(
+/// than a few polls. While the contended writer is busy, which shares the thread and holds a head that other nodes wait for, a poll
+/// yields to it instead.
+async fn collect_more(
     window: &mut BatchWindow,
     queued: &mut Vec<QueuedWrite>,
     queue: &mut mpsc::Receiver<QueuedWrite>,
+    contended: &ContendedQueue,
 ) {
     for poll in 0.. {
         while queued.len() < MAX_REQUESTS
@@ -91,7 +93,11 @@ fn collect_more(
         if poll == POLLS {
             return window.time_out();
         }
-        thread::sleep(POLL_INTERVAL);
+        if contended.is_idle() {
+            thread::sleep(POLL_INTERVAL);
+        } else {
+            yield_now().await;
+        }
     }
 }
 

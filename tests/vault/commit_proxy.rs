@@ -18,6 +18,8 @@ pub struct CommitProxy {
     pub url: String,
     /// The next COMMIT reaches the server, but its answer does not reach the client.
     pub cut_commit: Arc<AtomicBool>,
+    /// The next statement that adds an event does not reach the server: the connection is lost before it.
+    pub cut_insert: Arc<AtomicBool>,
     /// New connections are dropped.
     pub is_closed: Arc<AtomicBool>,
     /// The next COMMIT reaches the server, and its connection stays open without an answer.
@@ -60,6 +62,7 @@ impl ProxiedVault {
 struct ForwardRules {
     number: usize,
     cut_commit: Arc<AtomicBool>,
+    cut_insert: Arc<AtomicBool>,
     hold_commit: Arc<AtomicBool>,
     stalled_below: Arc<AtomicUsize>,
 }
@@ -88,6 +91,7 @@ impl CommitProxy {
         let proxy = Self {
             url: url.replace(&server, &here),
             cut_commit: Arc::default(),
+            cut_insert: Arc::default(),
             is_closed: Arc::default(),
             hold_commit: Arc::default(),
             stalled_below: Arc::default(),
@@ -115,6 +119,7 @@ impl CommitProxy {
         ForwardRules {
             number: 0,
             cut_commit: self.cut_commit.clone(),
+            cut_insert: self.cut_insert.clone(),
             hold_commit: self.hold_commit.clone(),
             stalled_below: self.stalled_below.clone(),
         }
@@ -132,6 +137,10 @@ impl CommitProxy {
     }
 }
 
+fn find(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|word| word == text)
+}
+
 /// Forwards bytes in both directions until one side closes or a commit is cut.
 async fn forward(mut client: TcpStream, mut server: TcpStream, rules: ForwardRules) {
     let (mut request, mut response) = (vec![0; 65_536], vec![0; 65_536]);
@@ -141,10 +150,14 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, rules: ForwardRul
                 let Ok(length @ 1..) = read else { return };
                 rules.pass().await;
                 let request = &request[..length];
+                let has_insert = find(request, b"INSERT INTO vault_events");
+                if has_insert && rules.cut_insert.swap(false, Ordering::AcqRel) {
+                    return;
+                }
                 if server.write_all(request).await.is_err() {
                     return;
                 }
-                let has_commit = request.windows(6).any(|word| word == b"COMMIT");
+                let has_commit = find(request, b"COMMIT");
                 if has_commit && rules.hold_commit.swap(false, Ordering::AcqRel) {
                     std::future::pending::<()>().await;
                 }

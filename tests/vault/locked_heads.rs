@@ -2,10 +2,13 @@
 
 use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, Database as DirectDatabase, TransactionTrait};
-use vaultcast::{domain::Seq, vault::VaultError};
+use vaultcast::{
+    domain::{Seq, UserProfile},
+    vault::{VaultError, VaultHandle},
+};
 
 use crate::{
-    test_node::{SubmitExt, TestNode, create_source, mutation_by, seq_range},
+    test_node::{SubmitExt, TestNode, create_source, mutation_by, principal, seq_range},
     test_sink::TestSink,
 };
 
@@ -41,6 +44,99 @@ async fn vault_whose_head_is_locked_delays_no_other_vault() {
 
     lock.rollback().await.unwrap();
     assert_eq!(waiting.await.unwrap().seq, Seq(1));
+}
+
+#[actix_web::test]
+async fn user_record_that_waits_for_another_node_holds_no_head() {
+    let node = TestNode::shared().await;
+    if !node.database.is_postgres() {
+        return; // SQLite has one lock for all rows
+    }
+    let mut vaults = Vec::new();
+    for _ in 0..OTHER_VAULTS {
+        vaults.push(node.create_vault().await);
+    }
+    let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
+    let lock = connection.begin().await.unwrap();
+    let insert = "INSERT INTO users (id, created_at, updated_at) VALUES ('eve', 0, 0)";
+    lock.execute_unprepared(insert).await.unwrap();
+
+    // The committer of user records waits in a transaction, so that it takes later requests from its queue together.
+    let commits = node.lock_commits().await;
+    let mut created = Box::pin(node.create_vault());
+    assert!(futures_util::poll!(&mut created).is_pending());
+    node.wait_for_lock_waiter("INSERT INTO vault_heads").await;
+    let submit = |vault: &VaultHandle| vault.submit(mutation_by("ana", create_source("joined")));
+    let written: Vec<_> = vaults.iter().map(submit).collect();
+    let profile = UserProfile {
+        principal: principal("eve"),
+        issued_at: None,
+    };
+    let mut record = Box::pin(node.journal().record_user(profile));
+    assert!(futures_util::poll!(&mut record).is_pending());
+    commits.rollback().await.unwrap();
+    created.await;
+    node.wait_for_lock_waiter("INSERT INTO users").await;
+    // Less than the record waits for its lock.
+    node.database
+        .execute(
+            "BEGIN; SET LOCAL lock_timeout = '3s'; SELECT 1 FROM vault_heads FOR UPDATE; ROLLBACK",
+        )
+        .await;
+    assert!(futures_util::poll!(&mut record).is_pending());
+    lock.rollback().await.unwrap();
+    record.await.unwrap();
+    for outcome in join_all(written).await {
+        outcome.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn faulty_batch_that_waits_delays_no_other_vault() {
+    let node = TestNode::shared().await;
+    if !node.database.is_postgres() {
+        return; // SQLite has one lock for all vaults
+    }
+    node.database
+        .execute(
+            "CREATE FUNCTION react() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                 IF NEW.title = 'poison' THEN RAISE EXCEPTION 'poison'; END IF; \
+                 PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$; \
+             CREATE TRIGGER react BEFORE INSERT ON sources FOR EACH ROW \
+                 WHEN (NEW.title IN ('poison', 'waits')) EXECUTE FUNCTION react()",
+        )
+        .await;
+    let faulty = node.create_vault().await;
+    let mut others = Vec::new();
+    for _ in 0..OTHER_VAULTS {
+        others.push(node.create_vault().await);
+    }
+    let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
+    let lock = connection.begin().await.unwrap();
+    lock.execute_unprepared("SELECT pg_advisory_xact_lock(1)")
+        .await
+        .unwrap();
+
+    // Both mutations are in one batch, which waits for nothing before it fails.
+    let commits = node.lock_commits().await;
+    let mut first = Box::pin(faulty.submit(mutation_by("ana", create_source("first"))));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    node.wait_for_lock_waiter("SELECT vault_id, head FROM vault_heads")
+        .await;
+    let poison = faulty.submit(mutation_by("ana", create_source("poison")));
+    let waits = faulty.submit(mutation_by("ana", create_source("waits")));
+    commits.rollback().await.unwrap();
+    first.await.unwrap();
+    node.wait_for_lock_waiter("INSERT INTO sources").await;
+
+    for written in join_all(others.iter().map(|vault| vault.create_sources(2))).await {
+        let () = written;
+    }
+    let mut waits = Box::pin(waits);
+    assert!(futures_util::poll!(&mut waits).is_pending());
+    lock.rollback().await.unwrap();
+    assert!(matches!(poison.await, Err(VaultError::Fault)));
+    assert_eq!(waits.await.unwrap().seq, Seq(2));
 }
 
 #[actix_web::test]

@@ -70,6 +70,24 @@ async fn unknown_commit_is_reported_and_resolved_before_the_next_mutation() {
 }
 
 #[actix_web::test]
+async fn connection_that_is_lost_before_the_commit_leaves_no_unknown_outcome() {
+    let Some(ProxiedVault {
+        node, proxy, vault, ..
+    }) = ProxiedVault::start().await
+    else {
+        return;
+    };
+    proxy.cut_insert.store(true, Ordering::Release);
+    proxy.is_closed.store(true, Ordering::Release);
+    let refused = vault.submit_err("ana", create_source("lost")).await;
+    assert!(matches!(refused, VaultError::Unavailable), "{refused}");
+    assert!(!proxy.cut_insert.load(Ordering::Acquire));
+    proxy.is_closed.store(false, Ordering::Release);
+    vault.create_sources(1).await;
+    assert_eq!(node.verified_records(vault.id()).await.len(), 1);
+}
+
+#[actix_web::test]
 async fn lost_commit_with_a_trimmed_event_is_reported_as_unknown() {
     let Some(ProxiedVault {
         node, proxy, vault, ..
