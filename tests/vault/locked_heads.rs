@@ -54,7 +54,9 @@ async fn user_record_that_waits_for_another_node_holds_no_head() {
     }
     let mut vaults = Vec::new();
     for _ in 0..OTHER_VAULTS {
-        vaults.push(node.create_vault().await);
+        let vault = node.create_vault().await;
+        vault.create_sources(1).await;
+        vaults.push(vault);
     }
     let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
     let lock = connection.begin().await.unwrap();
