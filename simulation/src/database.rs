@@ -5,7 +5,7 @@ use vaultcast::{
         BatchContext, BatchDraft, Decision, Members, Membership, Role, Seq, Timestamp, Vault,
         idempotency::RememberedAnswers,
     },
-    journal::{CommittedEvent, JournalRecord},
+    journal::{BatchBase, CommittedEvent, JournalRecord},
     vault::machine::{Batch, WrittenBatch},
 };
 
@@ -93,6 +93,7 @@ impl VaultRows {
         let mut written = WrittenBatch {
             missed: missed.len(),
             events: missed,
+            base: BatchBase::Continued,
             results: Vec::new(),
             is_vault_deleted: self.vault.members.is_empty(),
         };

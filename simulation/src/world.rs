@@ -111,7 +111,7 @@ impl World {
             relays: Vec::new(),
             recovery: RecoveryMachine::new(RecoveryOptions {
                 window: Duration::from_secs(120),
-                epoch: "epoch".to_owned(),
+                epoch: "epoch".into(),
                 bounds: StateBounds::default(),
             }),
             claims: BTreeMap::new(),

@@ -34,12 +34,13 @@ pub async fn list(
         .and_then(|after| Ok((after, page.limit()?)));
     let (after, limit) = api.for_member(&user.id, &id, parameters).await?;
     let journal = api.journal();
+    let epoch = journal.epoch();
     let members = journal.members(&id, &user.id, after.as_ref(), limit);
     let listing = members.await?.ok_or_else(access_denied)?;
     Ok(HttpResponse::Ok().json(MembersView {
         members: listing.rows,
         seq: listing.seq,
-        epoch: api.journal().epoch(),
+        epoch: &epoch,
         next_cursor: listing.next.as_ref().map(member_cursor),
     }))
 }

@@ -32,12 +32,13 @@ pub async fn list(
         .source_cursor()
         .and_then(|before| Ok((before, page.limit()?)));
     let (before, limit) = api.for_member(&user.id, &id, parameters).await?;
+    let epoch = api.journal().epoch();
     let sources = api.journal().sources(&id, &user.id, before, limit).await?;
     let listing = sources.ok_or_else(access_denied)?;
     Ok(HttpResponse::Ok().json(SourcesView {
         sources: listing.rows,
         seq: listing.seq,
-        epoch: api.journal().epoch(),
+        epoch: &epoch,
         next_cursor: listing.next.map(|next| next.to_string()),
     }))
 }

@@ -129,6 +129,7 @@ pub async fn events(
     let id = vault_id(&id)?;
     let parameters = page.since().and_then(|since| Ok((since, page.limit()?)));
     let (since, limit) = api.for_member(&user.id, &id, parameters).await?;
+    let epoch = api.journal().epoch();
     let range = api.journal().events(&id, &user.id, since, limit).await?;
     let listing = match range.ok_or_else(access_denied)? {
         EventRange::Available(listing) => listing,
@@ -139,11 +140,10 @@ pub async fn events(
         .iter()
         .map(EventView::new)
         .collect::<Result<Vec<_>, _>>()?;
-    let epoch = api.journal().epoch();
     Ok(HttpResponse::Ok().json(EventsView {
         events,
         seq: listing.seq,
-        epoch,
+        epoch: &epoch,
     }))
 }
 

@@ -1,7 +1,14 @@
 //! The connection of this node to the others: the shell of the [`ClusterMachine`], on a thread of its own, so that no busy
 //! worker thread delays a hint.
 
-use std::{collections::VecDeque, future::pending, io, sync::Arc, thread, time::Instant};
+use std::{
+    collections::VecDeque,
+    future::pending,
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use thiserror::Error;
 use tokio::{
@@ -20,7 +27,7 @@ use crate::{
 use super::{
     bus::{BusError, HintBus},
     hint_queue::HintQueue,
-    machine::{BusUse, ClusterEffect, ClusterInput, ClusterMachine},
+    machine::{BusUse, ClusterEffect, ClusterInput, ClusterMachine, MAX_JITTER},
     message::{BusMessage, BusMessageBody, NodeId, encode_heartbeat, encode_hints},
     metrics::{ClusterMetrics, DropReason},
     options::BusOptions,
@@ -73,7 +80,7 @@ impl NodeLink {
             vaults.set_head_listener(hints.clone());
         }
         let node = NodeId::generate();
-        let epoch = vaults.journal().epoch().to_owned();
+        let epoch = String::from(vaults.journal().epoch());
         let machine = ClusterMachine::new(node, &epoch, bus_use, MonotonicTime::now());
         info!(bus = options.name(), node = %node, "connecting to the other nodes of this database");
         if bus.is_some() {
@@ -160,7 +167,8 @@ impl LinkShell {
                 SessionEvent::Received(text) => {
                     if let Some(message) = BusMessage::parse(&text) {
                         self.count_received(&message);
-                        return ClusterInput::Received(message);
+                        let jitter = rand::random_range(Duration::ZERO..=MAX_JITTER);
+                        return ClusterInput::Received { message, jitter };
                     }
                 }
                 SessionEvent::Ended(error) => {
@@ -217,8 +225,10 @@ impl LinkShell {
             ClusterEffect::ReportDown => self.report_down(),
             ClusterEffect::RecordLag(lag) => self.metrics.record_lag(lag),
             ClusterEffect::RecordLost(heads) => self.metrics.hints_lost.inc_by(heads),
-            ClusterEffect::ReportEpoch(epoch) => {
-                warn!(was = %self.epoch, is = %epoch, "the database has another epoch: restart this node");
+            ClusterEffect::CheckHead(vault) => self.vaults.head_went_back(&vault),
+            ClusterEffect::ReplaceEpoch(epoch) => {
+                warn!(was = %self.epoch, is = %epoch, "the database has another epoch; all clients list again");
+                self.vaults.replace_epoch(epoch.as_str().into());
                 self.epoch = epoch;
             }
         }

@@ -57,7 +57,6 @@ impl Gateway {
         let connections = ConnectionRegistry::default();
         let relay_options = RelayOptions {
             bounds: options.bounds,
-            epoch: vaults.journal().epoch().to_owned(),
             metrics: options.metrics.clone(),
         };
         let relay = WorkerRelay::start(relay_options, connections.clone());

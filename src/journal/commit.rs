@@ -134,6 +134,7 @@ async fn commit_mutations(
 ) -> CommitOutcome {
     let mut combined = CommitOutcome {
         missed: batch.missed.len(),
+        base: batch.base,
         events: std::mem::take(&mut batch.missed),
         ..CommitOutcome::default()
     };
@@ -147,6 +148,7 @@ async fn commit_mutations(
         let mut single = WriteRequest::Batch(BatchRequest {
             vault: batch.vault.clone(),
             missed: Vec::new(),
+            base: batch.base,
             mutations: vec![mutation],
         });
         let attempt = attempt_one(writer, &mut single, mode).await;

@@ -63,7 +63,7 @@ pub struct Database {
     pub(super) reader: DbThread,
     /// The reads that users request over HTTP. However many there are, the other shares keep their connections.
     pub(super) listings: DbThread,
-    /// The readiness check.
+    /// The readiness check and the sweep.
     pub(super) probe: DbThread,
     /// Records the commits of all writers.
     pub(super) write_outage: Arc<OutageMonitor>,
@@ -210,7 +210,8 @@ fn writer_name(n: usize) -> String {
     format!("journal writer {n}")
 }
 
-fn no_epoch() -> DbErr {
+/// Returns the error for a database without an epoch.
+pub(super) fn no_epoch() -> DbErr {
     DbErr::RecordNotFound("the row of table epoch".to_owned())
 }
 

@@ -24,6 +24,7 @@ pub(super) fn decide_batch(
     let mut outcome = CommitOutcome {
         events: batch.missed.clone(),
         missed: batch.missed.len(),
+        base: batch.base,
         ..CommitOutcome::default()
     };
     for mutation in &batch.mutations {

@@ -8,17 +8,18 @@ use std::{
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::sync::watch;
 
-use crate::domain::{Mutation, MutationAnswer, Seq, Timestamp, UserProfile, Vault, VaultId};
+use crate::domain::{Epoch, Mutation, MutationAnswer, Seq, Timestamp, UserProfile, Vault, VaultId};
 
 use super::{
     committer,
+    current_epoch::CurrentEpoch,
     database::{self, Database},
     db_thread::DbThread,
     error::JournalError,
     lookup,
     metrics::JournalMetrics,
     record::JournalRecord,
-    request::{BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
+    request::{BatchBase, BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
     retention::Retention,
     retention_sweeper::{self, RetentionSweeper, SweepStats},
     sharing::DatabaseSharing,
@@ -33,7 +34,7 @@ pub struct Journal {
     /// One queue for each writing connection. A vault always uses the same one.
     queues: Arc<[WriteQueue]>,
     retention: Arc<watch::Sender<Retention>>,
-    epoch: Arc<str>,
+    epoch: CurrentEpoch,
     metrics: Arc<JournalMetrics>,
     pub(super) write_check: WriteCheck,
 }
@@ -70,7 +71,7 @@ impl Journal {
             database: Arc::new(database),
             queues,
             retention: Arc::new(retention),
-            epoch: epoch.into(),
+            epoch: CurrentEpoch::new(epoch.into()),
             metrics: Arc::new(metrics),
             write_check,
         })
@@ -85,9 +86,15 @@ impl Journal {
         });
     }
 
-    /// Returns the epoch, which distinguishes this history from one that was restored from a backup.
-    pub fn epoch(&self) -> &str {
-        &self.epoch
+    /// Returns the epoch, which distinguishes this history from one that was restored from a backup. An answer that carries
+    /// it takes it before it reads: if both change meanwhile, its reader must not take the new epoch for that of old numbers.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.get()
+    }
+
+    /// Replaces the epoch, because the database has another one than before.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.set(epoch);
     }
 
     /// Returns which processes write the database.
@@ -167,6 +174,7 @@ impl Journal {
         let batch = BatchRequest {
             vault,
             missed: Vec::new(),
+            base: BatchBase::Continued,
             mutations,
         };
         self.write(queue, WriteRequest::Batch(batch)).await
@@ -241,6 +249,19 @@ impl Journal {
         F: Future<Output = Result<T, DbErr>> + Send + 'static,
     {
         Ok(self.database.listings.run(work).await?)
+    }
+
+    /// Reads what the connection between nodes needs, on a connection that no join uses, so that a burst of joins does not delay
+    /// events whose hints were lost. The readiness check shares it: both are one short query.
+    pub(super) async fn check<T, F>(
+        &self,
+        work: impl FnOnce(DatabaseConnection) -> F,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DbErr>> + Send + 'static,
+    {
+        Ok(self.database.probe.run(work).await?)
     }
 
     /// Reads what the service itself needs.

@@ -7,22 +7,26 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::domain::{Seq, VaultHead, VaultId};
 
-use super::{error::JournalError, handle::Journal};
+use super::{database, error::JournalError, handle::Journal};
 
 /// Ids and heads are passed as two texts with commas: arrays would need a further feature of the driver, and one parameter for
 /// each vault would make a text of its own for each number of vaults.
 const QUERY: &str = "\
-    SELECT known.id AS id, heads.head AS head \
+    SELECT known.id AS id, heads.head AS head, known.head AS known \
     FROM unnest(string_to_array($1, ','), string_to_array($2, ',')::bigint[]) AS known(id, head) \
-    JOIN vault_heads heads ON heads.vault_id = known.id AND heads.head <> known.head \
-    UNION ALL SELECT value, NULL FROM epoch WHERE id = 1";
+    LEFT JOIN vault_heads heads ON heads.vault_id = known.id \
+    WHERE heads.head IS DISTINCT FROM known.head \
+    UNION ALL SELECT value, NULL, NULL FROM epoch WHERE id = 1";
 
 /// The heads that differ from those that a node knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct JournalHeads {
     pub epoch: String,
-    /// The journal's heads of the vaults for which another one was given.
+    /// The journal's heads of the vaults for which an older one was given.
     pub changed: Vec<VaultHead>,
+    /// The vaults for which a newer head was given than the journal has, and those that it does not have: another database was
+    /// put back, unless the vault was loaded again since its head was given.
+    pub rewound: Vec<VaultId>,
 }
 
 impl Journal {
@@ -38,7 +42,7 @@ impl Journal {
             let _ = write!(ids, "{comma}{vault}");
             let _ = write!(heads, "{comma}{}", head.0);
         }
-        self.read(|db| async move { changed_heads(&db, ids, heads).await })
+        self.check(|db| async move { changed_heads(&db, ids, heads).await })
             .await
     }
 }
@@ -52,14 +56,21 @@ async fn changed_heads(
     let query = Statement::from_sql_and_values(DbBackend::Postgres, QUERY, values);
     let mut found = JournalHeads::default();
     for row in db.query_all_raw(query).await? {
-        let (id, head): (String, Option<i64>) = (row.try_get("", "id")?, row.try_get("", "head")?);
-        match head {
-            Some(head) => found.changed.push(VaultHead {
+        let id: String = row.try_get("", "id")?;
+        let head: Option<i64> = row.try_get("", "head")?;
+        let known: Option<i64> = row.try_get("", "known")?;
+        match (known, head) {
+            (Some(known), Some(head)) if head > known => found.changed.push(VaultHead {
                 vault: VaultId::from_row(id),
                 head: Seq::from_row(head),
             }),
-            None => found.epoch = id,
+            (Some(_), _) => found.rewound.push(VaultId::from_row(id)),
+            (None, _) => found.epoch = id,
         }
     }
-    Ok(found)
+    match found.epoch.is_empty() {
+        // A database that is being put back.
+        true => Err(database::no_epoch()),
+        false => Ok(found),
+    }
 }

@@ -8,16 +8,17 @@ use std::collections::{HashMap, HashSet};
 use entity::head;
 use sea_orm::{DbBackend, DbErr};
 
-use crate::domain::{Members, Seq, Vault, VaultId};
+use crate::domain::{Members, Seq, VaultId};
 
 use super::{
     lookup,
-    request::{BatchRequest, CommittedEvent, WriteRequest},
+    request::{BatchBase, BatchRequest, CommittedEvent, WriteRequest},
     sql_executor::SqlExecutor,
     statements::{query_rows, select},
 };
 
-/// How many missed events are read one by one. A vault that is further behind is read as a whole.
+/// How many missed events are read one by one. A vault that is further behind, or ahead of its head, is read as a whole: its batch
+/// is decided on the present state, and the caller loads the vault again.
 const MAX_MISSED: u64 = 1024;
 
 /// What to do about a head that another transaction has locked.
@@ -90,11 +91,11 @@ async fn catch_up(
     if head == known {
         return Ok(());
     }
-    if head < known {
-        return Err(rewound(&batch.vault, head));
-    }
-    let distance = head.0 - known.0;
-    if distance <= MAX_MISSED {
+    // A head that went back has no distance.
+    let distance = head.0.checked_sub(known.0);
+    if let Some(distance) = distance
+        && distance <= MAX_MISSED
+    {
         let records = lookup::records(txn, &batch.vault.id, known, distance as usize).await?;
         // Events that were trimmed are missing.
         if records.len() as u64 == distance {
@@ -111,20 +112,13 @@ async fn catch_up(
             return Ok(());
         }
     }
+    batch.base = match distance {
+        Some(_) => BatchBase::FarAhead,
+        None => BatchBase::Rewound { head },
+    };
     match lookup::vault(txn, &batch.vault.id).await? {
         Some(vault) => batch.vault = vault,
         None => batch.vault.members = Members::default().into(),
     }
     Ok(())
-}
-
-/// Returns the error for a head that is behind the state that was read before: an older database was put back.
-fn rewound(vault: &Vault, head: Seq) -> DbErr {
-    let Vault {
-        id, head: known, ..
-    } = vault;
-    DbErr::Custom(format!(
-        "the head of vault {id} went back from {known} to {head}: if an older database was put back, stop the service, \
-         run \"vaultcast epoch renew\" and start it again"
-    ))
 }

@@ -17,6 +17,7 @@ mod commit_error;
 mod commit_probe;
 mod committer;
 mod contended_writer;
+mod current_epoch;
 mod database;
 mod database_error;
 mod database_file;
@@ -77,7 +78,9 @@ pub use migration_steps::{MigrationStatus, MigrationStep, migration_steps};
 pub use payload::event_schema;
 pub use reads::{EventRange, EventRows};
 pub use record::JournalRecord;
-pub use request::{CommitOutcome, CommittedEvent, MutationError, NewVault, StoredSocket};
+pub use request::{
+    BatchBase, CommitOutcome, CommittedEvent, MutationError, NewVault, StoredSocket,
+};
 pub use retention::Retention;
 pub use retention_sweeper::SweepStats;
 pub use session_settings::{SearchOrder, SessionSettings};

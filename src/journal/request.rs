@@ -35,7 +35,21 @@ pub(super) struct BatchRequest {
     pub vault: Vault,
     /// Events that another process wrote since the caller last read the journal.
     pub missed: Vec<CommittedEvent>,
+    /// How the state follows from the one that the caller gave.
+    pub base: BatchBase,
     pub mutations: Vec<Mutation>,
+}
+
+/// How the state on which a batch was decided follows from the state that the caller gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BatchBase {
+    /// By the missed events.
+    #[default]
+    Continued,
+    /// The journal was too far ahead, or had trimmed the missed events: the state was read as a whole.
+    FarAhead,
+    /// The journal was behind, at this head: an older database was put back. The state was read as a whole.
+    Rewound { head: Seq },
 }
 
 /// The vault to be created by [`Journal::create_vault`](super::Journal::create_vault).
@@ -86,6 +100,8 @@ pub struct CommitOutcome {
     pub events: Vec<CommittedEvent>,
     /// How many events at the start of `events` another process wrote.
     pub missed: usize,
+    /// How the batch's state follows from the caller's. Unless it is `Continued`, the events do not follow the caller's head.
+    pub base: BatchBase,
     /// One result for each mutation, in the order of the request.
     pub results: Vec<Result<MutationAnswer, MutationError>>,
     /// The vault was deleted, by another process or so long ago that its journal was purged.

@@ -53,7 +53,7 @@ mod tests {
     use crate::domain::{Members, Seq, Timestamp, Vault, VaultId};
 
     use super::{
-        super::request::{BatchRequest, PurgeStep},
+        super::request::{BatchBase, BatchRequest, PurgeStep},
         *,
     };
 
@@ -70,6 +70,7 @@ mod tests {
         WriteRequest::Batch(BatchRequest {
             vault,
             missed: Vec::new(),
+            base: BatchBase::Continued,
             mutations: Vec::new(),
         })
     }

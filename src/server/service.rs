@@ -128,6 +128,9 @@ impl Service {
             },
             metrics.gateway.clone(),
         );
+        reloadable
+            .vaults
+            .set_history_listener(std::sync::Arc::new(recovery.clone()));
         let pages = Pages::embedded();
         let listener = MainListener {
             api: api.clone(),

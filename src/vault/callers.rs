@@ -133,12 +133,14 @@ impl EndedBatch {
             Ok(CommitOutcome {
                 events,
                 missed,
+                base,
                 results,
                 is_vault_deleted,
                 ..
             }) => BatchOutcome::Written(WrittenBatch {
                 events,
                 missed,
+                base,
                 results: (results.into_iter())
                     .map(|result| result.map_err(VaultError::from))
                     .collect(),

@@ -14,11 +14,12 @@ use std::{
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
 use crate::{
-    domain::{Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
+    domain::{Epoch, Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
     journal::{DatabaseSharing, Journal},
+    telemetry::throttle::LogThrottle,
 };
 
 use super::{
@@ -27,10 +28,12 @@ use super::{
     error::{MutationResult, VaultError},
     handle::{Sink, SinkId, VaultHandle, VaultRouter},
     head_listener::HeadListener,
+    history_listener::HistoryListener,
     members_snapshot::{KnownMembership, MembersSnapshot},
     memory::{HeldMemory, least_recently_used},
     message::{
-        CaughtUp, Envelope, Leave, Reconfigure, RemoteHead, Submit, Subscribe, Unload, VaultMessage,
+        CaughtUp, Envelope, HeadWentBack, HistoryReplaced, Leave, Reconfigure, RemoteHead, Submit,
+        Subscribe, Unload, VaultMessage,
     },
     metrics::VaultMetrics,
     options::VaultOptions,
@@ -67,6 +70,8 @@ pub(super) struct Directory {
     is_draining: AtomicBool,
     foreign_writer_line: Once,
     head_listener: OnceLock<Arc<dyn HeadListener>>,
+    history_listener: OnceLock<Arc<dyn HistoryListener>>,
+    rewound_log: LogThrottle,
 }
 
 /// The loaded vaults and their bounds.
@@ -121,6 +126,8 @@ impl Directory {
             is_draining: AtomicBool::new(false),
             foreign_writer_line: Once::new(),
             head_listener: OnceLock::new(),
+            history_listener: OnceLock::new(),
+            rewound_log: LogThrottle::new(),
             held: HeldMemory::default(),
         });
         let this = Arc::downgrade(&directory);
@@ -213,6 +220,29 @@ impl Directory {
     pub(super) fn set_head_listener(&self, listener: Arc<dyn HeadListener>) {
         let is_first = self.head_listener.set(listener).is_ok();
         debug_assert!(is_first, "a node has one connection to the others");
+    }
+
+    /// Sets the receiver of the report that positions of clients are unknown. It can be set once.
+    pub(super) fn set_history_listener(&self, listener: Arc<dyn HistoryListener>) {
+        let is_first = self.history_listener.set(listener).is_ok();
+        debug_assert!(is_first, "a node has one recovery of sockets");
+    }
+
+    /// Works with another epoch from now on: all vaults are loaded again, without their subscribers.
+    pub(super) fn replace_epoch(&self, epoch: Epoch) {
+        // First: a vault that is started meanwhile has the new epoch.
+        self.journal.set_epoch(epoch);
+        self.history_replaced();
+        for vault in self.lock().entries.values() {
+            vault.send(HistoryReplaced);
+        }
+    }
+
+    /// Reports to a vault's actor, if it is running, that the journal had a lower head.
+    pub(super) fn head_went_back(&self, id: &VaultId) {
+        if let Some(vault) = self.find(id).filter(|vault| vault.is_running()) {
+            vault.send(HeadWentBack);
+        }
     }
 
     /// Returns the vaults that have subscribers, with their heads.
@@ -463,6 +493,24 @@ impl VaultHost for Directory {
         self.foreign_writer_line.call_once(|| {
             info!(vault.id = %id, "another node writes this database");
         });
+    }
+
+    fn history_replaced(&self) {
+        if let Some(listener) = self.history_listener.get() {
+            listener.history_replaced();
+        }
+    }
+
+    fn log_rewound(&self, id: &VaultId, head: Seq, journal_head: Seq) {
+        if let Some(suppressed) = self.rewound_log.allow() {
+            error!(
+                vault.id = %id,
+                head = head.0,
+                journal.head = journal_head.0,
+                suppressed,
+                "the head of a vault went back: if an older database was put back, run `vaultcast epoch renew`"
+            );
+        }
     }
 
     fn announce_head(&self, id: &VaultId, head: Seq) {

@@ -113,6 +113,11 @@ pub trait Sink: Send + Sync {
     /// was not answered, and attaches its subscribers again: after the last event that each of them received, or with
     /// their join if it was not yet answered.
     fn fell_behind(&self, vault: VaultHandle);
+
+    /// Reports that the journal of the vault is another one than before: what the sink's subscribers of this vault have received
+    /// may belong to other numbers. The report is always accepted and queued behind the earlier notices; `fell_behind` may
+    /// follow. The sink ends these subscriptions, and does not attach them again.
+    fn positions_unknown(&self, vault: VaultHandle);
 }
 
 /// The id of a sink.

@@ -82,6 +82,12 @@ pub(super) struct CaughtUp(pub SinkId);
 /// that arrive before it is handled.
 pub(super) struct RemoteHead;
 
+/// The message that the sweep has found a lower head in the journal.
+pub(super) struct HeadWentBack;
+
+/// The message that the database has another epoch.
+pub(super) struct HistoryReplaced;
+
 /// The message that the memory of a vault that nothing uses is needed.
 pub(super) struct Unload;
 
@@ -140,6 +146,22 @@ impl VaultMessage for Unload {
 
     fn into_input(self, _: &mut VaultActor) -> VaultInput {
         VaultInput::Unload
+    }
+}
+
+impl VaultMessage for HeadWentBack {
+    const IS_USE: bool = false;
+
+    fn into_input(self, _: &mut VaultActor) -> VaultInput {
+        VaultInput::HeadWentBack
+    }
+}
+
+impl VaultMessage for HistoryReplaced {
+    const IS_USE: bool = false;
+
+    fn into_input(self, _: &mut VaultActor) -> VaultInput {
+        VaultInput::HistoryReplaced
     }
 }
 

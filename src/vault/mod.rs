@@ -17,6 +17,7 @@ mod error;
 mod gauges;
 mod handle;
 mod head_listener;
+mod history_listener;
 mod members_snapshot;
 mod memory;
 mod message;
@@ -37,6 +38,7 @@ pub use error::VaultError;
 pub use gauges::register_gauges;
 pub use handle::{Sink, SinkFull, SinkId, VaultHandle};
 pub use head_listener::HeadListener;
+pub use history_listener::HistoryListener;
 pub use metrics::VaultMetrics;
 pub use notice::{
     AttachOutcome, Attached, Delivery, Joined, Notice, NoticeBody, NoticeReceivers, REPLAY_PAGE,

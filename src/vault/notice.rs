@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{MonotonicTime, Role, Seq, SubscriberId, VaultId},
+    domain::{Epoch, MonotonicTime, Role, Seq, SubscriberId, VaultId},
     journal::JournalRecord,
 };
 
@@ -78,6 +78,8 @@ pub struct Joined {
     pub role: Role,
     /// The vault's head.
     pub seq: Seq,
+    /// The epoch that `seq` belongs to. The vault that answers gives it, because the epoch of the journal may have changed since.
+    pub epoch: Epoch,
     /// The number of events up to `seq` that follow. `None` if none were requested or they are not available.
     pub replayed: Option<u64>,
     /// Events were requested that are not available. The client must list the sources again.

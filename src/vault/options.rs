@@ -27,7 +27,7 @@ impl VaultOptions {
         MachineOptions {
             commit_batch: self.commit_batch,
             idle: self.idle,
-            epoch: journal.epoch().into(),
+            epoch: journal.epoch(),
             sharing: journal.sharing(),
         }
     }

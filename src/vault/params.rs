@@ -49,6 +49,12 @@ pub(super) trait VaultHost: Send + Sync {
 
     /// Passes on that a commit of this node has moved the vault's head.
     fn announce_head(&self, id: &VaultId, head: Seq);
+
+    /// Reports that positions of clients are unknown.
+    fn history_replaced(&self);
+
+    /// Logs that the journal of a vault has gone back.
+    fn log_rewound(&self, id: &VaultId, head: Seq, journal_head: Seq);
 }
 
 /// The right to write to a vault. A successor obtains it when both the actor and its transaction in flight have ended.

@@ -61,6 +61,7 @@ impl VaultActor {
                 self.deliver(sink, Delivery { vault, to, notice });
             }
             VaultEffect::ReportBehind(sink) => self.report_behind(sink),
+            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(),
             VaultEffect::AnnounceHead(head) => self.host.announce_head(&self.id, head),
             VaultEffect::Answer { caller, result } => self.callers.answer(caller, result),
             VaultEffect::Finish(request) => self.sinks.finish(request),
@@ -93,6 +94,7 @@ impl VaultActor {
             VaultEffect::Deliver { sink, .. } | VaultEffect::ReportBehind(sink) => {
                 self.report_behind(sink);
             }
+            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(),
             VaultEffect::Answer { caller, result } => self.callers.answer(caller, result),
             VaultEffect::Append(_)
             | VaultEffect::ReadMembership { .. }
@@ -110,6 +112,14 @@ impl VaultActor {
             | VaultEffect::Retire
             | VaultEffect::Restart
             | VaultEffect::Report(_) => {}
+        }
+    }
+
+    fn report_positions_unknown(&self) {
+        // First: a socket that is closed now must not be recovered.
+        self.host.history_replaced();
+        for sink in self.sinks.iter() {
+            sink.positions_unknown(self.handle.clone());
         }
     }
 
@@ -220,6 +230,12 @@ impl VaultActor {
             VaultFact::ForeignWriter => self.host.log_foreign_writer(&self.id),
             VaultFact::UnknownCommitResolved { events } => {
                 debug!(vault.id = %self.id, events, "unknown commit resolved");
+            }
+            VaultFact::Rewound { head, journal_head } => {
+                self.host.log_rewound(&self.id, head, journal_head);
+            }
+            VaultFact::FarBehind { head } => {
+                debug!(vault.id = %self.id, head = head.0, "too many events missed; loading the vault again");
             }
             VaultFact::Gap { seq, head } => {
                 error!(vault.id = %self.id, event.seq = seq.0, head = head.0, "gap in committed events; loading the vault again");

@@ -49,6 +49,11 @@ impl Sinks {
         self.sinks.get(&sink)
     }
 
+    /// Returns all sinks.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<dyn Sink>> {
+        self.sinks.values()
+    }
+
     /// Removes the sinks that have ended.
     pub(super) fn take_closed(&mut self) -> Vec<SinkId> {
         let closed = self.sinks.extract_if(|_, sink| sink.is_closed());

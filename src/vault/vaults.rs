@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::ArbiterHandle;
 
 use crate::{
-    domain::{EventKind, MutationAnswer, Refusal, UserId, VaultHead, VaultId},
+    domain::{Epoch, EventKind, MutationAnswer, Refusal, UserId, VaultHead, VaultId},
     journal::{Journal, JournalError, MutationError, NewVault, report},
 };
 
@@ -14,6 +14,7 @@ use super::{
     error::VaultError,
     handle::VaultHandle,
     head_listener::HeadListener,
+    history_listener::HistoryListener,
     members_snapshot::KnownMembership,
     metrics::{VAULT_CREATED, VaultMetrics},
     options::VaultOptions,
@@ -120,6 +121,23 @@ impl Vaults {
     /// unknown here. A vault that is loaded and has subscribers reads and publishes the missed events.
     pub fn remote_head(&self, journal: &VaultHead) {
         self.0.remote_head(journal);
+    }
+
+    /// Reports that the journal of a vault had a lower head than the vault. The vault compares them again, and loads its journal
+    /// again if that is so.
+    pub fn head_went_back(&self, id: &VaultId) {
+        self.0.head_went_back(id);
+    }
+
+    /// Works with another epoch from now on, because the database has one. All vaults are loaded again, and every live
+    /// subscription ends.
+    pub fn replace_epoch(&self, epoch: Epoch) {
+        self.0.replace_epoch(epoch);
+    }
+
+    /// Sets the receiver of the report that positions of clients are unknown. It can be set once.
+    pub fn set_history_listener(&self, listener: Arc<dyn HistoryListener>) {
+        self.0.set_history_listener(listener);
     }
 
     /// Returns whether a vault is loaded and has not reached this head of its journal.

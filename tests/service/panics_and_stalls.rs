@@ -29,6 +29,8 @@ impl Sink for PanickingSink {
     }
 
     fn fell_behind(&self, _: VaultHandle) {}
+
+    fn positions_unknown(&self, _: VaultHandle) {}
 }
 
 /// Makes a vault's actor panic while it handles a message.

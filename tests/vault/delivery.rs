@@ -88,7 +88,7 @@ async fn long_replay_is_delivered_page_by_page() {
     let mut sink = TestSink::new();
     let since = Attach::JoinSince {
         seq: Seq(10),
-        epoch: Some(node.journal().epoch().to_owned()),
+        epoch: Some(node.journal().epoch().into()),
     };
     let ana = sink.attach(&vault, "ana", since);
     let joined = sink.next_joined().await;

@@ -14,7 +14,7 @@ async fn join_with_the_old_epoch_is_answered_with_resync_after_a_renewal() {
     let node = TestNode::new().await;
     let vault = node.create_vault().await;
     vault.create_sources(2).await;
-    let old_epoch = node.journal().epoch().to_owned();
+    let old_epoch = String::from(node.journal().epoch());
 
     let renewal = ProcessCommand::new(env!("CARGO_BIN_EXE_vaultcast"))
         .args(["epoch", "renew"])
@@ -28,8 +28,8 @@ async fn join_with_the_old_epoch_is_answered_with_resync_after_a_renewal() {
 
     // As after a restart.
     let vaults = open_vaults(&node.database.url, OPTIONS).await;
-    assert_eq!(vaults.journal().epoch(), new_epoch);
-    assert_ne!(vaults.journal().epoch(), old_epoch);
+    assert_eq!(*vaults.journal().epoch(), new_epoch);
+    assert_ne!(*vaults.journal().epoch(), old_epoch);
     let mut sink = TestSink::new();
     for (epoch, resync) in [(old_epoch, true), (new_epoch, false)] {
         let (seq, epoch) = (Seq(1), Some(epoch));

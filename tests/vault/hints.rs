@@ -212,9 +212,13 @@ async fn journal_reports_the_changed_heads_and_the_epoch_by_one_query() {
         head(same.id(), 0),
         head(&VaultId::generate(), 7),
     ];
+    let absent = known[2].vault.clone();
     let found = node.journal().changed_heads(&known).await.unwrap();
     assert_eq!(found.changed, [head(moved.id(), 2)]);
-    assert_eq!(found.epoch, node.journal().epoch());
+    assert_eq!(found.rewound, [absent]);
+    assert_eq!(found.epoch, *node.journal().epoch());
+    let found = node.journal().changed_heads(&[head(moved.id(), 3)]).await;
+    assert_eq!(found.unwrap().rewound, [moved.id().clone()]);
     let found = node.journal().changed_heads(&[]).await.unwrap();
     assert!(found.changed.is_empty() && !found.epoch.is_empty());
 }

@@ -250,6 +250,7 @@ async fn answer_after_retries(sink: &mut TestSink, send: impl Fn(&TestSink)) -> 
         match sink.next_call().await {
             SinkCall::FellBehind(_) => send(sink),
             SinkCall::Delivered(_, answer) => return answer,
+            other @ SinkCall::PositionsUnknown(_) => panic!("{other:?}"),
         }
     }
 }

@@ -227,6 +227,7 @@ async fn seqs_after_resume(node: &Vaults, vault: &VaultId, last_sent: u64) -> Op
             SinkCall::Delivered(_, other) => panic!("{other:?}"),
             // The request reached an actor that was about to end.
             SinkCall::FellBehind(_) => sink.resume(&vault, "ana", ana, last_sent),
+            other @ SinkCall::PositionsUnknown(_) => panic!("{other:?}"),
         }
     }
     // A resumption delivers the last known event again.

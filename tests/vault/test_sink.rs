@@ -31,6 +31,7 @@ pub struct TestSink {
 pub enum SinkCall {
     Delivered(VaultId, NoticePart),
     FellBehind(VaultId),
+    PositionsUnknown(VaultId),
 }
 
 /// One part of a notice. An answer to a subscription has several.
@@ -110,6 +111,11 @@ impl Sink for ChannelSink {
 
     fn fell_behind(&self, vault: VaultHandle) {
         let _ = self.calls.send(SinkCall::FellBehind(vault.id().clone()));
+    }
+
+    fn positions_unknown(&self, vault: VaultHandle) {
+        let vault = vault.id().clone();
+        let _ = self.calls.send(SinkCall::PositionsUnknown(vault));
     }
 }
 
@@ -222,6 +228,7 @@ impl TestSink {
                 SinkCall::Delivered(_, NoticePart::Live) => {}
                 SinkCall::Delivered(vault, part) => return (vault, part),
                 SinkCall::FellBehind(vault) => panic!("the sink fell behind in {vault}"),
+                SinkCall::PositionsUnknown(vault) => panic!("positions are unknown in {vault}"),
             }
         }
     }
@@ -271,6 +278,7 @@ impl TestSink {
                     vault.caught_up(self.id());
                     self.resume(vault, "ana", ana, last);
                 }
+                SinkCall::PositionsUnknown(vault) => panic!("positions are unknown in {vault}"),
             }
         }
         seqs
@@ -286,6 +294,19 @@ impl TestSink {
             seqs.entry(vault).or_default().push(record.seq.0);
         }
         seqs
+    }
+
+    /// Waits until the vault reports that the positions of its subscribers are unknown. Returns the seqs of the events before.
+    pub async fn seqs_until_positions_unknown(&mut self) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        loop {
+            match self.next_call().await {
+                SinkCall::PositionsUnknown(_) => return seqs,
+                SinkCall::Delivered(_, NoticePart::Event(record)) => seqs.push(record.seq.0),
+                SinkCall::Delivered(_, NoticePart::Live) => {}
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
     }
 
     /// Waits until the vault reports that the sink fell behind.

@@ -216,7 +216,9 @@ impl World {
             }
             VaultEffect::Restart => actor.stage = Stage::Ending,
             VaultEffect::Deliver { .. } => unreachable!("handled by the caller"),
-            VaultEffect::WithdrawMembers
+            // The modelled journal is never put back.
+            VaultEffect::ReportPositionsUnknown
+            | VaultEffect::WithdrawMembers
             | VaultEffect::PublishMembers
             | VaultEffect::RecordQueue { .. }
             | VaultEffect::Report(_) => {}

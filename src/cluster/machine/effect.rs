@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::VaultHead;
+use crate::domain::{VaultHead, VaultId};
 
 /// What the shell has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub enum ClusterEffect {
     RecordLag(Duration),
     /// Record that no hint has named so many heads that a sweep has found.
     RecordLost(u64),
-    /// Report that the database has another epoch than at the start.
-    ReportEpoch(String),
+    /// Report to a vault that the journal had a lower head than the vault.
+    CheckHead(VaultId),
+    /// Work with this epoch from now on, because the database has it.
+    ReplaceEpoch(String),
 }

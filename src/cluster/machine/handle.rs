@@ -7,7 +7,7 @@ use crate::domain::MonotonicTime;
 use super::{
     effect::ClusterEffect,
     input::ClusterInput,
-    state::{ClusterMachine, PEER_LIFETIME},
+    state::{ClusterMachine, MAX_JITTER, PEER_LIFETIME},
 };
 
 impl ClusterMachine {
@@ -21,7 +21,9 @@ impl ClusterMachine {
         match input {
             ClusterInput::Connected => self.connected(now, effects),
             ClusterInput::Disconnected => self.disconnected(now, effects),
-            ClusterInput::Received(message) => self.received(message, now, effects),
+            ClusterInput::Received { message, jitter } => {
+                self.received(message, now + jitter.min(MAX_JITTER), now, effects);
+            }
             ClusterInput::Sent => self.sent(),
             ClusterInput::HintsWaiting => self.hints_waiting(now, effects),
             ClusterInput::Swept(heads) => self.swept(heads, now, effects),
@@ -29,6 +31,7 @@ impl ClusterMachine {
         }
         self.peers
             .retain(|_, heard_at| now.since(*heard_at) < PEER_LIFETIME);
+        self.follow_delayed_hints(now, effects);
         self.drive_link(now, effects);
         self.sweep_if_due(now, effects);
     }

@@ -6,7 +6,7 @@ use crate::domain::{MonotonicTime, VaultHead};
 
 use super::{
     effect::ClusterEffect,
-    state::{ClusterMachine, LinkState},
+    state::{ClusterMachine, DelayedHints, LinkState},
 };
 
 impl ClusterMachine {
@@ -28,11 +28,31 @@ impl ClusterMachine {
     pub(super) fn hints_received(
         &mut self,
         hints: Vec<VaultHead>,
+        follow_at: MonotonicTime,
         effects: &mut VecDeque<ClusterEffect>,
     ) {
-        for hint in hints {
-            self.name_head(&hint);
-            effects.push_back(ClusterEffect::MoveHead(hint));
+        for hint in &hints {
+            self.name_head(hint);
+        }
+        match self.peers.len() {
+            // The sender is the only other node.
+            0 | 1 => effects.extend(hints.into_iter().map(ClusterEffect::MoveHead)),
+            _ => {
+                let last = self.delayed.back().map_or(follow_at, |delayed| delayed.at);
+                let at = follow_at.max(last);
+                self.delayed.push_back(DelayedHints { at, hints });
+            }
+        }
+    }
+
+    /// Reports the hints whose delay has ended.
+    pub(super) fn follow_delayed_hints(
+        &mut self,
+        now: MonotonicTime,
+        effects: &mut VecDeque<ClusterEffect>,
+    ) {
+        while let Some(due) = self.delayed.pop_front_if(|delayed| delayed.at <= now) {
+            effects.extend(due.hints.into_iter().map(ClusterEffect::MoveHead));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The inputs of the machine.
 
+use std::time::Duration;
+
 use crate::{cluster::message::BusMessage, journal::JournalHeads};
 
 /// What happens to the connection between the nodes.
@@ -10,7 +12,12 @@ pub enum ClusterInput {
     /// The bus could not be connected, or its connection was lost.
     Disconnected,
     /// A message arrived, perhaps one of this node.
-    Received(BusMessage),
+    Received {
+        message: BusMessage,
+        /// A random time up to [`MAX_JITTER`](super::MAX_JITTER), by which hints of this message are delayed if several nodes
+        /// receive them, so that these do not read the journal at the same instant.
+        jitter: Duration,
+    },
     /// What [`SendHeartbeat`](super::ClusterEffect::SendHeartbeat) or [`SendHints`](super::ClusterEffect::SendHints) requested
     /// was accepted by the bus.
     Sent,

@@ -57,6 +57,7 @@ impl ClusterMachine {
     pub(super) fn received(
         &mut self,
         message: BusMessage,
+        follow_at: MonotonicTime,
         now: MonotonicTime,
         effects: &mut VecDeque<ClusterEffect>,
     ) {
@@ -84,7 +85,7 @@ impl ClusterMachine {
         }
         match body {
             BusMessageBody::Heartbeat { .. } => {}
-            BusMessageBody::Heads(hints) => self.hints_received(hints, effects),
+            BusMessageBody::Heads(hints) => self.hints_received(hints, follow_at, effects),
         }
     }
 

@@ -20,4 +20,4 @@ mod tests;
 
 pub use effect::ClusterEffect;
 pub use input::ClusterInput;
-pub use state::{BusUse, ClusterMachine};
+pub use state::{BusUse, ClusterMachine, MAX_JITTER};

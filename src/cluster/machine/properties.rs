@@ -58,6 +58,12 @@ enum FaultStep {
     },
 }
 
+/// Returns the input for a message whose hints are delayed by a time that depends on its sender.
+fn received(message: BusMessage) -> ClusterInput {
+    let jitter = Duration::from_millis(message.sender.0 % 4);
+    ClusterInput::Received { message, jitter }
+}
+
 fn fault_step() -> impl Strategy<Value = FaultStep> {
     let node = 0..NODES;
     prop_oneof![
@@ -171,7 +177,8 @@ impl ModelCluster {
                 | ClusterEffect::ReportDown
                 | ClusterEffect::RecordLag(_)
                 | ClusterEffect::RecordLost(_)
-                | ClusterEffect::ReportEpoch(_) => {}
+                | ClusterEffect::CheckHead(_)
+                | ClusterEffect::ReplaceEpoch(_) => {}
             }
         }
     }
@@ -190,13 +197,13 @@ impl ModelCluster {
             }
             FaultStep::Deliver { node } => {
                 if let Some(message) = self.nodes[node].incoming.pop_front() {
-                    self.input(node, ClusterInput::Received(message));
+                    self.input(node, received(message));
                 }
             }
             FaultStep::Lose { node } => drop(self.nodes[node].incoming.pop_front()),
             FaultStep::Repeat { node } => {
                 if let Some(message) = self.nodes[node].incoming.front().cloned() {
-                    self.input(node, ClusterInput::Received(message));
+                    self.input(node, received(message));
                 }
             }
             FaultStep::Cut { node } => {
@@ -233,6 +240,7 @@ impl ModelCluster {
                     .then(|| self.head(self.journal))
                     .into_iter()
                     .collect(),
+                rewound: Vec::new(),
             };
             self.input(node, ClusterInput::Swept(Some(heads)));
         }
@@ -267,7 +275,7 @@ impl ModelCluster {
             for node in 0..NODES {
                 self.accept(node);
                 while let Some(message) = self.nodes[node].incoming.pop_front() {
-                    self.input(node, ClusterInput::Received(message));
+                    self.input(node, received(message));
                 }
                 self.end_sweep(node);
             }
@@ -307,7 +315,7 @@ proptest! {
             for node in 0..NODES {
                 cluster.accept(node);
                 while let Some(message) = cluster.nodes[node].incoming.pop_front() {
-                    cluster.input(node, ClusterInput::Received(message));
+                    cluster.input(node, received(message));
                 }
             }
             cluster.apply(FaultStep::Pass { millis: 1 });

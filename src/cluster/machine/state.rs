@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     cluster::message::NodeId,
-    domain::{MonotonicTime, Seq, VaultId},
+    domain::{MonotonicTime, Seq, VaultHead, VaultId},
 };
 
 /// The time between two sweeps: with the reads after it, the longest delay of an event whose hint was lost.
@@ -24,6 +24,9 @@ pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The shortest time between two transmissions of hints. The first hint after a pause is sent at once.
 pub(super) const HINT_INTERVAL: Duration = Duration::from_millis(4);
+
+/// The longest delay of a hint, so that nodes that receive it together read the journal one after the other.
+pub const MAX_JITTER: Duration = Duration::from_millis(3);
 
 /// The shortest time between two moments at which a node without peers drops its hints. It is woken no more often.
 pub(super) const SKIP_INTERVAL: Duration = Duration::from_millis(100);
@@ -58,6 +61,15 @@ pub struct ClusterMachine {
     pub(super) next_sweep: MonotonicTime,
     /// The heads that the last sweep found and that no hint has named yet.
     pub(super) unnamed: BTreeMap<VaultId, Seq>,
+    /// The hints that are delayed, in the order of their times: those of at most [`MAX_JITTER`].
+    pub(super) delayed: VecDeque<DelayedHints>,
+}
+
+/// The hints of one message of another node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct DelayedHints {
+    pub(super) at: MonotonicTime,
+    pub(super) hints: Vec<VaultHead>,
 }
 
 /// The state of the bus.
@@ -125,6 +137,7 @@ impl ClusterMachine {
             sweep: SweepState::Idle,
             next_sweep: now,
             unnamed: BTreeMap::new(),
+            delayed: VecDeque::new(),
         }
     }
 
@@ -139,7 +152,8 @@ impl ClusterMachine {
             LinkState::Disconnected { retry_at } => Some(*retry_at),
             LinkState::Up(link) => Some(link.wake_at()),
         };
-        sweep.into_iter().chain(link).min()
+        let delayed = self.delayed.front().map(|delayed| delayed.at);
+        [sweep, link, delayed].into_iter().flatten().min()
     }
 
     /// Returns how many other nodes have sent a message lately.

@@ -43,13 +43,22 @@ impl ClusterMachine {
             SweepState::RunningBeforeConnect => self.next_sweep = now,
         }
         self.sweep = SweepState::Idle;
-        let Some(JournalHeads { epoch, changed }) = heads else {
+        let Some(JournalHeads {
+            epoch,
+            changed,
+            rewound,
+        }) = heads
+        else {
             return;
         };
         if epoch != self.epoch {
-            effects.push_back(ClusterEffect::ReportEpoch(epoch.clone()));
+            effects.push_back(ClusterEffect::ReplaceEpoch(epoch.clone()));
             self.epoch = epoch;
+            self.unnamed.clear();
+            // All vaults are loaded again.
+            return;
         }
+        effects.extend(rewound.into_iter().map(ClusterEffect::CheckHead));
         if !self.unnamed.is_empty() {
             effects.push_back(ClusterEffect::RecordLost(self.unnamed.len() as u64));
             self.unnamed.clear();

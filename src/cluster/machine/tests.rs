@@ -61,7 +61,7 @@ impl NodeStory {
             epoch: "epoch".to_owned(),
             body,
         };
-        self.input(at, ClusterInput::Received(message))
+        self.input(at, received(message))
     }
 
     fn head(&self, head: u64) -> VaultHead {
@@ -80,6 +80,7 @@ impl NodeStory {
         let heads = JournalHeads {
             epoch: "epoch".to_owned(),
             changed: found.map(|head| self.head(head)).into_iter().collect(),
+            rewound: Vec::new(),
         };
         self.input(at, ClusterInput::Swept(Some(heads)))
     }
@@ -94,7 +95,7 @@ impl NodeStory {
                 match effect {
                     ClusterEffect::SendHeartbeat(number) => {
                         handle(ClusterInput::Sent);
-                        handle(ClusterInput::Received(BusMessage {
+                        handle(received(BusMessage {
                             sender: THIS,
                             epoch: "epoch".to_owned(),
                             body: BusMessageBody::Heartbeat { number },
@@ -113,6 +114,11 @@ fn millis(millis: u64) -> MonotonicTime {
     MonotonicTime::default() + Duration::from_millis(millis)
 }
 
+fn received(message: BusMessage) -> ClusterInput {
+    let jitter = millis(2).since(millis(0));
+    ClusterInput::Received { message, jitter }
+}
+
 fn describe(effect: &ClusterEffect) -> String {
     match effect {
         ClusterEffect::Connect => "connect".to_owned(),
@@ -126,7 +132,8 @@ fn describe(effect: &ClusterEffect) -> String {
         ClusterEffect::ReportDown => "down".to_owned(),
         ClusterEffect::RecordLag(lag) => format!("lag {}", lag.as_millis()),
         ClusterEffect::RecordLost(heads) => format!("lost {heads}"),
-        ClusterEffect::ReportEpoch(epoch) => format!("epoch {epoch}"),
+        ClusterEffect::CheckHead(_) => "check head".to_owned(),
+        ClusterEffect::ReplaceEpoch(epoch) => format!("epoch {epoch}"),
     }
 }
 
@@ -178,7 +185,7 @@ fn hint_of_another_node_moves_the_head() {
         epoch: "another".to_owned(),
         body: BusMessageBody::Heads(vec![story.head(9)]),
     };
-    assert!(story.input(7, ClusterInput::Received(foreign)).is_empty());
+    assert!(story.input(7, received(foreign)).is_empty());
 }
 
 #[test]
@@ -259,15 +266,43 @@ fn silent_bus_is_connected_again_and_swept() {
 }
 
 #[test]
-fn another_epoch_is_reported_once() {
+fn another_epoch_replaces_the_first_one_once() {
     let mut story = NodeStory::new(BusUse::Off);
     story.tick(0);
     let heads = |epoch: &str| JournalHeads {
         epoch: epoch.to_owned(),
         changed: Vec::new(),
+        rewound: Vec::new(),
     };
     let renewed = ClusterInput::Swept(Some(heads("renewed")));
     assert_eq!(story.input(0, renewed.clone()), ["epoch renewed"]);
     assert_eq!(story.tick(1_000), ["sweep"]);
     assert!(story.input(1_000, renewed).is_empty());
+}
+
+#[test]
+fn vaults_that_are_ahead_of_the_journal_compare_their_heads() {
+    let mut story = NodeStory::new(BusUse::Off);
+    story.tick(0);
+    let heads = JournalHeads {
+        epoch: "epoch".to_owned(),
+        changed: Vec::new(),
+        rewound: vec![story.vault.clone()],
+    };
+    let swept = ClusterInput::Swept(Some(heads));
+    assert_eq!(story.input(0, swept), ["check head"]);
+}
+
+#[test]
+fn hints_that_several_nodes_receive_are_delayed_by_the_jitter() {
+    let mut story = NodeStory::connected();
+    assert_eq!(story.hinted(5, 7), ["head 7"]);
+    // With a third node, another one receives the hints of each at the same time.
+    story.received(6, NodeId(3), BusMessageBody::Heartbeat { number: 0 });
+    assert!(story.hinted(10, 8).is_empty());
+    assert_eq!(story.machine.wake_at(), Some(millis(12)));
+    assert!(story.tick(11).is_empty());
+    assert!(story.hinted(11, 9).is_empty());
+    assert_eq!(story.tick(12), ["head 8"]);
+    assert_eq!(story.tick(13), ["head 9"]);
 }

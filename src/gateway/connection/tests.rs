@@ -63,7 +63,6 @@ impl TestGateway {
         let connections = ConnectionRegistry::default();
         let options = RelayOptions {
             bounds: GatewayBounds::new(1024, TIMEOUT),
-            epoch: vaults.journal().epoch().to_owned(),
             metrics: metrics.clone(),
         };
         let relay = WorkerRelay::start(options, connections.clone());

@@ -136,15 +136,14 @@ impl<'a> JoinedPayload<'a> {
     pub(in crate::gateway) fn new(
         vault: &'a VaultId,
         user: &'a UserId,
-        joined: &Joined,
-        epoch: &'a str,
+        joined: &'a Joined,
     ) -> Self {
         Self {
             vault_id: vault,
             role: joined.role,
             user_id: user,
             seq: joined.seq,
-            epoch,
+            epoch: &joined.epoch,
             replayed: joined.replayed,
             resync: joined.resync,
         }

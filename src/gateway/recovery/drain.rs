@@ -96,7 +96,7 @@ impl RecoveryStore {
         let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
         let expires = Timestamp(Timestamp::now().0.saturating_add(window));
         let stored = |DisconnectedSocket { pid, state, .. }| {
-            let epoch = self.journal.epoch().to_owned();
+            let epoch = self.journal.epoch();
             let state = serde_json::to_string(&StoredRecoveryState { epoch, state });
             StoredSocket {
                 pid,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{UserId, VaultId},
+    domain::{Epoch, UserId, VaultId},
     gateway::{
         offset::Offset,
         trace::{DeliveryTrace, ResumedSubscription, attach_bytes},
@@ -39,7 +39,7 @@ impl PendingJoinState {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StoredRecoveryState {
     /// The epoch of the journal. The state is not valid in another epoch.
-    pub epoch: String,
+    pub epoch: Epoch,
     pub state: RecoveryState,
 }
 

@@ -17,6 +17,7 @@ use crate::{
     },
     journal::Journal,
     telemetry::throttle::LogThrottle,
+    vault::HistoryListener,
 };
 
 use super::{
@@ -72,7 +73,7 @@ impl RecoveryStore {
         let RecoveryBounds { window, events } = bounds;
         let machine = RecoveryMachine::new(RecoveryOptions {
             window,
-            epoch: journal.epoch().to_owned(),
+            epoch: journal.epoch(),
             bounds: StateBounds::default(),
         });
         Self {
@@ -174,6 +175,13 @@ impl RecoveryStore {
     pub(super) fn core(&self) -> MutexGuard<'_, RecoveryCore> {
         // A panic of one claim must not disable recovery for all.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HistoryListener for RecoveryStore {
+    fn history_replaced(&self) {
+        let epoch = self.journal.epoch();
+        self.input(RecoveryInput::HistoryReplaced { epoch });
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     handle::{RelayCommand, RelayHandle},
     machine::RelayId,
     options::RelayOptions,
-    sink::{DeliverNotice, FellBehind, RelaySink},
+    sink::{DeliverNotice, FellBehind, PositionsUnknown, RelaySink},
     state::Relay,
 };
 
@@ -40,6 +40,7 @@ pub(super) fn start_relay(options: RelayOptions, connections: ConnectionRegistry
             id,
             notices: address.clone().recipient(),
             fell_behind: address.clone().recipient(),
+            positions_unknown: address.clone().recipient(),
             capacity: RelayCapacity::new(options.bounds.clone()),
             mailbox: options.metrics.mailbox.clone(),
         };
@@ -104,6 +105,14 @@ impl Handler<FellBehind> for RelayActor {
                     .map(move |(), this, _| this.relay.catch_up(&vault)),
             );
         }
+    }
+}
+
+impl Handler<PositionsUnknown> for RelayActor {
+    type Result = ();
+
+    fn handle(&mut self, PositionsUnknown(vault): PositionsUnknown, _: &mut Self::Context) {
+        self.relay.end_subscriptions(vault.id());
     }
 }
 

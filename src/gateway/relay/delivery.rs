@@ -79,6 +79,11 @@ impl Relay {
             .await_mailbox
     }
 
+    /// Closes the sockets that have received events of a vault, because its journal is another one than before.
+    pub(super) fn end_subscriptions(&self, vault: &VaultId) {
+        self.input(RelayInput::PositionsUnknown { vault });
+    }
+
     /// Resumes all subscriptions of a vault after their last sent events. The relay fell behind, or the vault's actor
     /// ended.
     pub(super) fn catch_up(&self, vault: &VaultId) {

@@ -261,7 +261,7 @@ impl RelayPeers {
         join: TracedJoin,
         ack: Option<Ack>,
     ) {
-        let payload = JoinedPayload::new(vault, &socket.user, &join.joined, &self.options.epoch);
+        let payload = JoinedPayload::new(vault, &socket.user, &join.joined);
         match socket.offset_mode() {
             OffsetMode::Appended => {
                 let offset = Offset::for_join(vault, join.ticket);

@@ -6,7 +6,5 @@ use crate::gateway::{bounds::GatewayBounds, metrics::GatewayMetrics};
 #[derive(Clone)]
 pub(in crate::gateway) struct RelayOptions {
     pub bounds: GatewayBounds,
-    /// The epoch of the journal.
-    pub epoch: String,
     pub metrics: GatewayMetrics,
 }

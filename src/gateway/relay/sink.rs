@@ -24,11 +24,17 @@ pub(super) struct DeliverNotice {
 #[rtype(result = "()")]
 pub(super) struct FellBehind(pub(super) VaultHandle);
 
+/// Reports that the journal of a vault is another one than before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PositionsUnknown(pub(super) VaultHandle);
+
 /// The sink of one relay.
 pub(super) struct RelaySink {
     pub(super) id: SinkId,
     pub(super) notices: Recipient<DeliverNotice>,
     pub(super) fell_behind: Recipient<FellBehind>,
+    pub(super) positions_unknown: Recipient<PositionsUnknown>,
     pub(super) capacity: Arc<RelayCapacity>,
     pub(super) mailbox: MailboxMetrics,
 }
@@ -63,5 +69,13 @@ impl Sink for RelaySink {
     )]
     fn fell_behind(&self, vault: VaultHandle) {
         self.fell_behind.do_send(FellBehind(vault));
+    }
+
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "one message for each time that a vault's journal was replaced"
+    )]
+    fn positions_unknown(&self, vault: VaultHandle) {
+        self.positions_unknown.do_send(PositionsUnknown(vault));
     }
 }

@@ -148,6 +148,7 @@ mod tests {
         let joined = Joined {
             role: Role::Viewer,
             seq: Seq(0),
+            epoch: "epoch".into(),
             replayed: None,
             resync: false,
         };

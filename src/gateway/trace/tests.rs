@@ -53,6 +53,7 @@ impl TraceScenario {
         let joined = Joined {
             role: Role::Viewer,
             seq: Seq(seq),
+            epoch: "epoch".into(),
             replayed: (attach != Attach::Join).then(|| seq - after),
             resync: false,
         };

@@ -6,7 +6,7 @@ use std::{mem, time::Duration};
 
 use crate::{
     domain::Mutation,
-    journal::CommittedEvent,
+    journal::{BatchBase, CommittedEvent},
     vault::error::{MutationResult, VaultError},
 };
 
@@ -110,6 +110,7 @@ impl VaultMachine {
         let WrittenBatch {
             events,
             missed,
+            base,
             results,
             is_vault_deleted,
         } = written;
@@ -117,12 +118,19 @@ impl VaultMachine {
             step.effects
                 .push(VaultEffect::Report(VaultFact::ForeignWriter));
         }
-        if let Some(first) = events.get(missed) {
+        if let Some(first) = events.get(missed)
+            && base == BatchBase::Continued
+        {
             self.joins.fix_positions(first.record.seq, &self.queue);
         }
         let own_head = events.get(missed..).and_then(<[CommittedEvent]>::last);
         let own_head = own_head.map(|event| event.record.seq);
-        self.publish(events, step);
+        match base {
+            BatchBase::Continued => self.publish(events, step),
+            // The successor loads the state with these events.
+            BatchBase::FarAhead => self.far_behind(step),
+            BatchBase::Rewound { head } => self.rewound(head, step),
+        }
         if let Some(head) = own_head {
             self.announce_head(head, step);
         }
@@ -194,7 +202,7 @@ impl VaultMachine {
                     self.joins.fix_positions(first.record.seq, &self.queue);
                 }
                 let last = events.last().map(|event| event.record.seq);
-                self.publish(events, step);
+                self.publish_read(events, step);
                 if let Some(head) = last {
                     self.announce_head(head, step);
                 }

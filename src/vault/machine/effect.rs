@@ -39,6 +39,8 @@ pub enum VaultEffect {
     },
     /// Report to a sink that its subscribers of this vault receive nothing more until it has caught up.
     ReportBehind(SinkId),
+    /// Report to all sinks, and to the recovery of sockets, that the positions of their subscribers in this vault are unknown.
+    ReportPositionsUnknown,
     /// Report to the other nodes that this vault's head was moved by a commit of this node. Only on a shared database.
     AnnounceHead(Seq),
     /// Answer a mutation: release its queue slot, then send the result.
@@ -89,6 +91,10 @@ pub enum VaultFact {
     ForeignWriter,
     /// The outcome of a commit is known again; it had written so many events.
     UnknownCommitResolved { events: usize },
+    /// The journal has gone back to a lower head. The vault is loaded again.
+    Rewound { head: Seq, journal_head: Seq },
+    /// The journal is too far ahead of this head. The vault is loaded again.
+    FarBehind { head: Seq },
     /// An event does not follow the head. The vault is loaded again.
     Gap { seq: Seq, head: Seq },
 }

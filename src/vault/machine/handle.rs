@@ -41,6 +41,12 @@ impl VaultMachine {
                 MissedPurpose::Hint => self.hint_read(result, step),
             },
             VaultInput::RemoteHead(head) => self.remote_head(head, step),
+            VaultInput::HeadWentBack => self.check_rewind(step),
+            VaultInput::HistoryReplaced => {
+                if self.head().is_some() {
+                    self.replace_history(step);
+                }
+            }
             VaultInput::Tick => self.tick(step),
             VaultInput::Unload => self.unload(step),
             VaultInput::Reconfigure(options) => self.reconfigure(options, step),

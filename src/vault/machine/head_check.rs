@@ -55,15 +55,26 @@ impl VaultMachine {
 
     /// Reads the journal's head for the waiting joins, unless a check is running.
     fn start_head_check(&mut self, step: &mut Step<'_>) {
+        if !self.joins.waiting.is_empty() {
+            self.check_head_now(step);
+        }
+    }
+
+    /// Reads the journal's head, for the waiting joins if there are any, unless a check is running.
+    pub(super) fn check_head_now(&mut self, step: &mut Step<'_>) {
+        let head = self.head().unwrap_or_default();
         let joins = &mut self.joins;
-        if joins.check == HeadCheck::Idle && !joins.waiting.is_empty() {
+        if joins.check == HeadCheck::Idle {
             joins.check = HeadCheck::Reading(mem::take(&mut joins.waiting));
+            joins.checked_from = head;
             step.effects.push(VaultEffect::ReadHead);
         }
     }
 
     pub(super) fn head_read(&mut self, head: Result<Option<Seq>, VaultError>, step: &mut Step<'_>) {
         match head {
+            // The vault's own commits since then do not count: the read may be older.
+            Ok(Some(head)) if head < self.joins.checked_from => self.rewound(head, step),
             Ok(Some(head)) => self.compare_head(head, step),
             // Another process deleted the vault and purged it. The joins are requested again from the successor.
             Ok(None) => self.restart(step),
@@ -121,7 +132,7 @@ impl VaultMachine {
                     step.effects
                         .push(VaultEffect::Report(VaultFact::ForeignWriter));
                 }
-                self.publish(events, step);
+                self.publish_read(events, step);
                 self.complete_joins(step);
             }
             Err(error) => self.refuse_joins(&error, step),

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{Mutation, Seq, SubscriberId, Vault},
-    journal::{CommittedEvent, JournalRecord},
+    journal::{BatchBase, CommittedEvent, JournalRecord},
     vault::{
         error::{MutationResult, VaultError},
         handle::SinkId,
@@ -62,6 +62,10 @@ pub enum VaultInput {
     /// A hint that the journal has reached this head. It may be lost, late, repeated, or ahead of this vault's own
     /// [`Committed`](Self::Committed).
     RemoteHead(Seq),
+    /// The sweep has found a head in the journal that is lower than this vault's was. It may be outdated.
+    HeadWentBack,
+    /// The database has another epoch.
+    HistoryReplaced,
     /// The time of [`WakeAt`](super::VaultEffect::WakeAt) has come. An early one does no harm.
     Tick,
     /// The memory is needed for other vaults. A vault that nothing uses ends, however long it was unused.
@@ -99,6 +103,8 @@ pub struct WrittenBatch {
     pub events: Vec<CommittedEvent>,
     /// How many events at the start of `events` another node wrote.
     pub missed: usize,
+    /// How the state on which the batch was decided follows from the one of the batch.
+    pub base: BatchBase,
     /// One result for each mutation, in order.
     pub results: Vec<MutationResult>,
     /// The vault was found deleted: its journal does not show the event any more.

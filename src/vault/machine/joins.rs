@@ -151,6 +151,10 @@ impl VaultMachine {
                 let is_current = |epoch: &String| **epoch == *self.options.epoch;
                 Some(*seq).filter(|_| epoch.as_ref().is_none_or(is_current))
             }
+            // The journal has gone back. The number before `after` may be the head.
+            Attach::Resume { after, .. } if self.head().is_some_and(|head| *after > head) => {
+                return self.answer(request, None, Vec::new(), AttachOutcome::Lost, step);
+            }
             Attach::Resume { after, .. } => {
                 // Begins with the last received event, which may have ended the subscription.
                 let after = Seq(after.0.saturating_sub(1));
@@ -174,6 +178,7 @@ impl VaultMachine {
         let joined = Joined {
             role: access.role,
             seq: access.head,
+            epoch: self.options.epoch.clone(),
             replayed: None,
             resync: request.subscription.attach != Attach::Join,
         };

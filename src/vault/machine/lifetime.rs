@@ -46,6 +46,8 @@ impl Lifetime {
             | VaultInput::PageRead { .. }
             | VaultInput::MissedRead { .. }
             | VaultInput::RemoteHead(_)
+            | VaultInput::HeadWentBack
+            | VaultInput::HistoryReplaced
             | VaultInput::Tick
             | VaultInput::Unload
             | VaultInput::Reconfigure(_) => {}

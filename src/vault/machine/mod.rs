@@ -29,6 +29,7 @@ mod queue;
 mod remote_head;
 mod replay;
 mod retirement;
+mod rewind;
 mod ring;
 mod state;
 mod step;

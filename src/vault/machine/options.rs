@@ -1,8 +1,8 @@
 //! The bounds of the machine.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::journal::DatabaseSharing;
+use crate::{domain::Epoch, journal::DatabaseSharing};
 
 /// The bounds and the surroundings of a vault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +12,6 @@ pub struct MachineOptions {
     /// A vault without subscribers and work ends after this time (`actors.vault_idle`).
     pub idle: Duration,
     /// The epoch of the journal. A `since` of another epoch is unknown.
-    pub epoch: Arc<str>,
+    pub epoch: Epoch,
     pub sharing: DatabaseSharing,
 }

@@ -96,7 +96,7 @@ impl VaultMachine {
                 }
                 QueueGate::Open | QueueGate::Closed | QueueGate::Unresolved { .. } => {}
             }
-            self.publish(events, step);
+            self.publish_read(events, step);
             // The read may be older than a hint that came meanwhile.
             if latest > started_for {
                 self.remote_head(latest, step);

@@ -156,6 +156,7 @@ impl VaultMachine {
                 Some(Joined {
                     role: access.role,
                     seq,
+                    epoch: self.options.epoch.clone(),
                     replayed,
                     resync: false,
                 })

@@ -18,6 +18,8 @@ pub(super) struct WaitingJoins {
     /// They wait for the next head check.
     pub(super) waiting: Vec<WaitingJoin>,
     pub(super) check: HeadCheck,
+    /// The vault's head when the running check began. The journal had reached it.
+    pub(super) checked_from: Seq,
 }
 
 /// A join that waits for the database.

@@ -53,7 +53,12 @@ pub(super) enum ClaimProgress {
 pub(super) struct TakenRecoveryState {
     pub(super) state: RecoveryState,
     pub(super) expires: MonotonicTime,
+    pub(super) history: HistoryNumber,
 }
+
+/// Counts how often positions have become unknown. What was kept under an earlier number is not valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct HistoryNumber(pub(super) u64);
 
 /// Why a connection is not recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +67,7 @@ pub enum ClaimRefusal {
     NothingStored,
     /// The trace does not show what the client has received.
     OffsetUnknown,
-    /// The journal no longer has the missed events, or they belong to another epoch.
+    /// The journal no longer has the missed events, or is another one than before.
     Trimmed,
     /// The journal could not be read.
     Failed,

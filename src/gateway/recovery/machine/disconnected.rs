@@ -187,6 +187,14 @@ impl DisconnectedSockets {
         }
     }
 
+    /// Removes all states.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            next: self.next,
+            ..Self::new(self.bounds)
+        };
+    }
+
     /// Removes the states that have expired.
     pub(super) fn remove_expired(&mut self, now: MonotonicTime) {
         while let Some((key, _)) = self.by_key.first_key_value()

@@ -10,21 +10,34 @@ use crate::{
     gateway::{recovery::state::RecoveryState, relay::machine::RelayId},
 };
 
-use super::disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction, StateBounds};
+use super::{
+    claim::HistoryNumber,
+    disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction, StateBounds},
+};
 
 /// The sockets that have a pid. Each is connected or disconnected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RecoveryEntries {
     /// The relays of connected sockets. A tree would compare many random pids at each CONNECT. The hasher needs no random keys,
     /// because the service generates the pids.
-    connected: HashMap<String, RelayId, BuildHasherDefault<DefaultHasher>>,
+    connected: HashMap<String, ConnectedSocket, BuildHasherDefault<DefaultHasher>>,
     disconnected: DisconnectedSockets,
+    history: HistoryNumber,
+}
+
+/// A connected socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct ConnectedSocket {
+    relay: RelayId,
+    /// The history in which it was connected.
+    history: HistoryNumber,
 }
 
 impl Hash for RecoveryEntries {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash_unordered(self.connected.iter(), state);
         self.disconnected.hash(state);
+        self.history.hash(state);
     }
 }
 
@@ -43,13 +56,37 @@ impl RecoveryEntries {
         Self {
             connected: HashMap::default(),
             disconnected: DisconnectedSockets::new(bounds),
+            history: HistoryNumber::default(),
         }
+    }
+
+    /// Returns the number of the present history.
+    pub(super) fn history(&self) -> HistoryNumber {
+        self.history
+    }
+
+    /// Begins another history: removes all states, and those of the sockets that are connected now are not kept.
+    pub(super) fn invalidate(&mut self) {
+        self.history.0 += 1;
+        self.disconnected.clear();
+    }
+
+    /// Removes a connected socket of an earlier history. Returns whether it was one.
+    pub(super) fn remove_outdated(&mut self, pid: &str) -> bool {
+        let socket = self.connected.get(pid);
+        let is_outdated = socket.is_some_and(|socket| socket.history != self.history);
+        if is_outdated {
+            self.connected.remove(pid);
+        }
+        is_outdated
     }
 
     /// Registers a connected socket.
     pub(super) fn insert_connected(&mut self, pid: &str, relay: RelayId) {
         self.disconnected.remove(pid);
-        self.connected.insert(pid.to_owned(), relay);
+        let history = self.history;
+        let socket = ConnectedSocket { relay, history };
+        self.connected.insert(pid.to_owned(), socket);
     }
 
     /// Stores the state of a disconnected socket until it expires. Returns which older states were removed, because
@@ -87,7 +124,7 @@ impl RecoveryEntries {
 
     /// Returns the relay of a connected socket.
     pub(super) fn relay_of(&self, pid: &str) -> Option<RelayId> {
-        self.connected.get(pid).copied()
+        self.connected.get(pid).map(|socket| socket.relay)
     }
 
     /// Takes the state of a disconnected socket of this user.
@@ -116,8 +153,8 @@ impl RecoveryEntries {
             connected.truncate(limit);
         }
         connected.sort_unstable();
-        for (pid, relay) in connected {
-            groups.entry(*relay).or_default().push(pid.clone());
+        for (pid, socket) in connected {
+            groups.entry(socket.relay).or_default().push(pid.clone());
         }
         groups
     }

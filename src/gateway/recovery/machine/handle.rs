@@ -46,6 +46,10 @@ impl RecoveryMachine {
                     pending.progress = ClaimProgress::Decided;
                 }
             }
+            RecoveryInput::HistoryReplaced { epoch } => {
+                self.options.epoch = epoch;
+                self.entries.invalidate();
+            }
             RecoveryInput::End { id } => self.end_claim(id, now, effects),
         }
     }
@@ -60,6 +64,9 @@ impl RecoveryMachine {
     ) {
         self.entries.remove_expired(now);
         let expires = now + self.options.window;
+        if self.entries.remove_outdated(pid) {
+            return;
+        }
         let eviction = self.entries.insert_disconnected(pid, expires, state);
         effects.extend(eviction.map(RecoveryEffect::Evicted));
     }
@@ -112,6 +119,7 @@ impl RecoveryMachine {
                 let taken = TakenRecoveryState {
                     state: socket.state,
                     expires: socket.expires,
+                    history: self.entries.history(),
                 };
                 self.check_events(id, taken, effects);
             }
@@ -146,6 +154,7 @@ impl RecoveryMachine {
                 let taken = TakenRecoveryState {
                     state: stored.state,
                     expires: now + self.options.window,
+                    history: self.entries.history(),
                 };
                 self.check_events(id, taken, effects);
             }
@@ -192,6 +201,11 @@ impl RecoveryMachine {
             return;
         };
         match std::mem::replace(&mut pending.progress, ClaimProgress::Decided) {
+            ClaimProgress::CheckingEvents { taken, .. }
+                if taken.history != self.entries.history() =>
+            {
+                self.refuse(id, ClaimRefusal::Trimmed, effects);
+            }
             ClaimProgress::CheckingEvents {
                 taken,
                 subscriptions,
@@ -233,12 +247,16 @@ impl RecoveryMachine {
             return;
         };
         match progress {
-            ClaimProgress::CheckingEvents { taken, .. } | ClaimProgress::Granted(taken) => {
-                let TakenRecoveryState { state, expires } = taken;
+            ClaimProgress::CheckingEvents { taken, .. } | ClaimProgress::Granted(taken)
+                if taken.history == self.entries.history() =>
+            {
+                let TakenRecoveryState { state, expires, .. } = taken;
                 let eviction = self.entries.put_back(&claim.pid, expires, state, now);
                 effects.extend(eviction.map(RecoveryEffect::Evicted));
             }
             ClaimProgress::Waiting
+            | ClaimProgress::CheckingEvents { .. }
+            | ClaimProgress::Granted(_)
             | ClaimProgress::TakingOver
             | ClaimProgress::ReadingStored
             | ClaimProgress::Abandoned

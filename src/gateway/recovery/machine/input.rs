@@ -1,8 +1,11 @@
 //! What the recovery machine receives.
 
-use crate::gateway::{
-    recovery::state::{RecoveryState, StoredRecoveryState},
-    relay::machine::RelayId,
+use crate::{
+    domain::Epoch,
+    gateway::{
+        recovery::state::{RecoveryState, StoredRecoveryState},
+        relay::machine::RelayId,
+    },
 };
 
 use super::claim::{ClaimId, PidClaim};
@@ -33,6 +36,12 @@ pub enum RecoveryInput {
     EventsChecked { id: ClaimId, events: MissedEvents },
     /// The client continues the connection: the state cannot be claimed again.
     Confirm { id: ClaimId },
+    /// The positions of all clients are unknown, because another database was put in the place of the first one. Nothing that was
+    /// kept until now can be recovered, nor can a socket that is connected now.
+    HistoryReplaced {
+        /// The epoch of the journal from now on.
+        epoch: Epoch,
+    },
     /// The claim has ended: the new connection is registered, was refused, or is gone. A state that was taken and not
     /// confirmed is put back. The next claim of the pid begins.
     End { id: ClaimId },

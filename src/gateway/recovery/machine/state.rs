@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::gateway::relay::machine::RelayId;
+use crate::{domain::Epoch, gateway::relay::machine::RelayId};
 
 use super::{
     claim::{ClaimId, PendingClaim},
@@ -19,7 +19,7 @@ pub struct RecoveryOptions {
     /// How long a disconnected socket is recoverable.
     pub window: Duration,
     /// The epoch of the journal. Stored states of another epoch are not valid.
-    pub epoch: String,
+    pub epoch: Epoch,
     pub bounds: StateBounds,
 }
 

@@ -43,6 +43,7 @@ impl RelayMachine {
             }
             RelayInput::Closed { vault } => self.close_vault(vault, step),
             RelayInput::FellBehind { vault } => self.fall_behind(vault, step),
+            RelayInput::PositionsUnknown { vault } => self.end_positions(vault, step),
             RelayInput::MailboxDrained { vault } => self.catch_up(vault, step),
             RelayInput::OutboxDrained { socket } => self.continue_socket(socket, step),
             RelayInput::Tick => self.refuse_overdue_joins(step),

@@ -71,6 +71,8 @@ pub enum RelayInput<'a, E> {
     Closed { vault: &'a VaultId },
     /// The vault sends no more notices, because the mailbox of the relay was full or the vault actor ended.
     FellBehind { vault: &'a VaultId },
+    /// The journal of the vault is another one than before: no seat can be resumed.
+    PositionsUnknown { vault: &'a VaultId },
     /// The notices that were in the mailbox when [`AwaitMailboxDrained`](super::RelayEffect::AwaitMailboxDrained) was
     /// performed have been handled.
     MailboxDrained { vault: &'a VaultId },

@@ -6,7 +6,7 @@ use super::{
     effect::{EventDelivery, OutOfStepReason, RelayEffect, RelayEffects},
     ids::SeatId,
     input::SequencedEvent,
-    seat::{EventOrder, SeatQuery, SeatState},
+    seat::{EventOrder, Seat, SeatQuery, SeatState},
     state::RelayMachine,
     step::RelayStep,
     vault_seats::FanoutState,
@@ -86,6 +86,27 @@ impl RelayMachine {
             self.end_seat(vault, id, step);
         }
         self.release_if_unused(vault, step);
+    }
+
+    /// Closes the sockets whose seats have a position in the vault, because their clients have to list again. A pending join of a
+    /// socket that has not joined is asked again, and its answer has the new epoch.
+    pub(super) fn end_positions<F: RelayEffects>(
+        &mut self,
+        vault: &VaultId,
+        step: &mut RelayStep<'_, F>,
+    ) {
+        let Some(entry) = self.vaults.get(vault) else {
+            return;
+        };
+        let has_position = |seat: &Seat| match seat.state {
+            SeatState::Behind(_) | SeatState::Live(_) => true,
+            SeatState::Joining | SeatState::OutOfStep => false,
+        };
+        let ended = entry.seats.iter().filter(|(_, seat)| has_position(seat));
+        let ended: Vec<_> = ended.map(|(id, _)| *id).collect();
+        for id in ended {
+            self.close_seat(vault, id, OutOfStepReason::Lost, step);
+        }
     }
 
     /// Stops live events of a vault until the relay has caught up. The actor that the seats were live in has sent all that

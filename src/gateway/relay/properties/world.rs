@@ -46,7 +46,6 @@ impl RelayWorld {
         let vault = create_vault(vaults).await;
         let options = RelayOptions {
             bounds: GatewayBounds::new(RELAY_MAILBOX, TEST_TIMEOUT),
-            epoch: vaults.journal().epoch().to_owned(),
             metrics: GatewayMetrics::default(),
         };
         let relay = WorkerRelay::start(options, ConnectionRegistry::default()).current();

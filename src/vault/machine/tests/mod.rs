@@ -6,6 +6,7 @@ mod lifetime;
 mod membership;
 mod mutations;
 mod replay;
+mod rewinds;
 mod sinks;
 mod story;
 mod unknown_commits;

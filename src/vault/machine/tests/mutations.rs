@@ -98,6 +98,7 @@ fn vault_whose_deletion_is_not_in_the_journal_is_loaded_again() {
         events: Vec::new(),
         missed: 0,
         results: vec![Err(crate::domain::Refusal::AccessDenied.into())],
+        base: crate::journal::BatchBase::Continued,
         is_vault_deleted: true,
     }));
     let effects = story.input(deleted);

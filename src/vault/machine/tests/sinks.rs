@@ -44,6 +44,7 @@ fn notices_after_one_without_room_are_skipped_for_that_sink_only() {
         events: events(1..=2),
         missed: 1,
         results: vec![Err(crate::vault::VaultError::Fault)],
+        base: crate::journal::BatchBase::Continued,
         is_vault_deleted: false,
     }));
     story.machine.handle(written, story.now, &mut effects);

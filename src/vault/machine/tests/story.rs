@@ -11,7 +11,7 @@ use crate::{
         Principal, Resource, Role, Seq, StateChange, SubscriberId, Timestamp, UserId, Vault,
         VaultId,
     },
-    journal::{CommittedEvent, DatabaseSharing, JournalRecord},
+    journal::{BatchBase, CommittedEvent, DatabaseSharing, JournalRecord},
     vault::{
         AttachOutcome, Attached, NoticeBody, NoticeReceivers, SinkId,
         error::MutationResult,
@@ -89,6 +89,7 @@ impl Story {
             results: own.map(|event| accepted(event.record.seq)).collect(),
             events,
             missed,
+            base: BatchBase::Continued,
             is_vault_deleted: false,
         })))
     }
@@ -236,7 +237,7 @@ fn committed(
     }
 }
 
-fn accepted(seq: Seq) -> MutationResult {
+pub(super) fn accepted(seq: Seq) -> MutationResult {
     Ok(MutationAnswer {
         seq,
         resource: Resource::Nothing,
@@ -271,6 +272,7 @@ fn describe(effect: &VaultEffect) -> Option<String> {
         },
         VaultEffect::Retire => "retire".to_owned(),
         VaultEffect::Restart => "restart".to_owned(),
+        VaultEffect::ReportPositionsUnknown => "positions unknown".to_owned(),
         VaultEffect::Finish(_)
         | VaultEffect::AnnounceHead(_)
         | VaultEffect::WithdrawMembers

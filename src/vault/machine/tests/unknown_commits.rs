@@ -78,6 +78,7 @@ fn mutation_of_unknown_outcome_in_a_written_batch_is_resolved_as_well() {
         events: Vec::new(),
         missed: 0,
         results: vec![Err(VaultError::Unknown)],
+        base: crate::journal::BatchBase::Continued,
         is_vault_deleted: false,
     })));
     let expected = ["answer 1: Unknown", "read missed after 0 for UnknownCommit"];

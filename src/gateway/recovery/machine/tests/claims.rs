@@ -207,3 +207,52 @@ fn a_state_of_another_epoch_is_not_kept_for_its_user() {
     );
     assert!(story.machine.disconnected(9).is_empty());
 }
+
+#[test]
+fn nothing_from_before_another_history_is_recovered() {
+    let replaced = |story: &mut RecoveryStory| {
+        let epoch = "another".into();
+        assert_eq!(
+            story.input(RecoveryInput::HistoryReplaced { epoch }),
+            [""; 0]
+        );
+    };
+    // The state of a disconnected socket.
+    let mut story = RecoveryStory::new();
+    story.save("ana");
+    replaced(&mut story);
+    assert_eq!(story.claim(0, "ana"), ["0: read the database"]);
+    assert_eq!(
+        story.stored(0, "epoch", "ana"),
+        ["0: refused, NothingStored"]
+    );
+    // A socket that was connected, and is closed because its journal is another one.
+    let mut story = RecoveryStory::new();
+    story.register(1);
+    replaced(&mut story);
+    story.save("ana");
+    assert_eq!(story.claim(0, "ana"), ["0: read the database"]);
+    // A claim that waits for the journal.
+    let mut story = RecoveryStory::new();
+    story.save("ana");
+    story.claim(0, "ana");
+    replaced(&mut story);
+    assert_eq!(
+        story.checked(0, MissedEvents::Available),
+        ["0: refused, Trimmed"]
+    );
+    story.end(0);
+    // A claim whose client is gone.
+    let mut story = RecoveryStory::new();
+    story.save("ana");
+    story.claim(0, "ana");
+    replaced(&mut story);
+    story.end(0);
+    assert_eq!(story.claim(1, "ana"), ["1: read the database"]);
+    // A socket that was connected afterwards.
+    let mut story = RecoveryStory::new();
+    replaced(&mut story);
+    story.register(1);
+    story.save("ana");
+    assert_eq!(story.claim(0, "ana"), ["0: check the events after [8]"]);
+}

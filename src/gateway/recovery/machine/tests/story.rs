@@ -69,7 +69,7 @@ impl RecoveryStory {
     pub(super) fn new() -> Self {
         let options = RecoveryOptions {
             window: WINDOW,
-            epoch: "epoch".to_owned(),
+            epoch: "epoch".into(),
             bounds: StateBounds::default(),
         };
         Self {
@@ -130,7 +130,7 @@ impl RecoveryStory {
         self.input(RecoveryInput::StoredRead {
             id: ClaimId(id),
             stored: Some(StoredRecoveryState {
-                epoch: epoch.to_owned(),
+                epoch: epoch.into(),
                 state: state(name),
             }),
         })

@@ -209,3 +209,20 @@ fn a_seat_that_waits_for_its_turn_keeps_its_place() {
         ]
     );
 }
+
+#[test]
+fn sockets_are_closed_when_the_journal_is_another_one_and_pending_joins_are_asked_again() {
+    let mut story = RelayStory::with_live_seats(&[1, 2], 3);
+    story.fell_behind();
+    story.mailbox_drained();
+    story.room(1);
+    story.answer(1, 2, None, &[3], AttachOutcome::Live);
+    // The seat 1 is live and the seat 2 waits for a page. The seat 3 has not joined.
+    story.join(3, Attach::Join);
+    assert_eq!(story.positions_unknown(), ["close 1", "close 2"]);
+    assert_eq!(story.event(4), [""; 0]);
+    assert_eq!(story.fell_behind(), ["drain the mailbox"]);
+    let asked = story.mailbox_drained();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[1].ends_with("join 3"), "{asked:?}");
+}

@@ -88,6 +88,7 @@ pub(super) fn joined(seq: u64, replayed: Option<u64>) -> Joined {
     Joined {
         role: Role::Viewer,
         seq: Seq(seq),
+        epoch: "epoch".into(),
         replayed,
         resync: false,
     }
@@ -188,6 +189,11 @@ impl RelayStory {
                 outcome: &outcome,
             },
         })
+    }
+
+    pub(super) fn positions_unknown(&mut self) -> Vec<String> {
+        let vault = self.vault.clone();
+        self.input(RelayInput::PositionsUnknown { vault: &vault })
     }
 
     pub(super) fn fell_behind(&mut self) -> Vec<String> {

@@ -1,0 +1,57 @@
+//! What a vault does when its journal is not the one that it has read: an older database was put back, or a replica that lacks
+//! events was promoted. The numbers of the events that subscribers have received belong to other events then, so no subscription
+//! can be resumed.
+
+use crate::{domain::Seq, journal::CommittedEvent, journal::DatabaseSharing};
+
+use super::{
+    effect::{VaultEffect, VaultFact},
+    state::VaultMachine,
+    step::Step,
+};
+
+impl VaultMachine {
+    /// Compares the head with the journal's, because the sweep has found a lower one. The sweep's may be outdated: the vault may
+    /// have been loaded again since.
+    pub(super) fn check_rewind(&mut self, step: &mut Step<'_>) {
+        match self.options.sharing {
+            DatabaseSharing::SeveralProcesses if self.head().is_some() => self.check_head_now(step),
+            DatabaseSharing::SeveralProcesses | DatabaseSharing::ThisProcess => {}
+        }
+    }
+
+    /// Loads the vault again, because its journal has gone back to this head.
+    pub(super) fn rewound(&mut self, journal_head: Seq, step: &mut Step<'_>) {
+        if let Some(head) = self.head() {
+            let rewound = VaultFact::Rewound { head, journal_head };
+            step.effects.push(VaultEffect::Report(rewound));
+            self.replace_history(step);
+        }
+    }
+
+    /// Loads the vault again without its subscribers. Their sinks close their sockets.
+    pub(super) fn replace_history(&mut self, step: &mut Step<'_>) {
+        step.effects.push(VaultEffect::ReportPositionsUnknown);
+        self.restart(step);
+    }
+
+    /// Publishes the events that a read of the journal has returned. If those after the head were trimmed, the vault is loaded
+    /// again, and its subscribers resume.
+    pub(super) fn publish_read(&mut self, events: Vec<CommittedEvent>, step: &mut Step<'_>) {
+        match (events.first(), self.head()) {
+            (Some(first), Some(head)) if first.record.seq > head.next() => {
+                self.far_behind(step);
+            }
+            (Some(_) | None, _) => self.publish(events, step),
+        }
+    }
+
+    /// Loads the vault again, because it misses too many events to read them one by one.
+    pub(super) fn far_behind(&mut self, step: &mut Step<'_>) {
+        if let Some(head) = self.head() {
+            let behind = VaultFact::FarBehind { head };
+            step.effects.push(VaultEffect::Report(behind));
+            self.restart(step);
+        }
+    }
+}
