@@ -19,6 +19,7 @@ mod locked_heads;
 mod lost_connections;
 mod order;
 mod queue;
+mod replaced_databases;
 mod retention;
 mod several_nodes;
 mod stalled_connections;
