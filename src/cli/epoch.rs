@@ -14,12 +14,12 @@ pub enum EpochStep {
     ///
     /// Clients that know events later than the backup then list sources again, instead of relying on sequence numbers
     /// that are assigned a second time. Run it before the service is started: on a SQLite file it is refused
-    /// while the service runs.
+    /// while the service runs. On PostgreSQL, running nodes use the new epoch within 1.5 s.
     Renew,
 }
 
-/// Begins a new epoch and returns it. A running service keeps the epoch that it read at its start, so none may run on the
-/// same SQLite file.
+/// Begins a new epoch and returns it. Running nodes on PostgreSQL use it from their next sweep on. A service on a SQLite file
+/// compares nothing with the file, since no other process writes it, so none may run.
 ///
 /// # Errors
 /// When the database cannot be used, was not migrated, was migrated by a newer version, or is in use by another process.

@@ -27,6 +27,7 @@ mod queue_bounds;
 mod recovery;
 mod refusals;
 mod reload;
+mod replaced_databases;
 mod requests;
 mod sessions;
 mod shared_databases;
