@@ -158,6 +158,7 @@ impl LinkShell {
             let event = tokio::select! {
                 event = next_event(&mut self.session) => event,
                 heads = ended_sweep(&mut self.sweep) => return self.end_sweep(heads),
+                () = self.vaults.journal().connected() => return ClusterInput::DatabaseConnected,
                 () = self.hints.wait() => return ClusterInput::HintsWaiting,
                 () = wake(self.machine.wake_at()) => return ClusterInput::Tick,
             };

@@ -16,7 +16,7 @@ use sea_orm::{
     sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Notify};
 use tracing_log::log::LevelFilter;
 
 use super::{
@@ -69,6 +69,8 @@ pub struct Database {
     pub(super) write_outage: Arc<OutageMonitor>,
     /// The schema of [`DatabaseOptions::schema`].
     pub(super) schema: Option<String>,
+    /// Is notified of each new connection to PostgreSQL.
+    pub(super) connected: Arc<Notify>,
     /// [`DatabaseOptions::sharing`].
     pub(super) sharing: DatabaseSharing,
 }
@@ -94,6 +96,8 @@ impl Database {
         let mut writers = Vec::with_capacity(sizes.writers);
         let settings =
             (!is_sqlite).then(|| SessionSettings::for_journal(options.schema.as_deref()));
+        let connected = Arc::new(Notify::new());
+        let settings = settings.map(|settings| settings.reporting(connected.clone()));
         for n in 0..sizes.writers {
             let writer = connect_options(options, sizes.per_writer);
             let writer = DbThread::open(&writer_name(n), writer, settings.clone()).await?;
@@ -126,6 +130,7 @@ impl Database {
             listings: pool.share(sizes.listings),
             probe: pool.share(sizes.probes),
             write_outage,
+            connected,
             schema: options.schema.clone(),
             sharing: options.sharing,
         })

@@ -97,6 +97,12 @@ impl Journal {
         self.epoch.set(epoch);
     }
 
+    /// Waits until a connection to PostgreSQL was opened since the last call has returned: after a failover, another database may
+    /// have answered. There is one caller at a time.
+    pub async fn connected(&self) {
+        self.database.connected.notified().await;
+    }
+
     /// Returns which processes write the database.
     pub fn sharing(&self) -> DatabaseSharing {
         self.database.sharing

@@ -3,7 +3,10 @@
 //! They are SQL commands instead of startup parameters, because a pooler such as PgBouncer refuses or drops those. The driver
 //! itself sets `client_encoding`, `DateStyle` and `TimeZone`.
 
+use std::sync::Arc;
+
 use sea_orm::sqlx::{self, AssertSqlSafe, Executor, PgConnection};
+use tokio::sync::Notify;
 
 use super::deadlines::{ANSWER_DEADLINE, TIMEOUT};
 
@@ -15,8 +18,12 @@ const SERVER_TIMEOUTS: [&str; 3] = [
 ];
 
 /// SQL commands that run once on each new PostgreSQL connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionSettings(String);
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    commands: String,
+    /// Is notified of each new connection.
+    connected: Option<Arc<Notify>>,
+}
 
 /// Where the tables of the application are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +44,7 @@ impl SessionSettings {
             let name = quote_identifier(name);
             format!("SET search_path = {name}; ")
         });
-        Self(format!(
+        Self::new(format!(
             "{}SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
              SET default_transaction_isolation = 'read committed'; SET standard_conforming_strings = on{}",
             search_path.unwrap_or_default(),
@@ -56,9 +63,23 @@ impl SessionSettings {
             SearchOrder::SchemaFirst => format!("{schema}, {present}"),
             SearchOrder::SchemaLast => format!("{present}, {schema}"),
         };
-        Some(Self(format!(
+        Some(Self::new(format!(
             "SELECT set_config('search_path', concat_ws(', ', {search_path}), false)"
         )))
+    }
+
+    fn new(commands: String) -> Self {
+        let connected = None;
+        Self {
+            commands,
+            connected,
+        }
+    }
+
+    /// Returns settings that also report each connection to which they were applied.
+    pub(super) fn reporting(self, connected: Arc<Notify>) -> Self {
+        let connected = Some(connected);
+        Self { connected, ..self }
     }
 
     /// Applies the settings to a connection.
@@ -66,8 +87,12 @@ impl SessionSettings {
     /// # Errors
     /// When the connection fails.
     pub async fn apply(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let commands = sqlx::raw_sql(AssertSqlSafe(self.0.clone()));
-        connection.execute(commands).await.map(drop)
+        let commands = sqlx::raw_sql(AssertSqlSafe(self.commands.clone()));
+        connection.execute(commands).await?;
+        if let Some(connected) = &self.connected {
+            connected.notify_one();
+        }
+        Ok(())
     }
 }
 
@@ -95,17 +120,14 @@ mod tests {
 
     #[test]
     fn schema_name_cannot_end_its_quotation() {
-        let SessionSettings(sql) = SessionSettings::for_journal(Some(r#"a"; DROP"#));
+        let sql = SessionSettings::for_journal(Some(r#"a"; DROP"#)).commands;
         assert!(
             sql.starts_with(r#"SET search_path = "a""; DROP"; SET"#),
             "{sql}"
         );
         let settings = SessionSettings::for_application(Some(r"a'\"), SearchOrder::SchemaLast);
         let expected = r#"SELECT set_config('search_path', concat_ws(', ', NULLIF(current_setting('search_path'), ''), E'"a\'\\"'), false)"#;
-        assert_eq!(settings, Some(SessionSettings(expected.to_owned())));
-        assert_eq!(
-            SessionSettings::for_application(None, SearchOrder::SchemaFirst),
-            None
-        );
+        assert_eq!(settings.unwrap().commands, expected);
+        assert!(SessionSettings::for_application(None, SearchOrder::SchemaFirst).is_none());
     }
 }

@@ -20,6 +20,7 @@ impl ClusterMachine {
     ) {
         match input {
             ClusterInput::Connected => self.connected(now, effects),
+            ClusterInput::DatabaseConnected => self.sweep_after_connect(now),
             ClusterInput::Disconnected => self.disconnected(now, effects),
             ClusterInput::Received { message, jitter } => {
                 self.received(message, now + jitter.min(MAX_JITTER), now, effects);

@@ -11,6 +11,8 @@ pub enum ClusterInput {
     Connected,
     /// The bus could not be connected, or its connection was lost.
     Disconnected,
+    /// A connection to the database was opened. Another database may have answered, so its epoch is read.
+    DatabaseConnected,
     /// A message arrived, perhaps one of this node.
     Received {
         message: BusMessage,

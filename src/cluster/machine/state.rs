@@ -117,7 +117,7 @@ pub(super) struct SentHeartbeat {
 pub(super) enum SweepState {
     Idle,
     Running,
-    /// The bus was connected since the comparison began: another one must follow.
+    /// The bus or the database was connected since the comparison began: another one must follow.
     RunningBeforeConnect,
 }
 

@@ -1,4 +1,4 @@
-//! The sweep: heads are compared once a second, and whenever the bus is connected.
+//! The sweep: heads are compared once a second, and whenever the bus or a database connection is connected.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,8 @@ use super::{
 };
 
 impl ClusterMachine {
-    /// Lets a sweep begin that sees all commits whose hints were lost before the bus was connected.
+    /// Lets a sweep begin that sees all commits whose hints were lost before the bus was connected, or the epoch of the database
+    /// that was connected.
     pub(super) fn sweep_after_connect(&mut self, now: MonotonicTime) {
         match self.sweep {
             SweepState::Idle => self.next_sweep = now,

@@ -306,3 +306,13 @@ fn hints_that_several_nodes_receive_are_delayed_by_the_jitter() {
     assert_eq!(story.tick(12), ["head 8"]);
     assert_eq!(story.tick(13), ["head 9"]);
 }
+
+#[test]
+fn new_database_connection_is_followed_by_a_sweep_that_begins_later() {
+    let mut story = NodeStory::connected();
+    assert_eq!(story.input(10, ClusterInput::DatabaseConnected), ["sweep"]);
+    // It may have read the former database.
+    assert!(story.input(11, ClusterInput::DatabaseConnected).is_empty());
+    assert_eq!(story.swept(12, None), ["sweep"]);
+    assert!(story.swept(13, None).is_empty());
+}
