@@ -13,7 +13,7 @@ use super::{
     commit_probe::CommitStatus,
     error::JournalError,
     lock_heads::LockMode,
-    request::{BatchRequest, CommitOutcome, WriteRequest},
+    request::{BatchBase, BatchRequest, CommitOutcome, WriteRequest},
     sql_executor::SqlExecutor,
     transaction::{self, RequestOutcome, TransactionError, UnknownCommit},
     writer_connection::WriterConnection,
@@ -156,6 +156,9 @@ async fn commit_mutations(
             Ok(mut outcome) => {
                 combined.events.append(&mut outcome.events);
                 combined.results.append(&mut outcome.results);
+                if combined.base == BatchBase::Continued {
+                    combined.base = outcome.base;
+                }
                 let after = outcome.vault;
                 batch.vault = after.expect("the outcome of a batch contains the vault");
             }
