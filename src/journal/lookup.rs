@@ -20,7 +20,7 @@ use super::{
 };
 
 /// How many members one query returns.
-const MEMBERS_PER_PAGE: i64 = 512;
+const MEMBERS_PER_PAGE: i64 = 1024;
 
 /// An idempotency key and the user it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -29,21 +29,20 @@ pub(super) struct UserKey<'a> {
     pub key: &'a IdempotencyKey,
 }
 
-/// What a loaded vault holds of a member.
-struct MemberRow {
-    user_id: String,
-    role: String,
-    created_at: i64,
+/// A page of members as one JSON text.
+struct MembersPage {
+    members: Option<String>,
 }
 
-impl FromSqlRow for MemberRow {
-    const COLUMNS: &'static str = "user_id, role, created_at";
+/// What a loaded vault holds of a member: the user, the role and the time.
+type MemberColumns = (String, String, i64);
+
+impl FromSqlRow for MembersPage {
+    const COLUMNS: &'static str = "members";
 
     fn from_row(mut row: SqlRow) -> Result<Self, DbErr> {
         Ok(Self {
-            user_id: row.take("user_id")?,
-            role: row.take("role")?,
-            created_at: row.take("created_at")?,
+            members: row.take("members")?,
         })
     }
 }
@@ -74,31 +73,40 @@ pub(super) async fn vault(db: &impl SqlExecutor, id: &VaultId) -> Result<Option<
     }))
 }
 
-/// Returns the members of a vault. Reads them in pages, so that the memory of a query does not grow with their number.
+/// Returns the members of a vault, which may be thousands. Reads them in pages, so that the memory of a query does not grow with their
+/// number, and each page as one text, because a row of a driver takes longer than a member.
 async fn members(db: &impl SqlExecutor, id: &VaultId) -> Result<Members, DbErr> {
-    // Only what a vault holds: the other columns are longer.
-    let rest = "FROM vault_users WHERE vault_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3";
-    let sql = select::<MemberRow>(rest);
+    let aggregate = match db.backend() {
+        DbBackend::Sqlite => "json_group_array(json_array(user_id, role, created_at))",
+        _ => "CAST(json_agg(json_build_array(user_id, role, created_at)) AS TEXT)",
+    };
+    let sql = format!(
+        "SELECT {aggregate} AS members FROM (SELECT user_id, role, created_at FROM vault_users \
+         WHERE vault_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3) AS page"
+    );
     let mut members = Vec::new();
     // No user id is empty.
     let mut last = String::new();
     loop {
         let values = [id.as_str().into(), last.into(), MEMBERS_PER_PAGE.into()];
-        let page: Vec<MemberRow> = query(db, &sql, values).await?;
-        let rest = page
+        let pages: Vec<MembersPage> = query(db, &sql, values).await?;
+        let text = pages.into_iter().find_map(|page| page.members);
+        let page: Vec<MemberColumns> = serde_json::from_str(text.as_deref().unwrap_or("[]"))
+            .map_err(|error| DbErr::Json(format!("members of vault {id}: {error}")))?;
+        let is_last = (page.len() as i64) < MEMBERS_PER_PAGE;
+        last = page
             .last()
-            .filter(|_| page.len() as i64 == MEMBERS_PER_PAGE);
-        let next = rest.map(|row| row.user_id.clone());
-        for row in page {
+            .map(|(user, ..)| user.clone())
+            .unwrap_or_default();
+        for (user, role, created_at) in page {
             let membership = Membership {
-                role: rows::role(&row.role)?,
-                created_at: Timestamp(row.created_at),
+                role: rows::role(&role)?,
+                created_at: Timestamp(created_at),
             };
-            members.push((UserId::from_row(row.user_id), membership));
+            members.push((UserId::from_row(user), membership));
         }
-        match next {
-            Some(user) => last = user,
-            None => return Ok(members.into_iter().collect()),
+        if is_last {
+            return Ok(members.into_iter().collect());
         }
     }
 }

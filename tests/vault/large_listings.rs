@@ -54,7 +54,7 @@ fn distinct(ids: &[String]) -> usize {
 }
 
 #[actix_web::test]
-async fn all_members_of_a_large_vault_are_listed() {
+async fn all_members_of_a_large_vault_are_listed_and_loaded() {
     let node = TestNode::new().await;
     let vault = node.create_vault().await;
     let (numbers, id) = (numbers_table(), vault.id());
@@ -67,6 +67,13 @@ async fn all_members_of_a_large_vault_are_listed() {
     let ids = member_ids(node.journal(), id).await;
     assert_eq!((ids.len(), distinct(&ids)), (COUNT + 1, COUNT + 1));
     assert_eq!(ids.last().map(String::as_str), Some("ana"));
+
+    let loaded = node.journal().load(id).await.unwrap().unwrap();
+    let mut loaded: Vec<_> = loaded.members.iter().map(|(user, _)| user).collect();
+    loaded.sort_unstable();
+    let mut ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    ids.sort_unstable();
+    assert_eq!(loaded, ids);
 }
 
 #[actix_web::test]
