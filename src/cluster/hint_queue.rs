@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The largest number of vaults whose hints wait. More commit within a few milliseconds only when the bus is stuck.
-const CAPACITY: usize = 16_384;
+pub const HINT_QUEUE_CAPACITY: usize = 16_384;
 
 /// The hints that wait, between the threads of the vaults and that of the cluster.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl QueuedHints {
     pub fn add(&mut self, VaultHead { vault, head }: VaultHead) {
         if let Some(waiting) = self.heads.get_mut(&vault) {
             *waiting = head.max(*waiting);
-        } else if self.heads.len() < CAPACITY {
+        } else if self.heads.len() < HINT_QUEUE_CAPACITY {
             self.heads.insert(vault, head);
         } else {
             self.dropped += 1;
@@ -111,11 +111,11 @@ mod tests {
         let mut waiting = QueuedHints::default();
         let first = VaultId::generate();
         waiting.add(hint(&first, 1));
-        for _ in 0..CAPACITY {
+        for _ in 0..HINT_QUEUE_CAPACITY {
             waiting.add(hint(&VaultId::generate(), 1));
         }
         waiting.add(hint(&first, 2));
         assert_eq!(waiting.dropped(), 1);
-        assert_eq!(waiting.into_hints().len(), CAPACITY);
+        assert_eq!(waiting.into_hints().len(), HINT_QUEUE_CAPACITY);
     }
 }

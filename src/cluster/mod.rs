@@ -23,7 +23,7 @@ mod redis_bus;
 mod session;
 
 pub use bus::BusError;
-pub use hint_queue::{HintQueue, QueuedHints};
+pub use hint_queue::{HINT_QUEUE_CAPACITY, HintQueue, QueuedHints};
 pub use message::{BusMessage, BusMessageBody, NodeId, encode_heartbeat, encode_hints};
 pub use metrics::ClusterMetrics;
 pub use node_link::{NodeLink, NodeLinkError, NodeLinkParams};
