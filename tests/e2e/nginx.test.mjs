@@ -173,7 +173,8 @@ test('each of two processes keeps its clients, and when one stops the other reco
     const { body: vault } = (await ana.post('/api/vaults', { name: `Vault ${number}` })).expectStatus(201);
     const address = `127.0.4.${number}`;
     const { via, ...options } = nginx.clientOptions(address);
-    const transports = [['polling'], ['websocket'], ['polling', 'websocket']][number % 3];
+    // A client that begins with a websocket may reach any process: see three-nodes.test.mjs.
+    const transports = [['polling'], ['polling', 'websocket']][number % 2];
     const client = track(new TestClient(via.url, { transports, auth: { token: ana.token() }, ...options }));
     const identity = await client.nextEvent('connect');
     await client.waitForUpgrade();
