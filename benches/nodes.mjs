@@ -49,10 +49,10 @@ async function newVaults(node, count) {
 
 /** Creates a source and returns the status. */
 function create(node, token, vault) {
-  const body = JSON.stringify({ vaultId: vault, title: 'Measured', fileUrl: 'https://files.example.com/measured.pdf' });
+  const body = JSON.stringify({ title: 'Measured', fileUrl: 'https://files.example.com/measured.pdf' });
   const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
-    const request = http.request(`${node.url}/api/sources`, { method: 'POST', agent, headers }, (response) => {
+    const request = http.request(`${node.url}/api/vaults/${vault}/sources`, { method: 'POST', agent, headers }, (response) => {
       response.resume();
       response.on('end', () => resolve(response.statusCode));
     });
@@ -78,6 +78,7 @@ async function mutations(nodes, vaults) {
   const writers = nodes.flatMap((node) => Array.from({ length: WRITERS }, (_, writer) => write(node, writer)));
   await Promise.all(writers);
   latencies.sort((a, b) => a - b);
+  if (latencies.length === 0) throw new Error(`no mutation was accepted: ${[...errors.keys()]}`);
   const failed = [...errors].map(([status, count]) => `${count} × ${status}`).join(', ') || '0';
   return `${Math.round(latencies.length / seconds)}/s, p50 ${percentile(latencies, 0.5)} ms, p99 ${percentile(latencies, 0.99)} ms, errors ${failed}`;
 }
