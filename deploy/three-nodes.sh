@@ -5,6 +5,8 @@
 #   DATABASE_URL=postgres://… AUTH_SECRET=… deploy/three-nodes.sh [PORT]
 #   kill -USR1 PID     rolls the nodes: each stops, starts and is ready before the next one stops
 #
+# A node that ends is started again.
+#
 # nginx listens on 127.0.0.1:PORT (8080) without TLS, the nodes on the three ports after it, and their admin listeners on the three
 # after those. nginx is configured as in deploy/nginx.conf. VAULTCAST_BIN names the binary; further variables configure the nodes.
 set -euo pipefail
@@ -45,6 +47,7 @@ start_node() {
         kill -0 "${nodes[$1]}" 2>/dev/null || fail "node $1 has ended"
         sleep 0.1
     done
+    echo "three-nodes.sh: node $1 is ready, process ${nodes[$1]}"
 }
 
 # While a node is down, nginx sends its requests to the others.
@@ -53,7 +56,6 @@ roll() {
         kill -TERM "${nodes[$node]}"
         while kill -0 "${nodes[$node]}" 2>/dev/null; do sleep 0.1; done
         start_node "$node"
-        echo "three-nodes.sh: node $node rolled"
     done
     echo "three-nodes.sh: all nodes rolled"
 }
@@ -93,5 +95,9 @@ done
 trap roll USR1
 echo "three-nodes.sh: http://127.0.0.1:$port is ready; kill -USR1 $$ rolls the nodes"
 
-# A signal ends `wait`.
-while :; do wait "$nginx" || kill -0 "$nginx" 2>/dev/null || fail "nginx has ended"; done
+# The wait ends when a process ends, and after a signal.
+while kill -0 "$nginx" 2>/dev/null; do
+    wait -n || true
+    for node in 0 1 2; do kill -0 "${nodes[$node]}" 2>/dev/null || start_node "$node"; done
+done
+fail "nginx has ended"
