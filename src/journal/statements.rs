@@ -17,7 +17,7 @@ use super::{
 const LONGEST_RUN: usize = 256;
 
 /// Up to this number, all rows form one run of their exact number.
-const SHORT_RUN: usize = 16;
+pub(super) const SHORT_RUN: usize = 16;
 
 /// Statements that are executed in order.
 pub(super) struct SqlScript {
@@ -88,6 +88,23 @@ pub(super) async fn execute_rows<const N: usize>(
     script.execute(db).await
 }
 
+/// Executes `head (…), (…), … tail` for all rows, in one statement with the values before them, and returns the number of affected
+/// rows. `head` names these `$1`, `$2` and so on, so this is for PostgreSQL.
+///
+/// # Errors
+/// When the database rejects the statement.
+pub(super) async fn execute_with_rows<const N: usize>(
+    db: &impl SqlExecutor,
+    head: &str,
+    mut values: Vec<Value>,
+    rows: Vec<[Value; N]>,
+    tail: &str,
+) -> Result<u64, DbErr> {
+    let tuples = numbered_tuples(db.backend(), values.len(), rows.len(), N);
+    values.extend(rows.into_iter().flatten());
+    execute(db, &format!("{head} {tuples} {tail}"), values).await
+}
+
 /// Executes one statement and returns the number of affected rows.
 ///
 /// # Errors
@@ -154,6 +171,11 @@ fn run_length(n: usize) -> usize {
 
 /// Returns `($1, $2), ($3, $4)`, or `(?, ?), (?, ?)` on SQLite, which would search all parameters for each numbered one.
 fn tuples(backend: DbBackend, rows: usize, columns: usize) -> String {
+    numbered_tuples(backend, 0, rows, columns)
+}
+
+/// Returns tuples whose numbers follow those of `before` other parameters.
+fn numbered_tuples(backend: DbBackend, before: usize, rows: usize, columns: usize) -> String {
     let mut text = String::with_capacity(rows * columns * 6);
     for parameter in 1..=rows * columns {
         let separator = match (parameter, (parameter - 1) % columns) {
@@ -164,7 +186,7 @@ fn tuples(backend: DbBackend, rows: usize, columns: usize) -> String {
         text.push_str(separator);
         match backend {
             DbBackend::Sqlite => text.push('?'),
-            _ => write!(text, "${parameter}").expect("writing to a String cannot fail"),
+            _ => write!(text, "${}", before + parameter).expect("writing to a String cannot fail"),
         }
     }
     text.push(')');
@@ -181,6 +203,8 @@ mod tests {
         assert_eq!(postgres(2, 3), "($1, $2, $3), ($4, $5, $6)");
         assert_eq!(postgres(2, 1), "($1), ($2)");
         assert_eq!(tuples(DbBackend::Sqlite, 2, 2), "(?, ?), (?, ?)");
+        let after_three = numbered_tuples(DbBackend::Postgres, 3, 2, 2);
+        assert_eq!(after_three, "($4, $5), ($6, $7)");
     }
 
     #[test]
