@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vaultcast::{journal::DatabaseSharing, vault::machine::MachineOptions};
 
-use crate::mistakes::Mistake;
+use crate::{database::EPOCH, mistakes::Mistake};
 
 /// The size of a world.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,9 +22,22 @@ pub struct Config {
     pub outbox: usize,
     /// How many unconfirmed packets a trace records (`socketio.recovery_events`).
     pub traced_packets: u64,
+    pub bus: BusModel,
     /// How often each optional step may still happen.
     pub budget: Budget,
     pub mistake: Option<Mistake>,
+}
+
+/// What carries the hints between several nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BusModel {
+    /// Nothing: only the sweep finds the events of other nodes.
+    Off,
+    /// It connects and accepts at once, and only the hints of other nodes are on their way for a time. The links are up when the
+    /// world begins. So small worlds have few states.
+    Prompt,
+    /// Everything takes its time.
+    Slow,
 }
 
 /// How often steps may happen that are not needed for progress.
@@ -43,7 +56,14 @@ pub struct Budget {
     pub read_faults: usize,
     pub panics: usize,
     pub crashes: usize,
+    /// A message between nodes is lost or repeated, or a sweep reports an outdated head.
     pub hint_faults: usize,
+    /// The bus or one connection to it fails, or the bus works again.
+    pub bus_faults: usize,
+    /// The time of the next deadline of a link comes.
+    pub link_wake_ups: usize,
+    /// An unused vault ends early.
+    pub unloads: usize,
     pub trims: usize,
     pub wake_ups: usize,
 }
@@ -63,7 +83,7 @@ impl Config {
         MachineOptions {
             commit_batch: self.commit_batch,
             idle: Duration::from_secs(60),
-            epoch: "epoch".into(),
+            epoch: EPOCH.into(),
             sharing: self.sharing(),
         }
     }

@@ -11,6 +11,9 @@ use vaultcast::{
 
 use crate::names::{user_id, vault_id};
 
+/// The epoch of the database.
+pub const EPOCH: &str = "epoch";
+
 /// The rows of all vaults.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Database {
@@ -85,6 +88,15 @@ impl VaultRows {
     pub fn records_after(&self, seq: Seq, limit: usize) -> Vec<JournalRecord> {
         let events = self.after(seq).take(limit);
         events.map(|event| event.record.clone()).collect()
+    }
+
+    /// Puts an older state back, without the last event.
+    pub fn put_back(&mut self, initial: &Vault) {
+        self.events.pop();
+        self.vault = initial.clone();
+        for JournalEntry { event, .. } in &self.events {
+            self.vault.apply(event.record.seq, &event.state_change);
+        }
     }
 
     /// Decides a batch by the rules that ship and writes it. `mutations` are the numbers of its mutations.

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use stateright::{Checker, Model, Property};
 
 use crate::{
-    config::{Budget, Config},
+    config::{Budget, BusModel, Config},
     log::Log,
     mistakes::Mistake,
     random::come_to_rest,
@@ -159,13 +159,35 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario("two-nodes", &config(2, 1), faults(2, Budget::default())),
         scenario(
-            "two-nodes-and-lost-hints",
+            "two-nodes-and-cut",
+            &config(2, 1),
+            faults(
+                1,
+                Budget {
+                    cuts: 1,
+                    ..Budget::default()
+                },
+            ),
+        ),
+        scenario(
+            "two-nodes-and-sweep",
             &config(2, 1),
             faults(
                 1,
                 Budget {
                     hint_faults: 1,
-                    cuts: 1,
+                    link_wake_ups: 1,
+                    ..Budget::default()
+                },
+            ),
+        ),
+        scenario(
+            "two-nodes-and-broken-bus",
+            &config(2, 1),
+            faults(
+                1,
+                Budget {
+                    bus_faults: 1,
                     ..Budget::default()
                 },
             ),
@@ -227,6 +249,7 @@ fn config(nodes: usize, clients: usize) -> Config {
         relay_mailbox: 2,
         outbox: 8,
         traced_packets: 8,
+        bus: BusModel::Prompt,
         budget: Budget::default(),
         mistake: None,
     }

@@ -33,11 +33,23 @@ pub enum Mistake {
     RecoverTrimmed,
     /// Two transactions of one vault run at the same time.
     CommitWithoutLock,
+    /// The hints of other nodes move no head.
+    IgnoreHints,
+    /// The heads that a sweep has found move no head.
+    IgnoreSweep,
+    /// A sweep that runs when the bus is connected again never reports its end.
+    DropSweepAtReconnect,
+    /// A hint with a lower head than the vault's is taken for a journal that went back.
+    AcceptLowerHint,
+    /// A head that the sweep has found to be lower is not compared with the journal.
+    IgnoreRewoundHead,
+    /// A vault ends early although it is in use.
+    UnloadUsedVault,
 }
 
 impl Mistake {
     /// All mistakes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::PublishBeforeCommit,
         Self::AnswerBeforePublish,
         Self::WriteTwiceAfterUnknown,
@@ -53,5 +65,11 @@ impl Mistake {
         Self::IgnoreTickets,
         Self::RecoverTrimmed,
         Self::CommitWithoutLock,
+        Self::IgnoreHints,
+        Self::IgnoreSweep,
+        Self::DropSweepAtReconnect,
+        Self::AcceptLowerHint,
+        Self::IgnoreRewoundHead,
+        Self::UnloadUsedVault,
     ];
 }

@@ -19,7 +19,10 @@ use vaultcast::{
     },
 };
 
-use crate::names::{Change, vault_id};
+use crate::{
+    cluster_shell::ClusterLink,
+    names::{Change, vault_id},
+};
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,8 +32,8 @@ pub struct Node {
     pub recovery: RecoveryMachine,
     /// The CONNECTs that claim a former connection.
     pub claims: BTreeMap<ClaimId, PendingConnect>,
-    /// Hints of other nodes: a vault and its head.
-    pub hints: VecDeque<(usize, u64)>,
+    /// The connection to the other nodes, if there are some.
+    pub link: Option<ClusterLink>,
 }
 
 impl Node {
@@ -158,6 +161,7 @@ pub enum RelayMessage {
         notice: Arc<Notice>,
     },
     FellBehind(usize),
+    PositionsUnknown(usize),
     /// The notices before this are handled.
     Drained(usize),
 }
@@ -274,7 +278,7 @@ impl RelayMessage {
                 vaultcast::vault::NoticeBody::Attached(attached) => 1 + attached.events.len(),
                 _ => 1,
             },
-            Self::FellBehind(_) | Self::Drained(_) => 0,
+            Self::FellBehind(_) | Self::PositionsUnknown(_) | Self::Drained(_) => 0,
         }
     }
 }

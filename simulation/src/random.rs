@@ -1,19 +1,23 @@
 //! Random schedules: a seed chooses the size of a world, the faults in it, and every step.
 
+use std::time::Duration;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vaultcast::{domain::Seq, vault::machine::VaultInput};
 
 use crate::{
-    config::{Budget, Config},
+    config::{Budget, BusModel, Config},
+    epilogues::{check_hints, check_put_back},
     log::Log,
     mistakes::Mistake,
-    node::Stage,
     promises::{Promise, Violation},
     steps::{Scope, Step},
     vault_copy::Interest,
     world::World,
 };
+
+/// The time after which the links compare heads again.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many steps of progress a run may need to come to rest.
 const MAX_PROGRESS_STEPS: usize = 200_000;
@@ -41,55 +45,59 @@ pub fn run(seed: u64, mistake: Option<Mistake>, log: &mut Log) -> Run {
         steps += 1;
     }
     steps += come_to_rest(&mut world, &mut random, log);
+    steps += check_hints(&mut world, &mut random, log);
+    steps += check_put_back(&mut world, &mut random, log);
     Run {
         steps,
         violation: world.violation,
     }
 }
 
-/// Stops all faults and lets everything end that is under way. Then every client must have everything.
+/// Stops all faults and lets everything end that is under way. Then every client must have everything. The bus stays as it is:
+/// the sweep is enough.
 pub fn come_to_rest(world: &mut World, random: &mut ChaCha8Rng, log: &mut Log) -> usize {
     log.line(|| "no more faults, and no more requests".to_owned());
     world.budget = Budget::default();
     let mut steps = 0;
     // A wake-up may start a retry, whose progress is awaited. Idle vaults would retire and start for ever.
-    for round in 0..4 {
-        loop {
-            if world.violation.is_some() {
-                return steps;
-            }
-            let enabled = world.steps(Scope::Progress);
-            let Some(step) = choose(&enabled, random) else {
-                break;
-            };
-            world.apply(step, log);
-            steps += 1;
-            if steps > MAX_PROGRESS_STEPS {
-                world.fail(Promise::Progress, "the world does not come to rest");
-                return steps;
-            }
-        }
-        if round < 3 {
-            wake_all(world, log);
-        }
+    for _ in 0..3 {
+        steps += make_progress(world, random, log);
+        wake_all(world, log);
+        world.pass_on_links(SWEEP_INTERVAL, log);
     }
-    world.check_rest();
+    steps += make_progress(world, random, log);
+    // The links are not late this time.
+    world.pass_on_links(SWEEP_INTERVAL, log);
+    steps += make_progress(world, random, log);
+    if world.violation.is_none() {
+        world.check_rest();
+    }
     steps
 }
 
-/// Wakes every part, and gives every vault the head of its journal, as the sweep of a node does.
+/// Lets everything end that is under way. Returns the number of steps.
+pub fn make_progress(world: &mut World, random: &mut ChaCha8Rng, log: &mut Log) -> usize {
+    let mut steps = 0;
+    while world.violation.is_none() {
+        let enabled = world.steps(Scope::Progress);
+        let Some(step) = choose(&enabled, random) else {
+            break;
+        };
+        world.apply(step, log);
+        steps += 1;
+        if steps > MAX_PROGRESS_STEPS {
+            world.fail(Promise::Progress, "the world does not come to rest");
+        }
+    }
+    steps
+}
+
+/// Wakes vaults and relays.
 fn wake_all(world: &mut World, log: &mut Log) {
     for node in 0..world.nodes.len() {
         let vaults: Vec<_> = world.nodes[node].vaults.keys().copied().collect();
         for vault in vaults {
-            if world.nodes[node].vaults[&vault].stage != Stage::Running {
-                continue;
-            }
-            let head = Seq(world.database.vaults[vault].head());
-            world.vault_input(node, vault, VaultInput::RemoteHead(head), log);
-            if world.nodes[node].vaults.contains_key(&vault) {
-                world.apply(Step::WakeVault { node, vault }, log);
-            }
+            world.apply(Step::WakeVault { node, vault }, log);
         }
         for relay in 0..world.nodes[node].relays.len() {
             world.apply(Step::WakeRelay { node, relay }, log);
@@ -124,10 +132,14 @@ fn weight(step: &Step) -> u32 {
         | Step::Receive { .. }
         | Step::EndConnection { .. }
         | Step::Read { .. }
-        | Step::DeliverHint { .. }
+        | Step::ReportWaitingHints { .. }
+        | Step::CompleteBus { .. }
+        | Step::DeliverMessage { .. }
+        | Step::ReadHeads { .. }
+        | Step::EndSweep { .. }
         | Step::ContinueClaim { .. }
         | Step::EndClaim { .. } => 40,
-        Step::Connect { .. } => 10,
+        Step::Connect { .. } | Step::WakeLink { .. } => 10,
         Step::Mutate { .. } | Step::Join { .. } => 5,
         Step::Ping { .. } | Step::Leave { .. } | Step::Cut { .. } | Step::AbandonConnect { .. } => {
             3
@@ -136,13 +148,18 @@ fn weight(step: &Step) -> u32 {
         | Step::Fail { .. }
         | Step::LoseCommit { .. }
         | Step::LoseRollback { .. }
-        | Step::LoseHint { .. }
-        | Step::RepeatHint { .. }
+        | Step::LoseMessage { .. }
+        | Step::RepeatMessage { .. }
+        | Step::BreakSession { .. }
+        | Step::FailSweep { .. }
+        | Step::UnloadVault { .. }
         | Step::WakeVault { .. }
         | Step::WakeRelay { .. } => 2,
         Step::PanicVault { .. }
         | Step::PanicRelay { .. }
         | Step::Trim { .. }
+        | Step::SetBus { .. }
+        | Step::ReportRewound { .. }
         | Step::Crash { .. } => 1,
     }
 }
@@ -166,7 +183,10 @@ fn random_config(random: &mut ChaCha8Rng, mistake: Option<Mistake>) -> Config {
         read_faults: faults(4),
         panics: faults(3),
         crashes: faults(2),
-        hint_faults: faults(10),
+        hint_faults: faults(15),
+        bus_faults: faults(4),
+        link_wake_ups: faults(60),
+        unloads: faults(4),
         trims: faults(3),
         wake_ups: faults(6),
         pings: faults(30),
@@ -183,6 +203,10 @@ fn random_config(random: &mut ChaCha8Rng, mistake: Option<Mistake>) -> Config {
         relay_mailbox: random.random_range(2..=20),
         outbox: random.random_range(8..=60),
         traced_packets: random.random_range(4..=200),
+        bus: match random.random_bool(0.2) {
+            true => BusModel::Off,
+            false => BusModel::Slow,
+        },
         budget: Budget {
             mutations: random.random_range(5..=80),
             joins: random.random_range(2..=40),
@@ -194,7 +218,7 @@ fn random_config(random: &mut ChaCha8Rng, mistake: Option<Mistake>) -> Config {
 
 impl World {
     /// Checks that nothing waits any more, and that every subscribed client has the whole journal.
-    fn check_rest(&mut self) {
+    pub fn check_rest(&mut self) {
         self.check_journals();
         let mut failures = Vec::new();
         for client in &self.clients {

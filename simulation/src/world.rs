@@ -1,7 +1,7 @@
 //! The simulated world: the state, and what its parts need of each other.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -14,8 +14,10 @@ use vaultcast::{
 
 use crate::{
     client::Client,
+    cluster_shell::BusService,
     config::{Budget, Config},
-    database::Database,
+    database::{Database, EPOCH},
+    log::Log,
     names::Change,
     node::{Caller, Node, SocketAddress},
     promises::{Promise, Violation},
@@ -27,6 +29,7 @@ pub struct World {
     pub config: Arc<Config>,
     pub budget: Budget,
     pub now: MonotonicTime,
+    pub bus: BusService,
     pub database: Database,
     pub transactions: Vec<Transaction>,
     pub nodes: Vec<Node>,
@@ -37,6 +40,8 @@ pub struct World {
     pub disturbances: Vec<u64>,
     /// How often events became unreadable: they were trimmed, or a read failed.
     pub losses: u64,
+    /// The vault whose last event was removed, because an older database was put back.
+    pub put_back: Option<usize>,
     /// The sinks of relays that have panicked.
     pub ended_sinks: Vec<vaultcast::vault::SinkId>,
     pub next_id: u64,
@@ -80,6 +85,7 @@ impl World {
         let mut world = Self {
             budget: config.budget.clone(),
             now: MonotonicTime::default(),
+            bus: BusService::default(),
             database: Database::new(config.vaults, config.clients),
             transactions: Vec::new(),
             nodes: Vec::new(),
@@ -87,6 +93,7 @@ impl World {
             mutations: Vec::new(),
             disturbances: vec![0; config.vaults],
             losses: 0,
+            put_back: None,
             ended_sinks: Vec::new(),
             next_id: 1,
             violation: None,
@@ -95,6 +102,9 @@ impl World {
         for _ in 0..world.config.nodes {
             let node = world.new_node();
             world.nodes.push(node);
+        }
+        for node in 0..world.config.nodes {
+            world.start_link(node, &mut Log::default());
         }
         for index in 0..world.config.clients {
             world.clients.push(Client {
@@ -111,11 +121,11 @@ impl World {
             relays: Vec::new(),
             recovery: RecoveryMachine::new(RecoveryOptions {
                 window: Duration::from_secs(120),
-                epoch: "epoch".into(),
+                epoch: EPOCH.into(),
                 bounds: StateBounds::default(),
             }),
             claims: BTreeMap::new(),
-            hints: VecDeque::new(),
+            link: self.new_link(),
         };
         for _ in 0..self.config.relays_per_node {
             node.relays.push(self.new_relay());
@@ -124,8 +134,9 @@ impl World {
     }
 
     /// Replaces a node that was killed.
-    pub fn replace_node(&mut self, node: usize) {
+    pub fn replace_node(&mut self, node: usize, log: &mut Log) {
         self.nodes[node] = self.new_node();
+        self.start_link(node, log);
     }
 
     /// Returns a number that was not used before.

@@ -30,11 +30,14 @@ fn every_mistake_is_found() {
 #[test]
 fn mistakes_break_the_promises_that_they_concern() {
     for (mistake, promise) in [
-        (Mistake::PublishBeforeCommit, Promise::Durability),
+        (Mistake::PublishBeforeCommit, Promise::OnDiskFirst),
         (Mistake::AnswerBeforePublish, Promise::AnswerHasSeq),
         (Mistake::CommitWithoutLock, Promise::OnDiskFirst),
         (Mistake::WriteTwiceAfterUnknown, Promise::Durability),
         (Mistake::ReleaseSlotTwice, Promise::Bounds),
+        (Mistake::IgnoreHints, Promise::Progress),
+        (Mistake::IgnoreSweep, Promise::Progress),
+        (Mistake::AcceptLowerHint, Promise::EveryEventAfterJoin),
     ] {
         let found = first_violation(mistake).map(|violation| violation.promise);
         assert_eq!(found, Some(promise), "{mistake:?}");

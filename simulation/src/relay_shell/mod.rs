@@ -91,6 +91,10 @@ impl World {
                 let vault = &vault_id(vault);
                 self.relay_input(node, relay, RelayInput::FellBehind { vault }, log);
             }
+            RelayMessage::PositionsUnknown(vault) => {
+                let vault = &vault_id(vault);
+                self.relay_input(node, relay, RelayInput::PositionsUnknown { vault }, log);
+            }
             RelayMessage::Drained(vault) => {
                 let vault = &vault_id(vault);
                 self.relay_input(node, relay, RelayInput::MailboxDrained { vault }, log);

@@ -3,6 +3,8 @@
 use vaultcast::gateway::relay::machine::RelaySocketId;
 
 use crate::{
+    cluster_shell::{BusService, LinkSession, QueueWakeUp, RunningSweep},
+    config::BusModel,
     mistakes::Mistake,
     names::Change,
     node::{ClientPresence, Heartbeat, SocketAddress, Stage, Transport},
@@ -19,16 +21,12 @@ impl World {
             self.vault_steps(node, scope, &mut steps);
             self.relay_steps(node, scope, &mut steps);
             self.claim_steps(node, &mut steps);
-            if !self.nodes[node].hints.is_empty() {
-                steps.push(Step::DeliverHint { node });
-                if scope == Scope::All && self.budget.hint_faults > 0 {
-                    steps.extend([Step::LoseHint { node }, Step::RepeatHint { node }]);
-                }
-            }
+            self.link_steps(node, scope, &mut steps);
             if scope == Scope::All && self.budget.crashes > 0 {
                 steps.push(Step::Crash { node });
             }
         }
+        self.bus_steps(scope, &mut steps);
         self.transaction_steps(scope, &mut steps);
         for client in 0..self.clients.len() {
             self.client_steps(client, scope, &mut steps);
@@ -76,6 +74,9 @@ impl World {
                 }
                 if self.budget.panics > 0 {
                     steps.push(Step::PanicVault { node, vault });
+                }
+                if actor.stage == Stage::Running && self.budget.unloads > 0 {
+                    steps.push(Step::UnloadVault { node, vault });
                 }
             }
         }
@@ -241,6 +242,64 @@ impl World {
         }
         if scope == Scope::All && self.budget.cuts > 0 {
             steps.push(Step::Cut { client: index });
+        }
+    }
+}
+
+impl World {
+    fn link_steps(&self, node: usize, scope: Scope, steps: &mut Vec<Step>) {
+        let Some(link) = &self.nodes[node].link else {
+            return;
+        };
+        match link.wake_up {
+            QueueWakeUp::None => {}
+            QueueWakeUp::Requested => steps.push(Step::ReportWaitingHints { node }),
+        }
+        if link.awaits_bus() {
+            steps.push(Step::CompleteBus { node });
+        }
+        if self.bus == BusService::Down && link.session == LinkSession::Connected {
+            steps.push(Step::BreakSession { node });
+        }
+        if !link.incoming.is_empty() {
+            steps.push(Step::DeliverMessage { node });
+        }
+        match link.sweep {
+            RunningSweep::None => {}
+            RunningSweep::Requested(_) => steps.push(Step::ReadHeads { node }),
+            RunningSweep::Read(_) => steps.push(Step::EndSweep { node }),
+        }
+        if scope == Scope::Progress {
+            return;
+        }
+        if self.budget.hint_faults > 0 {
+            if !link.incoming.is_empty() {
+                steps.extend([Step::LoseMessage { node }, Step::RepeatMessage { node }]);
+            }
+            if self.config.bus != BusModel::Prompt {
+                let vaults = self.nodes[node].vaults.keys();
+                steps.extend(vaults.map(|vault| Step::ReportRewound {
+                    node,
+                    vault: *vault,
+                }));
+            }
+        }
+        if self.budget.bus_faults > 0 && link.session != LinkSession::Closed {
+            steps.push(Step::BreakSession { node });
+        }
+        if self.budget.read_faults > 0 && link.sweep != RunningSweep::None {
+            steps.push(Step::FailSweep { node });
+        }
+        if self.budget.link_wake_ups > 0 {
+            steps.push(Step::WakeLink { node });
+        }
+    }
+
+    fn bus_steps(&self, scope: Scope, steps: &mut Vec<Step>) {
+        if scope == Scope::All && self.budget.bus_faults > 0 && self.config.bus == BusModel::Slow {
+            let services = [BusService::Working, BusService::Silent, BusService::Down];
+            let others = services.into_iter().filter(|service| *service != self.bus);
+            steps.extend(others.map(|service| Step::SetBus { service }));
         }
     }
 }

@@ -6,7 +6,7 @@ mod requests;
 
 use vaultcast::gateway::recovery::machine::ClaimId;
 
-use crate::{names::Change, node::SocketAddress};
+use crate::{cluster_shell::BusService, names::Change, node::SocketAddress};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,14 +131,52 @@ pub enum Step {
         vault: usize,
         change: Change,
     },
-    DeliverHint {
+    /// A link learns that hints wait.
+    ReportWaitingHints {
         node: usize,
     },
-    LoseHint {
+    /// The bus connects a node, or accepts its messages.
+    CompleteBus {
         node: usize,
     },
-    RepeatHint {
+    DeliverMessage {
         node: usize,
+    },
+    LoseMessage {
+        node: usize,
+    },
+    RepeatMessage {
+        node: usize,
+    },
+    /// The connection of a node to the bus breaks.
+    BreakSession {
+        node: usize,
+    },
+    /// The bus fails, or works again.
+    SetBus {
+        service: BusService,
+    },
+    /// The database compares the heads of a sweep.
+    ReadHeads {
+        node: usize,
+    },
+    EndSweep {
+        node: usize,
+    },
+    FailSweep {
+        node: usize,
+    },
+    /// A sweep reports a lower head, and is outdated.
+    ReportRewound {
+        node: usize,
+        vault: usize,
+    },
+    WakeLink {
+        node: usize,
+    },
+    UnloadVault {
+        node: usize,
+        vault: usize,
     },
     Trim {
         vault: usize,

@@ -1,7 +1,6 @@
 //! What happens in a step.
 
 use vaultcast::{
-    domain::Seq,
     gateway::relay::machine::RelayInput,
     vault::{
         VaultError,
@@ -12,7 +11,7 @@ use vaultcast::{
 use crate::{
     log::Log,
     mistakes::Mistake,
-    node::{ClientPresence, Heartbeat, Packet, Request, SocketAddress, Stage, Transport},
+    node::{ClientPresence, Heartbeat, Packet, Request, SocketAddress, Transport},
     vault_copy::Interest,
     vault_shell::CommitReport,
     world::{Lock, World},
@@ -133,15 +132,42 @@ impl World {
                 vault,
                 change,
             } => self.mutate(client, vault, change),
-            Step::DeliverHint { node } => self.deliver_hint(node, log),
-            Step::LoseHint { node } => {
+            Step::ReportWaitingHints { node } => self.report_waiting_hints(node, log),
+            Step::CompleteBus { node } => self.complete_bus(node, log),
+            Step::DeliverMessage { node } => self.deliver_message(node, log),
+            Step::LoseMessage { node } => {
                 self.budget.hint_faults -= 1;
-                self.nodes[node].hints.pop_front();
+                self.lose_message(node);
             }
-            Step::RepeatHint { node } => {
+            Step::RepeatMessage { node } => {
                 self.budget.hint_faults -= 1;
-                let hint = self.nodes[node].hints.front().copied();
-                self.nodes[node].hints.extend(hint);
+                self.repeat_message(node);
+            }
+            Step::BreakSession { node } => {
+                self.budget.bus_faults = self.budget.bus_faults.saturating_sub(1);
+                self.break_session(node, log);
+            }
+            Step::SetBus { service } => {
+                self.budget.bus_faults -= 1;
+                self.bus = service;
+            }
+            Step::ReadHeads { node } => self.read_heads(node),
+            Step::EndSweep { node } => self.end_sweep(node, log),
+            Step::FailSweep { node } => {
+                self.budget.read_faults -= 1;
+                self.fail_sweep(node, log);
+            }
+            Step::ReportRewound { node, vault } => {
+                self.budget.hint_faults -= 1;
+                self.report_rewound(node, vault, log);
+            }
+            Step::WakeLink { node } => {
+                self.budget.link_wake_ups -= 1;
+                self.wake_link(node, log);
+            }
+            Step::UnloadVault { node, vault } => {
+                self.budget.unloads -= 1;
+                self.unload_vault(node, vault, log);
             }
             Step::Trim { vault } => {
                 self.budget.trims -= 1;
@@ -152,7 +178,7 @@ impl World {
             }
             Step::Crash { node } => {
                 self.budget.crashes -= 1;
-                self.crash(node);
+                self.crash(node, log);
             }
         }
     }
@@ -210,16 +236,15 @@ impl World {
         self.ended_sinks.push(ended.sink);
     }
 
-    fn deliver_hint(&mut self, node: usize, log: &mut Log) {
-        if let Some((vault, head)) = self.nodes[node].hints.pop_front()
-            && (self.nodes[node].vaults.get(&vault))
-                .is_some_and(|actor| actor.stage == Stage::Running)
-        {
-            self.vault_input(node, vault, VaultInput::RemoteHead(Seq(head)), log);
+    fn unload_vault(&mut self, node: usize, vault: usize, log: &mut Log) {
+        if self.config.mistake == Some(Mistake::UnloadUsedVault) {
+            self.nodes[node].vaults.remove(&vault);
+        } else {
+            self.vault_input(node, vault, VaultInput::Unload, log);
         }
     }
 
-    fn crash(&mut self, node: usize) {
+    fn crash(&mut self, node: usize, log: &mut Log) {
         self.transactions
             .retain(|transaction| transaction.node != node);
         for client in &mut self.clients {
@@ -236,6 +261,6 @@ impl World {
         for disturbances in &mut self.disturbances {
             *disturbances += 1;
         }
-        self.replace_node(node);
+        self.replace_node(node, log);
     }
 }

@@ -7,18 +7,22 @@ mod transactions;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use vaultcast::vault::{
-    NoticeBody, SinkId, VaultError,
-    machine::{
-        CallerId, SubscribeId, SubscribeRequest, VaultEffect, VaultEffects, VaultInput,
-        VaultMachine,
+use vaultcast::{
+    gateway::recovery::machine::RecoveryInput,
+    vault::{
+        NoticeBody, SinkId, VaultError,
+        machine::{
+            CallerId, SubscribeId, SubscribeRequest, VaultEffect, VaultEffects, VaultInput,
+            VaultMachine,
+        },
     },
 };
 
 use crate::{
+    database::EPOCH,
     log::Log,
     mistakes::Mistake,
-    node::{Caller, EndedTransaction, Read, Stage, VaultActor, VaultMessage},
+    node::{Caller, EndedTransaction, Read, RelayMessage, Stage, VaultActor, VaultMessage},
     promises::Promise,
     world::World,
 };
@@ -161,14 +165,14 @@ impl World {
                     );
                 }
             }
-            self.perform_vault(node, vault, effect);
+            self.perform_vault(node, vault, effect, log);
         }
         if self.vault_actor(node, vault).stage == Stage::Ending {
             self.end_vault(node, vault);
         }
     }
 
-    fn perform_vault(&mut self, node: usize, vault: usize, effect: VaultEffect) {
+    fn perform_vault(&mut self, node: usize, vault: usize, effect: VaultEffect, log: &mut Log) {
         let actor = self.vault_actor(node, vault);
         match effect {
             VaultEffect::Append(batch) => self.append(node, vault, batch),
@@ -191,7 +195,7 @@ impl World {
                 actor.reads.push(Read::Missed { purpose, after });
             }
             VaultEffect::ReportBehind(sink) => self.report_behind(node, vault, sink),
-            VaultEffect::AnnounceHead(head) => self.announce_head(node, vault, head.0),
+            VaultEffect::AnnounceHead(head) => self.queue_hint(node, vault, head, log),
             VaultEffect::Answer { caller, result } => {
                 if let Some(caller) = actor.callers.remove(&caller) {
                     let released = if self.config.mistake == Some(Mistake::ReleaseSlotTwice) {
@@ -216,21 +220,25 @@ impl World {
             }
             VaultEffect::Restart => actor.stage = Stage::Ending,
             VaultEffect::Deliver { .. } => unreachable!("handled by the caller"),
-            // The modelled journal is never put back.
-            VaultEffect::ReportPositionsUnknown
-            | VaultEffect::WithdrawMembers
+            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(node, vault),
+            VaultEffect::WithdrawMembers
             | VaultEffect::PublishMembers
             | VaultEffect::RecordQueue { .. }
             | VaultEffect::Report(_) => {}
         }
     }
 
-    /// Sends a hint to the other nodes.
-    fn announce_head(&mut self, sender: usize, vault: usize, head: u64) {
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            if number != sender {
-                node.hints.push_back((vault, head));
-            }
+    /// Reports to all relays of a node that no seat of a vault can be resumed.
+    fn report_positions_unknown(&mut self, node: usize, vault: usize) {
+        if self.put_back != Some(vault) {
+            let detail = format!("the subscriptions of vault {vault} end, whose journal is intact");
+            self.fail(Promise::EveryEventAfterJoin, detail);
+        }
+        let epoch = EPOCH.into();
+        self.recovery_input(node, RecoveryInput::HistoryReplaced { epoch });
+        for relay in &mut self.nodes[node].relays {
+            let message = RelayMessage::PositionsUnknown(vault);
+            relay.mailbox.push_back(message);
         }
     }
 
