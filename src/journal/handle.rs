@@ -21,7 +21,7 @@ use super::{
     record::JournalRecord,
     request::{BatchBase, BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
     retention::Retention,
-    retention_sweeper::{self, RetentionSweeper, SweepStats},
+    retention_sweeper::{self, RetentionSweeper, SweepOutcome, SweepStats},
     sharing::DatabaseSharing,
     write_check::WriteCheck,
     write_queue::WriteQueue,
@@ -211,13 +211,25 @@ impl Journal {
     /// # Errors
     /// When the database does not answer. The deletions before stay committed.
     pub async fn sweep(&self, now: Timestamp) -> Result<SweepStats, JournalError> {
-        let sweeper = RetentionSweeper {
+        let retention = *self.retention.borrow();
+        self.sweeper().sweep(retention, now).await
+    }
+
+    /// Deletes all rows that have expired at this time, unless another node is doing so.
+    ///
+    /// # Errors
+    /// When the database does not answer. The deletions before stay committed.
+    pub async fn try_sweep(&self, now: Timestamp) -> Result<SweepOutcome, JournalError> {
+        let retention = *self.retention.borrow();
+        self.sweeper().try_sweep(retention, now).await
+    }
+
+    fn sweeper(&self) -> RetentionSweeper<'_> {
+        RetentionSweeper {
             reader: &self.database.reader,
             queue: self.queues.first().expect("at least one writer exists"),
             metrics: &self.metrics,
-        };
-        let retention = *self.retention.borrow();
-        sweeper.sweep(retention, now).await
+        }
     }
 
     /// Ends the committers, once every other clone is dropped, and closes the connections.

@@ -56,6 +56,7 @@ mod sql_row;
 mod sqlite_writer;
 mod statements;
 mod stored_sockets;
+mod sweep_lock;
 mod transaction;
 mod transaction_group;
 mod update_rows;
@@ -82,7 +83,7 @@ pub use request::{
     BatchBase, CommitOutcome, CommittedEvent, MutationError, NewVault, StoredSocket,
 };
 pub use retention::Retention;
-pub use retention_sweeper::SweepStats;
+pub use retention_sweeper::{SweepOutcome, SweepStats};
 pub use session_settings::{SearchOrder, SessionSettings};
 pub use sharing::DatabaseSharing;
 pub use stored_sockets::SubscriptionPosition;

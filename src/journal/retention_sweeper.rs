@@ -2,8 +2,8 @@
 //! ([`Retention`]).
 //!
 //! The sweeper finds expired rows on the read pool, so a sweep that finds nothing writes nothing. It deletes them through
-//! the committer in small steps, each of which joins the next transaction, so no mutation waits long behind one. Several
-//! processes may sweep the same database at the same time; the later one finds nothing left to delete.
+//! the committer in small steps, each of which joins the next transaction, so no mutation waits long behind one. Of several
+//! nodes one sweeps at a time ([`SweepLock`]). Two that sweep all the same do no harm; the later one finds nothing left to delete.
 
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use super::{
     request::{PurgeStep, WriteRequest},
     retention::{self, EventTime, Retention, RetentionRow},
     socket_rows,
+    sweep_lock::SweepLock,
     write_queue::{WeakWriteQueue, WriteQueue},
 };
 
@@ -29,6 +30,17 @@ const PAGE: u64 = 256;
 
 /// Time between two sweeps.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// Time before another attempt when another node was sweeping.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The result of an attempt to sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepOutcome {
+    Swept(SweepStats),
+    /// Another node is sweeping.
+    Skipped,
+}
 
 /// The number of rows that a sweep deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,27 +77,53 @@ pub(super) async fn run(
             metrics: &metrics,
         };
         let limits = *retention.borrow_and_update();
-        match sweeper.sweep(limits, Timestamp::now()).await {
-            Ok(stats) if stats == SweepStats::default() => {}
-            Ok(SweepStats {
-                answers,
-                sockets,
-                events,
-                vaults,
-            }) => info!(answers, sockets, events, vaults, "expired rows deleted"),
+        let interval = match sweeper.try_sweep(limits, Timestamp::now()).await {
+            Ok(SweepOutcome::Swept(stats)) => {
+                log_stats(stats);
+                INTERVAL
+            }
+            Ok(SweepOutcome::Skipped) => RETRY_INTERVAL,
             Err(error) => {
                 report!(error, "retention sweep failed; retrying later");
+                INTERVAL
             }
-        }
+        };
         drop(queue);
-        let changed = tokio::time::timeout(INTERVAL, retention.changed()).await;
+        let changed = tokio::time::timeout(interval, retention.changed()).await;
         if matches!(changed, Ok(Err(_))) {
             return; // the journal was closed
         }
     }
 }
 
+fn log_stats(stats: SweepStats) {
+    let SweepStats {
+        answers,
+        sockets,
+        events,
+        vaults,
+    } = stats;
+    if stats != SweepStats::default() {
+        info!(answers, sockets, events, vaults, "expired rows deleted");
+    }
+}
+
 impl RetentionSweeper<'_> {
+    /// Deletes all rows that have expired at this time, unless another node is doing so.
+    ///
+    /// # Errors
+    /// When the database does not answer. The steps before stay committed.
+    pub(super) async fn try_sweep(
+        &self,
+        retention: Retention,
+        now: Timestamp,
+    ) -> Result<SweepOutcome, JournalError> {
+        match SweepLock::try_acquire(self.reader).await? {
+            Some(_lock) => Ok(SweepOutcome::Swept(self.sweep(retention, now).await?)),
+            None => Ok(SweepOutcome::Skipped),
+        }
+    }
+
     /// Deletes all rows that have expired at this time, step by step.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait, Database as DirectDatabase, TransactionTrait};
 use vaultcast::{
     domain::{Command, Refusal, Seq, Timestamp, VaultId},
-    journal::{Retention, SweepStats},
+    journal::{Retention, SweepOutcome, SweepStats},
     vault::{Attach, VaultError, VaultHandle, Vaults},
 };
 
@@ -202,6 +203,33 @@ async fn two_nodes_trim_and_write_concurrently() {
     assert_eq!(journal_seqs(&node, &id).await, seq_range(2901, 3400));
     // Each event was trimmed by exactly one node.
     assert_eq!(trimmed + last, 2900);
+}
+
+#[actix_web::test]
+async fn expired_rows_are_deleted_by_one_node_at_a_time() {
+    let node = TestNode::shared().await;
+    if !node.database.is_postgres() {
+        return;
+    }
+    let connection = DirectDatabase::connect(&node.database.url).await.unwrap();
+    let sweeping = connection.begin().await.unwrap();
+    // The first node sweeps at its start.
+    let lock = "SELECT pg_advisory_xact_lock(x'76636173'::int, hashtext(current_schema()))";
+    sweeping.execute_unprepared(lock).await.unwrap();
+    let other = node_retaining(&node, 3).await;
+    let vault = node.create_vault().await;
+    fill(&vault, 5).await;
+    let skipped = other.journal().try_sweep(Timestamp::now()).await;
+    assert_eq!(skipped.unwrap(), SweepOutcome::Skipped);
+    assert_eq!(journal_seqs(&node, vault.id()).await, seq_range(1, 5));
+
+    sweeping.rollback().await.unwrap();
+    let swept = other.journal().try_sweep(Timestamp::now()).await.unwrap();
+    let SweepOutcome::Swept(stats) = swept else {
+        panic!("no other node is sweeping");
+    };
+    assert_eq!(stats.events, 2);
+    assert_eq!(journal_seqs(&node, vault.id()).await, seq_range(3, 5));
 }
 
 #[actix_web::test]

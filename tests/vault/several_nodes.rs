@@ -1,5 +1,7 @@
 //! Several nodes on one database: no node assumes that it is the only writer, and each vault keeps one order.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use vaultcast::{
     domain::{Command, Refusal, Role, Seq, idempotency::IdempotencyKey, ids::MembershipId},
@@ -8,15 +10,36 @@ use vaultcast::{
 };
 
 use crate::{
+    common::database::TestDatabase,
     test_node::{
-        SubmitExt, TestNode, add_member, change_role, create_source, mutation_by, principal,
-        remove_member, seq_range, wait_until,
+        OPTIONS, SubmitExt, TestNode, add_member, change_role, connect, create_source,
+        create_vault, mutation_by, open_vaults, principal, remove_member, seq_range, wait_until,
     },
     test_sink::{NoticePart, TestSink},
 };
 
 const WRITERS: usize = 16;
 const SOURCES: usize = 10;
+
+#[actix_web::test]
+async fn three_nodes_that_start_on_an_empty_database_migrate_it_once() {
+    let database = TestDatabase::create().await;
+    if !database.is_postgres() {
+        return;
+    }
+    let start = || async {
+        connect(&database.url).await.migrate().await.unwrap();
+        open_vaults(&database.url, OPTIONS).await
+    };
+    let nodes = join_all([start(), start(), start()]).await;
+    let epochs = nodes.iter().map(|node| node.journal().epoch().to_string());
+    assert_eq!(epochs.collect::<BTreeSet<_>>().len(), 1);
+    let id = create_vault(&nodes[0]).await;
+    for (number, node) in (1..).zip(&nodes) {
+        let answer = node.open(&id).submit_ok("ana", create_source("s")).await;
+        assert_eq!(answer.seq, Seq(number));
+    }
+}
 
 #[actix_web::test]
 async fn two_nodes_write_one_vault_in_one_order() {
