@@ -92,7 +92,7 @@ async fn retry_alone(
     mode: LockMode,
 ) -> RequestResult {
     match mode {
-        LockMode::Wait => commit_alone(writer, request, mode).await,
+        LockMode::Wait | LockMode::WaitBriefly => commit_alone(writer, request, mode).await,
         LockMode::Skip => match attempt_one(writer, request, mode).await {
             Err(JournalError::Fault(_)) if request.vault().is_some() => {
                 Ok(RequestOutcome::Deferred)
@@ -114,6 +114,11 @@ pub(super) async fn commit_alone(
     };
     match request {
         WriteRequest::Batch(batch) => {
+            // A mutation that finds its head locked would be refused, although those before it are written.
+            let mode = match mode {
+                LockMode::Skip => LockMode::Skip,
+                LockMode::WaitBriefly | LockMode::Wait => LockMode::Wait,
+            };
             let outcome = commit_mutations(writer, batch, mode).await;
             Ok(RequestOutcome::Written(outcome))
         }
@@ -177,6 +182,7 @@ async fn commit_mutations(
         let failed = faults.len();
         error!(vault.id = %batch.vault.id, %error, failed, mutations, "mutations could not be written");
     }
+    combined.vault = Some(batch.vault.clone());
     combined
 }
 

@@ -3,7 +3,10 @@
 //! The row of a vault in `vault_heads` is the vault's lock: a transaction that holds it decides on the present state, so that
 //! nothing has to be rolled back because another node has written. SQLite has one lock for all, taken by BEGIN.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use entity::head;
 use sea_orm::{DbBackend, DbErr};
@@ -11,9 +14,10 @@ use sea_orm::{DbBackend, DbErr};
 use crate::domain::{Members, Seq, VaultId};
 
 use super::{
+    deadlines::TIMEOUT,
     lookup,
     request::{BatchBase, BatchRequest, CommittedEvent, WriteRequest},
-    sql_executor::SqlExecutor,
+    sql_executor::{SqlExecutor, SqlText},
     statements::{query_rows, select},
 };
 
@@ -21,11 +25,17 @@ use super::{
 /// is decided on the present state, and the caller loads the vault again.
 const MAX_MISSED: u64 = 1024;
 
+/// How long a batch waits for its head before others are tried. Longer than the transactions of all nodes that wait in front of it,
+/// unless one of them has stopped.
+const BRIEF_WAIT: Duration = Duration::from_millis(250);
+
 /// What to do about a head that another transaction has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LockMode {
     /// Leave the vault out, so that the other vaults do not wait for it.
     Skip,
+    /// Wait as [`Wait`](Self::Wait) does, but only for [`BRIEF_WAIT`].
+    WaitBriefly,
     /// Wait until it is free, in the order of all that wait, or until the lock timeout.
     Wait,
 }
@@ -55,11 +65,19 @@ pub(super) async fn lock(
     let tail = match (txn.backend(), mode) {
         (DbBackend::Sqlite, _) => ")",
         // All nodes lock in one order.
-        (_, LockMode::Wait) => ") ORDER BY vault_id FOR NO KEY UPDATE",
+        (_, LockMode::Wait | LockMode::WaitBriefly) => ") ORDER BY vault_id FOR NO KEY UPDATE",
         (_, LockMode::Skip) => ") ORDER BY vault_id FOR NO KEY UPDATE SKIP LOCKED",
     };
     let sql = select::<head::Model>("FROM vault_heads WHERE vault_id IN (VALUES");
-    let locked: Vec<head::Model> = query_rows(txn, &sql, &ids, tail).await?;
+    let locked: Vec<head::Model> = match mode {
+        LockMode::Skip | LockMode::Wait => query_rows(txn, &sql, &ids, tail).await?,
+        LockMode::WaitBriefly => {
+            set_lock_timeout(txn, BRIEF_WAIT).await?;
+            let locked = query_rows(txn, &sql, &ids, tail).await?;
+            set_lock_timeout(txn, TIMEOUT).await?;
+            locked
+        }
+    };
     let heads = locked
         .into_iter()
         .map(|row| (row.vault_id, Seq::from_row(row.head)));
@@ -79,6 +97,16 @@ pub(super) async fn lock(
         }
     }
     Ok(skipped)
+}
+
+/// Sets how long the statements of this transaction wait for a lock.
+async fn set_lock_timeout(txn: &impl SqlExecutor, limit: Duration) -> Result<(), DbErr> {
+    let sql = format!("SET LOCAL lock_timeout = {}", limit.as_millis());
+    match txn.backend() {
+        DbBackend::Postgres => txn.execute(SqlText::command(&sql)).await.map(drop),
+        // BEGIN has waited for the lock of the file.
+        _ => Ok(()),
+    }
 }
 
 /// Brings the vault of a batch to its present head, and notes the events that it has missed.
