@@ -12,7 +12,7 @@ use super::{db_thread::no_answer, error::JournalError, handle::Journal, request:
 const LIMIT: Duration = Duration::from_secs(3);
 
 impl Journal {
-    /// Checks that the database answers a read, on a connection that nothing else uses.
+    /// Checks that the database answers a read, on a connection that only the sweep may use, too.
     ///
     /// # Errors
     /// When it does not answer in time.

@@ -1,7 +1,13 @@
 //! How many connections each part of the journal opens.
 
-/// The connections besides those that are divided: one of the readiness check, and one of the bus between nodes.
-const FIXED: usize = 2;
+/// The connection of the bus between nodes.
+const BUS: usize = 1;
+
+/// The connections of the readiness check and the sweep on PostgreSQL, one for each: a slow sweep must not delay the check.
+const PROBES: usize = 2;
+
+/// The smallest number of connections that is divided. A smaller maximum leaves one connection for both probes.
+const MIN_DIVIDED: usize = 4;
 
 /// The maximum numbers of connections of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +26,8 @@ impl PoolSizes {
         Self {
             writers: 1,
             per_writer: 1,
+            // No other node writes the file, so there is no sweep.
+            probes: 1,
             ..Self::by_cores(cores)
         }
     }
@@ -30,7 +38,8 @@ impl PoolSizes {
         if max == 0 {
             return Self::by_cores(cores);
         }
-        let divided = max.saturating_sub(FIXED).max(4);
+        let probes = max.saturating_sub(BUS + MIN_DIVIDED).clamp(1, PROBES);
+        let divided = max.saturating_sub(BUS + probes).max(MIN_DIVIDED);
         let writers = cores.clamp(1, (divided * 2 / 7).max(1));
         let listings = (divided / 7).clamp(1, 4);
         Self {
@@ -38,7 +47,7 @@ impl PoolSizes {
             per_writer: 2,
             readers: divided - 2 * writers - listings,
             listings,
-            probes: 1,
+            probes,
         }
     }
 
@@ -48,7 +57,7 @@ impl PoolSizes {
             per_writer: 2,
             readers: cores.clamp(2, 8),
             listings: cores.clamp(2, 4),
-            probes: 1,
+            probes: PROBES,
         }
     }
 
@@ -90,8 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn readiness_check_and_sweep_have_a_connection_each() {
+        for max in [0, 7, 30] {
+            assert_eq!(PoolSizes::of_postgres(8, max).probes, 2);
+        }
+        assert_eq!(PoolSizes::of_postgres(8, 6).probes, 1);
+    }
+
+    #[test]
     fn maximum_of_the_default_gives_the_default() {
-        assert_eq!(PoolSizes::of_postgres(8, 30), PoolSizes::of_postgres(8, 0));
+        assert_eq!(PoolSizes::of_postgres(8, 31), PoolSizes::of_postgres(8, 0));
         assert_eq!(PoolSizes::of_sqlite(8).writers, 1);
     }
 }
