@@ -20,7 +20,11 @@ const MAX_SAME_AGE: usize = 4;
 
 /// The users that are known to be recorded.
 #[derive(Default)]
-pub(super) struct RecordedUsers(HashMap<UserId, RecordedUser>);
+pub(super) struct RecordedUsers {
+    users: HashMap<UserId, RecordedUser>,
+    /// [`Journal::replacements`](crate::journal::Journal::replacements) when they were recorded.
+    replacements: u64,
+}
 
 /// The recorded name and email of a user, and the age of the session that they come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +61,7 @@ struct SessionAge {
 impl RecordedUsers {
     /// Returns whether the user must be looked up in the database and possibly recorded. If not, the session counts as seen.
     pub(super) fn must_record(&mut self, session: &UserSession, now: SystemTime) -> bool {
-        let Some(recorded) = self.0.get_mut(&session.principal.id) else {
+        let Some(recorded) = self.users.get_mut(&session.principal.id) else {
             return true;
         };
         if recorded.has_seen(session) {
@@ -72,7 +76,7 @@ impl RecordedUsers {
 
     /// Adds to a user of a row which sessions of its age were seen.
     pub(super) fn complete(&self, mut user: RecordedUser) -> RecordedUser {
-        if let Some(known) = self.0.get(&user.principal.id)
+        if let Some(known) = self.users.get(&user.principal.id)
             && known.age.is_equal(user.age)
         {
             user.same_age.clone_from(&known.same_age);
@@ -80,12 +84,23 @@ impl RecordedUsers {
         user
     }
 
-    /// Adds a recorded user.
-    pub(super) fn insert(&mut self, recorded: RecordedUser) {
-        if self.0.len() >= CAPACITY {
-            self.0.clear();
+    /// Forgets all users if the database was replaced since they were recorded: it may lack them.
+    pub(super) fn forget_replaced(&mut self, replacements: u64) {
+        if self.replacements != replacements {
+            self.replacements = replacements;
+            self.users.clear();
         }
-        self.0.insert(recorded.principal.id.clone(), recorded);
+    }
+
+    /// Adds a user that was recorded when the database had been replaced so often.
+    pub(super) fn insert(&mut self, recorded: RecordedUser, replacements: u64) {
+        if self.replacements != replacements {
+            return;
+        }
+        if self.users.len() >= CAPACITY {
+            self.users.clear();
+        }
+        self.users.insert(recorded.principal.id.clone(), recorded);
     }
 }
 
@@ -224,17 +239,17 @@ mod tests {
         let writes = users.must_record(session, at(now));
         if writes {
             let mut user = RecordedUser::from_session(session);
-            if let Some(recorded) = users.0.get(&session.principal.id) {
+            if let Some(recorded) = users.users.get(&session.principal.id) {
                 user = recorded.clone();
                 user.add(session, at(now));
             }
-            users.insert(user);
+            users.insert(user, 0);
         }
         writes
     }
 
     fn name(users: &RecordedUsers) -> Option<String> {
-        users.0.values().next().unwrap().principal.name.clone()
+        users.users.values().next().unwrap().principal.name.clone()
     }
 
     #[test]
@@ -305,6 +320,19 @@ mod tests {
         assert!(!request(&mut users, &undated, 49));
         assert!(request(&mut users, &undated, 50));
         assert_eq!(name(&users).as_deref(), Some("Undated"));
+    }
+
+    #[test]
+    fn users_of_a_replaced_database_are_recorded_again() {
+        let (session, mut users) = (session(Some("Ana"), Some(1), 90), RecordedUsers::default());
+        assert!(request(&mut users, &session, 10));
+        users.forget_replaced(1);
+        assert!(users.must_record(&session, at(10)));
+        // This recording began before the replacement.
+        users.insert(RecordedUser::from_session(&session), 0);
+        assert!(users.must_record(&session, at(10)));
+        users.insert(RecordedUser::from_session(&session), 1);
+        assert!(!users.must_record(&session, at(10)));
     }
 
     #[test]

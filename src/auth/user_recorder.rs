@@ -97,6 +97,7 @@ impl UserRecorder {
     /// failed update does not refuse a known user: clients can still read while the database cannot be written.
     async fn write(&self, session: &UserSession, now: SystemTime) -> Result<(), AuthError> {
         let (journal, id) = (&self.0.journal, &session.principal.id);
+        let replacements = journal.replacements();
         let known = journal.user(id).await.map_err(|error| {
             report!(error, user.id = %id, "user lookup failed");
             AuthError::Unavailable
@@ -120,14 +121,16 @@ impl UserRecorder {
             }
         };
         user.add(session, now);
-        self.recorded().insert(user);
+        self.recorded().insert(user, replacements);
         Ok(())
     }
 
     fn recorded(&self) -> MutexGuard<'_, RecordedUsers> {
         // A panic under the lock cannot leave a wrong entry: at worst a user is recorded again.
         let recorded = self.0.recorded.lock();
-        recorded.unwrap_or_else(PoisonError::into_inner)
+        let mut recorded = recorded.unwrap_or_else(PoisonError::into_inner);
+        recorded.forget_replaced(self.0.journal.replacements());
+        recorded
     }
 
     fn recordings(&self) -> MutexGuard<'_, RunningRecordings> {

@@ -2,7 +2,10 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use sea_orm::{DatabaseConnection, DbErr};
@@ -35,6 +38,7 @@ pub struct Journal {
     queues: Arc<[WriteQueue]>,
     retention: Arc<watch::Sender<Retention>>,
     epoch: CurrentEpoch,
+    replacements: Arc<AtomicU64>,
     metrics: Arc<JournalMetrics>,
     pub(super) write_check: WriteCheck,
 }
@@ -72,6 +76,7 @@ impl Journal {
             queues,
             retention: Arc::new(retention),
             epoch: CurrentEpoch::new(epoch.into()),
+            replacements: Arc::default(),
             metrics: Arc::new(metrics),
             write_check,
         })
@@ -95,6 +100,16 @@ impl Journal {
     /// Replaces the epoch, because the database has another one than before.
     pub fn set_epoch(&self, epoch: Epoch) {
         self.epoch.set(epoch);
+    }
+
+    /// Records that another database may have been put in the place of the first one: it has another epoch, or a head went back.
+    pub fn record_replacement(&self) {
+        self.replacements.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns how often the database may have been replaced. What was read or written at another number may be gone.
+    pub fn replacements(&self) -> u64 {
+        self.replacements.load(Ordering::Acquire)
     }
 
     /// Waits until a connection to PostgreSQL was opened since the last call has returned: after a failover, another database may
@@ -270,7 +285,7 @@ impl Journal {
     }
 
     /// Reads what the connection between nodes needs, on a connection that no join uses, so that a burst of joins does not delay
-    /// events whose hints were lost. The readiness check shares it: both are one short query.
+    /// events whose hints were lost. The readiness check has a connection of the same share.
     pub(super) async fn check<T, F>(
         &self,
         work: impl FnOnce(DatabaseConnection) -> F,
