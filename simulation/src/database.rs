@@ -108,6 +108,7 @@ impl VaultRows {
             base: BatchBase::Continued,
             results: Vec::new(),
             is_vault_deleted: self.vault.members.is_empty(),
+            vault: None,
         };
         let mut draft = BatchDraft::new(self.vault.clone(), BatchContext::default());
         let mut answers = RememberedAnswers::default();

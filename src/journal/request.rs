@@ -111,7 +111,7 @@ pub struct CommitOutcome {
     /// The number of rows that were purged.
     pub(super) purged: u64,
     /// The vault's state after a batch.
-    pub(super) vault: Option<Vault>,
+    pub vault: Option<Vault>,
 }
 
 /// The reason why a mutation was not applied.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::Mutation,
-    journal::{CommitOutcome, JournalError},
+    journal::{BatchBase, CommitOutcome, JournalError},
 };
 
 use super::{
@@ -136,6 +136,7 @@ impl EndedBatch {
                 base,
                 results,
                 is_vault_deleted,
+                vault,
                 ..
             }) => BatchOutcome::Written(WrittenBatch {
                 events,
@@ -145,6 +146,10 @@ impl EndedBatch {
                     .map(|result| result.map_err(VaultError::from))
                     .collect(),
                 is_vault_deleted,
+                vault: match base {
+                    BatchBase::Continued => None,
+                    BatchBase::FarAhead | BatchBase::Rewound { .. } => vault,
+                },
             }),
             Err(JournalError::Unknown(_)) => BatchOutcome::Unknown,
             Err(error) => BatchOutcome::Failed(error.into()),

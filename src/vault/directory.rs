@@ -29,8 +29,10 @@ use super::{
     handle::{Sink, SinkId, VaultHandle, VaultRouter},
     head_listener::HeadListener,
     history_listener::HistoryListener,
+    machine::RetireCause,
     members_snapshot::{KnownMembership, MembersSnapshot},
-    memory::{HeldMemory, least_recently_used},
+    memory::{HeldMemory, UnusedVault},
+    memory_check,
     message::{
         CaughtUp, Envelope, HeadWentBack, HistoryReplaced, Leave, Reconfigure, RemoteHead, Submit,
         Subscribe, Unload, VaultMessage,
@@ -48,9 +50,6 @@ use super::{
 /// An actor that ended sooner than this after its start would probably do so again. Its successor waits as long before
 /// it loads the vault.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
-
-/// How often the memory of the vaults is compared with its bound.
-const MEMORY_CHECK: Duration = Duration::from_secs(1);
 
 /// The number of vaults that are loaded at the same time, so that other reads find a free database connection.
 const CONCURRENT_LOADS: usize = 4;
@@ -130,36 +129,32 @@ impl Directory {
             rewound_log: LogThrottle::new(),
             held: HeldMemory::default(),
         });
-        let this = Arc::downgrade(&directory);
-        directory.threads[0].spawn(async move {
-            loop {
-                tokio::time::sleep(MEMORY_CHECK).await;
-                let Some(directory) = this.upgrade() else {
-                    return;
-                };
-                directory.unload_excess();
-            }
-        });
+        memory_check::start(&directory, &directory.threads[0]);
         directory
     }
 
-    /// Unloads vaults without subscribers, those first that were unused for longest, if all vaults hold too much memory.
-    fn unload_excess(&self) {
+    /// Returns how many bytes the vaults hold beyond their bound.
+    pub(super) fn excess_bytes(&self) -> usize {
+        let bound = self.lock().options.memory;
+        self.held.bytes().saturating_sub(bound)
+    }
+
+    /// Returns the vaults without subscribers and queued mutations.
+    pub(super) fn unused(&self) -> Vec<UnusedVault> {
         let loaded = self.lock();
-        let excess = self.held.bytes().saturating_sub(loaded.options.memory);
-        if excess == 0 {
-            return;
-        }
         let running = loaded
             .entries
             .iter()
             .filter(|(_, vault)| vault.is_running() && vault.permits.depth() == 0);
-        let unused = running.filter_map(|(id, vault)| vault.stats.as_unused(id));
-        for id in least_recently_used(unused.collect(), excess) {
-            if let Some(vault) = loaded.entries.get(&id) {
-                self.metrics.unloaded_early.inc();
-                vault.send(Unload);
-            }
+        running
+            .filter_map(|(id, vault)| vault.stats.as_unused(id))
+            .collect()
+    }
+
+    /// Asks a vault's actor to end if nothing uses the vault.
+    pub(super) fn unload(&self, id: &VaultId) {
+        if let Some(vault) = self.find(id).filter(|vault| vault.is_running()) {
+            vault.send(Unload);
         }
     }
 
@@ -232,10 +227,13 @@ impl Directory {
     pub(super) fn replace_epoch(&self, epoch: Epoch) {
         // First: a vault that is started meanwhile has the new epoch.
         self.journal.set_epoch(epoch);
+        // Before the vaults close their sockets, which must not be recovered.
         self.history_replaced();
         for vault in self.lock().entries.values() {
             vault.send(HistoryReplaced);
         }
+        // A socket that was connected in between may have joined a vault with its former state.
+        self.history_replaced();
     }
 
     /// Reports to a vault's actor, if it is running, that the journal had a lower head.
@@ -476,7 +474,7 @@ impl VaultRouter for Directory {
 }
 
 impl VaultHost for Directory {
-    fn retire(&self, id: &VaultId, permits: &AdmissionPermits) -> bool {
+    fn retire(&self, id: &VaultId, permits: &AdmissionPermits, cause: RetireCause) -> bool {
         let entries = &mut self.lock().entries;
         let is_unused = permits.close_if_unused();
         // If the actor was considered ended, the entry belongs to its successor.
@@ -484,7 +482,10 @@ impl VaultHost for Directory {
         if is_unused && entries.get(id).is_some_and(is_own) {
             entries.remove(id);
             shrink_if_sparse(entries);
-            self.metrics.retired.inc();
+            match cause {
+                RetireCause::Idle => self.metrics.retired.inc(),
+                RetireCause::Memory => self.metrics.unloaded_early.inc(),
+            }
         }
         is_unused
     }
@@ -496,6 +497,7 @@ impl VaultHost for Directory {
     }
 
     fn history_replaced(&self) {
+        self.journal.record_replacement();
         if let Some(listener) = self.history_listener.get() {
             listener.history_replaced();
         }

@@ -9,10 +9,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::domain::VaultId;
+
+/// A vault that was used less than this before is not unloaded early: its next request would load it again.
+const MIN_IDLE: Duration = Duration::from_secs(3);
 
 /// The memory that all vaults of a node hold, in bytes. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -71,9 +74,16 @@ pub(super) struct UnusedVault {
     pub last_used: Instant,
 }
 
-/// Returns the vaults to unload so that at least `excess` bytes are freed, if there are enough: those first that were unused
-/// for longest.
-pub(super) fn least_recently_used(mut unused: Vec<UnusedVault>, excess: usize) -> Vec<VaultId> {
+/// Returns the idle vaults to unload so that at least `excess` bytes are freed, if there are enough: those first that were unused
+/// for longest. A vault that holds nothing stays.
+pub(super) fn least_recently_used(
+    mut unused: Vec<UnusedVault>,
+    excess: usize,
+    now: Instant,
+) -> Vec<VaultId> {
+    unused.retain(|vault| {
+        vault.bytes > 0 && now.saturating_duration_since(vault.last_used) >= MIN_IDLE
+    });
     unused.sort_by_key(|vault| vault.last_used);
     let mut freed = 0;
     let needed = unused.into_iter().take_while(|vault| {
@@ -102,21 +112,34 @@ mod tests {
         assert_eq!(held.bytes(), 100);
     }
 
+    /// A vault that was last used so many seconds ago.
+    fn unused(now: Instant, seconds: u64, bytes: usize) -> UnusedVault {
+        UnusedVault {
+            id: VaultId::generate(),
+            bytes,
+            last_used: now - Duration::from_secs(seconds),
+        }
+    }
+
     #[test]
     fn vaults_that_were_unused_for_longest_are_unloaded_until_enough_is_freed() {
         let now = Instant::now();
-        let vault = |seconds| UnusedVault {
-            id: VaultId::generate(),
-            bytes: 100,
-            last_used: now + Duration::from_secs(seconds),
-        };
-        let ids = |unused: &[UnusedVault]| -> Vec<_> {
-            unused.iter().map(|vault| vault.id.clone()).collect()
-        };
-        let unused = vec![vault(3), vault(1), vault(2)];
-        let [_third, first, second] = <[_; 3]>::try_from(ids(&unused)).unwrap();
-        assert_eq!(least_recently_used(unused, 150), [first, second]);
-        let unused = vec![vault(1)];
-        assert_eq!(least_recently_used(unused, 0), []);
+        let vaults = vec![
+            unused(now, 10, 100),
+            unused(now, 30, 100),
+            unused(now, 20, 100),
+        ];
+        let oldest = [vaults[1].id.clone(), vaults[2].id.clone()];
+        assert_eq!(least_recently_used(vaults, 150, now), oldest);
+        assert_eq!(least_recently_used(vec![unused(now, 10, 100)], 0, now), []);
+    }
+
+    #[test]
+    fn vault_that_is_in_use_or_holds_nothing_is_not_unloaded() {
+        let now = Instant::now();
+        let vaults = vec![unused(now, 1, 100), unused(now, 20, 0), unused(now, 10, 50)];
+        let idle = [vaults[2].id.clone()];
+        // More is held by vaults with subscribers than can be freed.
+        assert_eq!(least_recently_used(vaults, 1_000_000, now), idle);
     }
 }

@@ -20,6 +20,7 @@ mod head_listener;
 mod history_listener;
 mod members_snapshot;
 mod memory;
+mod memory_check;
 mod message;
 mod metrics;
 mod missed_events;

@@ -10,8 +10,9 @@ use crate::{
 };
 
 use super::{
-    handle::VaultHandle, members_snapshot::MembersSnapshot, metrics::VaultMetrics,
-    options::VaultOptions, permits::AdmissionPermits, stats::VaultStatsRecorder,
+    handle::VaultHandle, machine::RetireCause, members_snapshot::MembersSnapshot,
+    metrics::VaultMetrics, options::VaultOptions, permits::AdmissionPermits,
+    stats::VaultStatsRecorder,
 };
 
 /// What an actor is started with.
@@ -42,7 +43,7 @@ pub(super) struct LoadParams {
 pub(super) trait VaultHost: Send + Sync {
     /// Removes an actor from the directory if nothing is on its way to it. Returns whether it was unused; no message can
     /// reach it then.
-    fn retire(&self, id: &VaultId, permits: &AdmissionPermits) -> bool;
+    fn retire(&self, id: &VaultId, permits: &AdmissionPermits, cause: RetireCause) -> bool;
 
     /// Logs once per process that another node writes to the database.
     fn log_foreign_writer(&self, id: &VaultId);

@@ -14,7 +14,9 @@ use super::{
     callers::EndedBatch,
     error::VaultError,
     handle::SinkId,
-    machine::{Batch, BatchOutcome, MissedPurpose, VaultEffect, VaultFact, VaultInput},
+    machine::{
+        Batch, BatchOutcome, MissedPurpose, PositionLoss, VaultEffect, VaultFact, VaultInput,
+    },
     missed_events::read_missed_events,
     notice::Delivery,
 };
@@ -61,7 +63,7 @@ impl VaultActor {
                 self.deliver(sink, Delivery { vault, to, notice });
             }
             VaultEffect::ReportBehind(sink) => self.report_behind(sink),
-            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(),
+            VaultEffect::ReportPositionsUnknown(loss) => self.report_positions_unknown(loss),
             VaultEffect::AnnounceHead(head) => self.host.announce_head(&self.id, head),
             VaultEffect::Answer { caller, result } => self.callers.answer(caller, result),
             VaultEffect::Finish(request) => self.sinks.finish(request),
@@ -77,8 +79,8 @@ impl VaultActor {
                 self.stats.set_oldest(queued_at);
             }
             VaultEffect::WakeAt(time) => self.wake_at(time, ctx),
-            VaultEffect::Retire => {
-                if self.host.retire(&self.id, &self.permits) {
+            VaultEffect::Retire(cause) => {
+                if self.host.retire(&self.id, &self.permits, cause) {
                     debug!(vault.id = %self.id, "vault unloaded");
                     ctx.stop();
                 }
@@ -94,7 +96,7 @@ impl VaultActor {
             VaultEffect::Deliver { sink, .. } | VaultEffect::ReportBehind(sink) => {
                 self.report_behind(sink);
             }
-            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(),
+            VaultEffect::ReportPositionsUnknown(loss) => self.report_positions_unknown(loss),
             VaultEffect::Answer { caller, result } => self.callers.answer(caller, result),
             VaultEffect::Append(_)
             | VaultEffect::ReadMembership { .. }
@@ -109,15 +111,19 @@ impl VaultActor {
             | VaultEffect::PublishMembers
             | VaultEffect::RecordQueue { .. }
             | VaultEffect::WakeAt(_)
-            | VaultEffect::Retire
+            | VaultEffect::Retire(_)
             | VaultEffect::Restart
             | VaultEffect::Report(_) => {}
         }
     }
 
-    fn report_positions_unknown(&self) {
-        // First: a socket that is closed now must not be recovered.
-        self.host.history_replaced();
+    fn report_positions_unknown(&self, loss: PositionLoss) {
+        match loss {
+            // First: a socket that is closed now must not be recovered.
+            PositionLoss::ThisVault => self.host.history_replaced(),
+            // Sockets that were connected since the directory did that are of the present history.
+            PositionLoss::AllVaults => {}
+        }
         for sink in self.sinks.iter() {
             sink.positions_unknown(self.handle.clone());
         }

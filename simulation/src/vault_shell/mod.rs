@@ -212,7 +212,7 @@ impl World {
                 actor.requests.remove(&request);
             }
             VaultEffect::WakeAt(time) => actor.wake_at = Some(time),
-            VaultEffect::Retire => {
+            VaultEffect::Retire(_) => {
                 let is_unused = actor.mailbox.is_empty() && actor.callers.is_empty();
                 if is_unused && actor.requests.is_empty() && actor.ended.is_none() {
                     actor.stage = Stage::Ending;
@@ -220,7 +220,7 @@ impl World {
             }
             VaultEffect::Restart => actor.stage = Stage::Ending,
             VaultEffect::Deliver { .. } => unreachable!("handled by the caller"),
-            VaultEffect::ReportPositionsUnknown => self.report_positions_unknown(node, vault),
+            VaultEffect::ReportPositionsUnknown(_) => self.report_positions_unknown(node, vault),
             VaultEffect::WithdrawMembers
             | VaultEffect::PublishMembers
             | VaultEffect::RecordQueue { .. }

@@ -113,13 +113,19 @@ impl VaultMachine {
             base,
             results,
             is_vault_deleted,
+            vault,
         } = written;
         if missed > 0 {
             step.effects
                 .push(VaultEffect::Report(VaultFact::ForeignWriter));
         }
+        // Numbers of another history are no positions.
+        let has_positions = match base {
+            BatchBase::Continued | BatchBase::FarAhead => true,
+            BatchBase::Rewound { .. } => false,
+        };
         if let Some(first) = events.get(missed)
-            && base == BatchBase::Continued
+            && has_positions
         {
             self.joins.fix_positions(first.record.seq, &self.queue);
         }
@@ -127,9 +133,8 @@ impl VaultMachine {
         let own_head = own_head.map(|event| event.record.seq);
         match base {
             BatchBase::Continued => self.publish(events, step),
-            // The successor loads the state with these events.
-            BatchBase::FarAhead => self.far_behind(step),
-            BatchBase::Rewound { head } => self.rewound(head, step),
+            BatchBase::FarAhead => self.adopt_far_ahead(vault, step),
+            BatchBase::Rewound { head } => self.adopt_rewound(head, vault, step),
         }
         if let Some(head) = own_head {
             self.announce_head(head, step);

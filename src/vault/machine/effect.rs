@@ -39,8 +39,8 @@ pub enum VaultEffect {
     },
     /// Report to a sink that its subscribers of this vault receive nothing more until it has caught up.
     ReportBehind(SinkId),
-    /// Report to all sinks, and to the recovery of sockets, that the positions of their subscribers in this vault are unknown.
-    ReportPositionsUnknown,
+    /// Report to all sinks that the positions of their subscribers in this vault are unknown.
+    ReportPositionsUnknown(PositionLoss),
     /// Report to the other nodes that this vault's head was moved by a commit of this node. Only on a shared database.
     AnnounceHead(Seq),
     /// Answer a mutation: release its queue slot, then send the result.
@@ -62,12 +62,30 @@ pub enum VaultEffect {
     /// Give [`Tick`](super::VaultInput::Tick) at this time. It replaces an earlier request.
     WakeAt(MonotonicTime),
     /// End the actor if nothing is on its way to it.
-    Retire,
+    Retire(RetireCause),
     /// End the actor after the remaining effects of this step: its state differs from the journal. The successor loads the vault again. The sinks of subscribers and
     /// of unfinished requests are notified.
     Restart,
     /// Report a fact to the operator.
     Report(VaultFact),
+}
+
+/// What has made positions of subscribers unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PositionLoss {
+    /// The head of this vault went back. The recovery of sockets must be notified.
+    ThisVault,
+    /// The database has another epoch. The directory has notified the recovery of sockets.
+    AllVaults,
+}
+
+/// Why a vault is unloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RetireCause {
+    /// It was not used for long, or is not open.
+    Idle,
+    /// Its memory is needed.
+    Memory,
 }
 
 /// A batch of mutations with the state on which it is decided.
@@ -91,9 +109,9 @@ pub enum VaultFact {
     ForeignWriter,
     /// The outcome of a commit is known again; it had written so many events.
     UnknownCommitResolved { events: usize },
-    /// The journal has gone back to a lower head. The vault is loaded again.
+    /// The journal has gone back to a lower head. The vault continues with the state in the journal.
     Rewound { head: Seq, journal_head: Seq },
-    /// The journal is too far ahead of this head. The vault is loaded again.
+    /// The journal is too far ahead of this head. The vault continues with the state in the journal.
     FarBehind { head: Seq },
     /// An event does not follow the head. The vault is loaded again.
     Gap { seq: Seq, head: Seq },

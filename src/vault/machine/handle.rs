@@ -3,7 +3,11 @@
 use crate::domain::MonotonicTime;
 
 use super::{
-    effect::VaultEffects, ids::MissedPurpose, input::VaultInput, state::VaultMachine, step::Step,
+    effect::{PositionLoss, VaultEffects},
+    ids::MissedPurpose,
+    input::VaultInput,
+    state::VaultMachine,
+    step::Step,
 };
 
 impl VaultMachine {
@@ -44,7 +48,7 @@ impl VaultMachine {
             VaultInput::HeadWentBack => self.check_rewind(step),
             VaultInput::HistoryReplaced => {
                 if self.head().is_some() {
-                    self.replace_history(step);
+                    self.replace_history(PositionLoss::AllVaults, step);
                 }
             }
             VaultInput::Tick => self.tick(step),

@@ -16,10 +16,6 @@ use super::{
 };
 
 /// What happens to a vault.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an input is moved once, and a box for each mutation would cost more"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum VaultInput {
     /// The vault was read from the journal: `None` if it never existed. It is the first input, and comes once. The
@@ -109,4 +105,6 @@ pub struct WrittenBatch {
     pub results: Vec<MutationResult>,
     /// The vault was found deleted: its journal does not show the event any more.
     pub is_vault_deleted: bool,
+    /// The state with these events, if it does not follow from the one of the batch.
+    pub vault: Option<Vault>,
 }

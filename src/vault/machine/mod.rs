@@ -38,7 +38,9 @@ mod waiting_joins;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Batch, QueuedMutation, VaultEffect, VaultEffects, VaultFact};
+pub use effect::{
+    Batch, PositionLoss, QueuedMutation, RetireCause, VaultEffect, VaultEffects, VaultFact,
+};
 pub use ids::{CallerId, MissedPurpose, SubscribeId};
 pub use input::{BatchOutcome, SubscribeRequest, VaultInput, WrittenBatch};
 pub use options::MachineOptions;

@@ -3,8 +3,12 @@
 use std::mem;
 
 use super::{
-    effect::VaultEffect, lifetime::Usage, options::MachineOptions, queue::QueueGate,
-    state::VaultMachine, step::Step,
+    effect::{RetireCause, VaultEffect},
+    lifetime::Usage,
+    options::MachineOptions,
+    queue::QueueGate,
+    state::VaultMachine,
+    step::Step,
 };
 
 impl VaultMachine {
@@ -12,7 +16,9 @@ impl VaultMachine {
         if options.idle != self.options.idle && self.lifetime.idle_check_at.is_some() {
             self.lifetime.start(options.idle, step.now);
         }
-        self.options = options;
+        // The state belongs to the history in which it was loaded. The report of another one may still be in the mailbox.
+        let epoch = self.options.epoch.clone();
+        self.options = MachineOptions { epoch, ..options };
     }
 
     pub(super) fn tick(&mut self, step: &mut Step<'_>) {
@@ -23,7 +29,7 @@ impl VaultMachine {
             self.lifetime.start(self.options.idle, step.now);
             let usage = mem::replace(&mut self.lifetime.usage, Usage::Unused);
             if usage == Usage::Unused && self.fanout.is_empty() {
-                self.retire(step);
+                self.retire(RetireCause::Idle, step);
             }
         }
     }
@@ -31,7 +37,7 @@ impl VaultMachine {
     /// Retires if nothing uses the vault now.
     pub(super) fn unload(&mut self, step: &mut Step<'_>) {
         if self.fanout.is_empty() {
-            self.retire(step);
+            self.retire(RetireCause::Memory, step);
         }
     }
 
@@ -39,16 +45,16 @@ impl VaultMachine {
     /// vault that could not be loaded.
     pub(super) fn retire_unless_open(&mut self, step: &mut Step<'_>) {
         if self.unavailable_reason().is_some() {
-            self.retire(step);
+            self.retire(RetireCause::Idle, step);
         }
     }
 
     /// Retires if nothing waits here. A transaction of unknown outcome may still commit: the successor would load the state
     /// before it, and publish its event only after the next one.
-    fn retire(&self, step: &mut Step<'_>) {
+    fn retire(&self, cause: RetireCause, step: &mut Step<'_>) {
         let is_settled = self.queue.is_empty() && self.queue.gate == QueueGate::Open;
         if is_settled && self.joins.is_empty() && self.reads.is_empty() {
-            step.effects.push(VaultEffect::Retire);
+            step.effects.push(VaultEffect::Retire(cause));
         }
     }
 

@@ -2,11 +2,15 @@
 //! events was promoted. The numbers of the events that subscribers have received belong to other events then, so no subscription
 //! can be resumed.
 
-use crate::{domain::Seq, journal::CommittedEvent, journal::DatabaseSharing};
+use crate::{
+    domain::{Seq, Vault},
+    journal::{CommittedEvent, DatabaseSharing},
+};
 
 use super::{
-    effect::{VaultEffect, VaultFact},
-    state::VaultMachine,
+    effect::{PositionLoss, VaultEffect, VaultFact},
+    ring::EventRing,
+    state::{VaultMachine, VaultState},
     step::Step,
 };
 
@@ -25,14 +29,56 @@ impl VaultMachine {
         if let Some(head) = self.head() {
             let rewound = VaultFact::Rewound { head, journal_head };
             step.effects.push(VaultEffect::Report(rewound));
-            self.replace_history(step);
+            self.replace_history(PositionLoss::ThisVault, step);
         }
     }
 
     /// Loads the vault again without its subscribers. Their sinks close their sockets.
-    pub(super) fn replace_history(&mut self, step: &mut Step<'_>) {
-        step.effects.push(VaultEffect::ReportPositionsUnknown);
+    pub(super) fn replace_history(&mut self, loss: PositionLoss, step: &mut Step<'_>) {
+        step.effects.push(VaultEffect::ReportPositionsUnknown(loss));
         self.restart(step);
+    }
+
+    /// Continues with the state of a transaction that has found a lower head, without the subscribers.
+    pub(super) fn adopt_rewound(
+        &mut self,
+        journal_head: Seq,
+        vault: Option<Vault>,
+        step: &mut Step<'_>,
+    ) {
+        if let Some(head) = self.head() {
+            let rewound = VaultFact::Rewound { head, journal_head };
+            step.effects.push(VaultEffect::Report(rewound));
+            let loss = VaultEffect::ReportPositionsUnknown(PositionLoss::ThisVault);
+            step.effects.push(loss);
+            self.adopt(vault, step);
+        }
+    }
+
+    /// Continues with the state of a transaction that has found a head too far ahead. The subscribers resume, and read the
+    /// events that this vault misses from the journal.
+    pub(super) fn adopt_far_ahead(&mut self, vault: Option<Vault>, step: &mut Step<'_>) {
+        if let Some(head) = self.head() {
+            let behind = VaultFact::FarBehind { head };
+            step.effects.push(VaultEffect::Report(behind));
+            self.adopt(vault, step);
+        }
+    }
+
+    /// Replaces the state. So the mutations that wait are not refused, as they would be if the vault were loaded again. A vault that
+    /// was deleted meanwhile is loaded again: its subscribers receive the end from the journal.
+    fn adopt(&mut self, vault: Option<Vault>, step: &mut Step<'_>) {
+        let Some(vault) = vault.filter(|vault| !vault.members.is_empty()) else {
+            return self.restart(step);
+        };
+        let sinks: Vec<_> = self.fanout.sinks().collect();
+        for sink in sinks {
+            self.fanout.fell_behind(sink, step);
+        }
+        let ring = EventRing::new(vault.head);
+        self.state = VaultState::Open { vault, ring };
+        step.effects.push(VaultEffect::WithdrawMembers);
+        step.effects.push(VaultEffect::PublishMembers);
     }
 
     /// Publishes the events that a read of the journal has returned. If those after the head were trimmed, the vault is loaded

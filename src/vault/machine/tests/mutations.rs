@@ -100,6 +100,7 @@ fn vault_whose_deletion_is_not_in_the_journal_is_loaded_again() {
         results: vec![Err(crate::domain::Refusal::AccessDenied.into())],
         base: crate::journal::BatchBase::Continued,
         is_vault_deleted: true,
+        vault: None,
     }));
     let effects = story.input(deleted);
     assert_eq!(

@@ -1,16 +1,22 @@
 //! A journal that is another one than before.
 
+use std::time::Duration;
+
 use crate::{
     domain::Seq,
     journal::{BatchBase, DatabaseSharing},
-    vault::machine::{
-        BatchOutcome, MissedPurpose, VaultEffect, VaultFact, VaultInput, WrittenBatch,
+    vault::{
+        NoticeBody,
+        machine::{
+            BatchOutcome, MachineOptions, MissedPurpose, VaultEffect, VaultFact, VaultInput,
+            WrittenBatch,
+        },
     },
 };
 
 use super::{
     Story,
-    story::{accepted, event, events, resume},
+    story::{accepted, event, events, options, resume, vault},
 };
 
 /// A vault of a shared database at the head 5, with a live subscriber of the sink 1.
@@ -29,6 +35,7 @@ fn written(base: BatchBase, seq: u64) -> VaultInput {
         base,
         results: vec![accepted(Seq(seq))],
         is_vault_deleted: false,
+        vault: Some(vault(seq)),
     }))
 }
 
@@ -79,19 +86,42 @@ fn mutation_that_was_decided_on_a_lower_head_is_answered_and_not_published() {
     story.submit(1);
     let base = BatchBase::Rewound { head: Seq(3) };
     let effects = story.input(written(base, 4));
-    assert_eq!(
-        effects[..3],
-        ["positions unknown", "restart", "answer 1: 4"]
-    );
+    assert_eq!(effects, ["positions unknown", "s1: behind", "answer 1: 4"]);
     assert_eq!(story.announced(), Some(Seq(4)));
+    assert_eq!(story.machine.head(), Some(Seq(4)));
 }
 
 #[test]
-fn vault_that_misses_too_many_events_is_loaded_again_and_its_subscribers_resume() {
+fn mutations_that_wait_are_written_on_the_state_that_a_transaction_has_found() {
+    for base in [BatchBase::FarAhead, BatchBase::Rewound { head: Seq(3) }] {
+        let mut story = shared_with_subscriber();
+        story.submit(1);
+        story.submit(2);
+        story.input(written(base, 2_000));
+        // The batch window ends.
+        story.now = story.now + Duration::from_millis(1);
+        let effects = story.input(VaultInput::Tick);
+        assert_eq!(effects, ["append [2] at 2000"], "{base:?}");
+    }
+}
+
+#[test]
+fn join_that_precedes_a_transaction_far_ahead_receives_its_event() {
+    let mut story = shared_with_subscriber();
+    story.join(2, "ben", 2);
+    story.submit(1);
+    story.input(written(BatchBase::FarAhead, 2_000));
+    let joined = story.input(VaultInput::HeadRead(Ok(Some(Seq(2_000)))));
+    assert_eq!(joined, ["read page after 1999"]);
+}
+
+#[test]
+fn subscribers_of_a_vault_that_misses_too_many_events_resume() {
     let mut story = shared_with_subscriber();
     story.submit(1);
     let effects = story.input(written(BatchBase::FarAhead, 2_000));
-    assert_eq!(effects[..2], ["restart", "answer 1: 2000"]);
+    assert_eq!(effects, ["s1: behind", "answer 1: 2000"]);
+    assert_eq!(story.machine.head(), Some(Seq(2_000)));
     assert_eq!(facts(&story), [VaultFact::FarBehind { head: Seq(5) }]);
 
     let mut story = shared_with_subscriber();
@@ -109,7 +139,26 @@ fn vault_that_misses_too_many_events_is_loaded_again_and_its_subscribers_resume(
 fn another_epoch_ends_the_subscriptions() {
     let mut story = shared_with_subscriber();
     let effects = story.input(VaultInput::HistoryReplaced);
-    assert_eq!(effects[..2], ["positions unknown", "restart"]);
+    assert_eq!(effects[..2], ["positions of all vaults unknown", "restart"]);
+}
+
+#[test]
+fn changed_bounds_do_not_change_the_epoch_of_a_loaded_vault() {
+    let mut story = Story::open(DatabaseSharing::ThisProcess, 5);
+    let epoch = options(DatabaseSharing::ThisProcess).epoch;
+    story.input(VaultInput::Reconfigure(MachineOptions {
+        epoch: "another".into(),
+        ..options(DatabaseSharing::ThisProcess)
+    }));
+    story.join(1, "ana", 1);
+    let joined = story.all_effects.iter().find_map(|effect| match effect {
+        VaultEffect::Deliver { notice, .. } => match &notice.body {
+            NoticeBody::Attached(attached) => attached.joined.clone(),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(joined.unwrap().epoch, epoch);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn notices_after_one_without_room_are_skipped_for_that_sink_only() {
         results: vec![Err(crate::vault::VaultError::Fault)],
         base: crate::journal::BatchBase::Continued,
         is_vault_deleted: false,
+        vault: None,
     }));
     story.machine.handle(written, story.now, &mut effects);
     effects.skip_deliveries(SinkId(7));

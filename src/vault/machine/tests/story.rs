@@ -91,6 +91,7 @@ impl Story {
             missed,
             base: BatchBase::Continued,
             is_vault_deleted: false,
+            vault: None,
         })))
     }
 
@@ -270,9 +271,14 @@ fn describe(effect: &VaultEffect) -> Option<String> {
             Ok(answer) => format!("answer {}: {}", caller.0, answer.seq.0),
             Err(error) => format!("answer {}: {error:?}", caller.0),
         },
-        VaultEffect::Retire => "retire".to_owned(),
+        VaultEffect::Retire(_) => "retire".to_owned(),
         VaultEffect::Restart => "restart".to_owned(),
-        VaultEffect::ReportPositionsUnknown => "positions unknown".to_owned(),
+        VaultEffect::ReportPositionsUnknown(PositionLoss::ThisVault) => {
+            "positions unknown".to_owned()
+        }
+        VaultEffect::ReportPositionsUnknown(PositionLoss::AllVaults) => {
+            "positions of all vaults unknown".to_owned()
+        }
         VaultEffect::Finish(_)
         | VaultEffect::AnnounceHead(_)
         | VaultEffect::WithdrawMembers

@@ -80,6 +80,7 @@ fn mutation_of_unknown_outcome_in_a_written_batch_is_resolved_as_well() {
         results: vec![Err(VaultError::Unknown)],
         base: crate::journal::BatchBase::Continued,
         is_vault_deleted: false,
+        vault: None,
     })));
     let expected = ["answer 1: Unknown", "read missed after 0 for UnknownCommit"];
     assert_eq!(effects, expected);
