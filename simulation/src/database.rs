@@ -1,10 +1,13 @@
 //! The modelled database: one journal per vault, a lock per vault, and transactions that may fail or lose their outcome.
 
+use std::collections::BTreeMap;
+
 use vaultcast::{
     domain::{
         BatchContext, BatchDraft, Decision, Members, Membership, Role, Seq, Timestamp, Vault,
         idempotency::RememberedAnswers,
     },
+    gateway::recovery::StoredRecoveryState,
     journal::{BatchBase, CommittedEvent, JournalRecord},
     vault::machine::{Batch, WrittenBatch},
 };
@@ -18,6 +21,8 @@ pub const EPOCH: &str = "epoch";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Database {
     pub vaults: Vec<VaultRows>,
+    /// The recovery states that nodes have handed over, by pid.
+    pub sockets: BTreeMap<String, StoredRecoveryState>,
 }
 
 /// The rows of one vault.
@@ -64,6 +69,7 @@ impl Database {
         };
         Self {
             vaults: (0..vaults).map(rows).collect(),
+            sockets: BTreeMap::new(),
         }
     }
 }

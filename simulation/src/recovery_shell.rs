@@ -1,11 +1,17 @@
-//! The shell of the recovery machine in the simulation. It does what `src/gateway/recovery/claim.rs` and `store.rs` do.
+//! The shell of the recovery machine in the simulation. It does what `src/gateway/recovery/claim.rs`, `peer_claim.rs` and `store.rs` do.
+//! Other nodes are asked and answer within one step.
 
-use vaultcast::gateway::{
-    recovery::machine::{
-        ClaimId, ClaimStep, MissedEvents, MissedPosition, PidClaim, RecoveryEffect, RecoveryInput,
-        TakeOverOutcome,
+use std::time::Duration;
+
+use vaultcast::{
+    cluster::{ClaimAnswer, PeerClaim},
+    gateway::{
+        recovery::machine::{
+            ClaimId, ClaimStep, MissedEvents, MissedPosition, PeerClaimStep, PidClaim,
+            RecoveryEffect, RecoveryInput, StoreOutcome, TakeOverOutcome,
+        },
+        relay::machine::RelayId,
     },
-    relay::machine::RelayId,
 };
 
 use crate::{
@@ -20,6 +26,13 @@ use crate::{
 impl World {
     /// Gives an input to the recovery machine of a node, and keeps the steps of claims that it asks for.
     pub fn recovery_input(&mut self, node: usize, input: RecoveryInput) {
+        // Claims of other nodes are performed at once, so none of them has another step.
+        let _ = self.peer_claim_input(node, input);
+    }
+
+    /// Gives an input of another node's claim to the recovery machine of a node, and returns the next step of this claim.
+    fn peer_claim_input(&mut self, node: usize, input: RecoveryInput) -> Option<PeerClaimStep> {
+        let mut next = None;
         let mut effects = Vec::new();
         let now = self.now;
         let node = &mut self.nodes[node];
@@ -31,9 +44,11 @@ impl World {
                         connect.step = Some(step);
                     }
                 }
+                RecoveryEffect::PeerClaim { step, .. } => next = Some(step),
                 RecoveryEffect::Evicted(_) => {}
             }
         }
+        next
     }
 
     /// A client connects. It claims its former connection if it had one.
@@ -82,8 +97,10 @@ impl World {
                 let outcome = self.take_over(node, relay, pid, log);
                 self.recovery_input(node, RecoveryInput::TakenOver { id, outcome });
             }
-            ClaimStep::ReadStored { .. } => {
-                self.recovery_input(node, RecoveryInput::StoredRead { id, stored: None });
+            ClaimStep::ReadStored { pid } => self.read_stored(node, id, &pid),
+            ClaimStep::AskPeers(claim) => {
+                let answer = self.ask_peers(node, pid, &claim, log);
+                self.recovery_input(node, RecoveryInput::PeersAnswered { id, answer });
             }
             ClaimStep::CheckEvents { positions } => {
                 let is_whole = self.config.mistake == Some(Mistake::RecoverTrimmed)
@@ -127,10 +144,76 @@ impl World {
         let connect = self.nodes[node].claims.remove(&id);
         self.recovery_input(node, RecoveryInput::End { id });
         let step = connect.and_then(|connect| connect.step);
-        if matches!(step, Some(ClaimStep::ReadStored { .. })) {
+        if let Some(ClaimStep::ReadStored { pid }) = step {
             // The read goes on without its client.
-            self.recovery_input(node, RecoveryInput::StoredRead { id, stored: None });
+            self.read_stored(node, id, &pid);
         }
+    }
+
+    fn read_stored(&mut self, node: usize, id: ClaimId, pid: &str) {
+        let stored = self.database.sockets.remove(pid);
+        self.recovery_input(node, RecoveryInput::StoredRead { id, stored });
+    }
+
+    /// Asks all other nodes for a connection, one after the other and at once.
+    fn ask_peers(
+        &mut self,
+        node: usize,
+        pid: u64,
+        claim: &PeerClaim,
+        log: &mut Log,
+    ) -> ClaimAnswer {
+        for other in 0..self.nodes.len() {
+            if other == node {
+                continue;
+            }
+            match self.answer_peer(other, pid, claim.clone(), log) {
+                ClaimAnswer::HandedOver => return ClaimAnswer::HandedOver,
+                ClaimAnswer::NotHere => {}
+            }
+        }
+        ClaimAnswer::NotHere
+    }
+
+    /// Lets a node answer the claim of another one.
+    fn answer_peer(
+        &mut self,
+        node: usize,
+        pid: u64,
+        claim: PeerClaim,
+        log: &mut Log,
+    ) -> ClaimAnswer {
+        let id = ClaimId(self.take_id());
+        let until = self.now + Duration::from_secs(1);
+        let begin = RecoveryInput::PeerClaim { id, claim, until };
+        let mut step = self.peer_claim_input(node, begin);
+        let mut answer = ClaimAnswer::NotHere;
+        while let Some(next) = step {
+            log.line(|| {
+                format!(
+                    "    claim {} of another node at node {node}: {next:?}",
+                    id.0
+                )
+            });
+            step = match next {
+                PeerClaimStep::TakeOver { relay, .. } => {
+                    let outcome = self.take_over(node, relay, pid, log);
+                    self.peer_claim_input(node, RecoveryInput::TakenOver { id, outcome })
+                }
+                PeerClaimStep::StoreState { pid, stored } => {
+                    self.database.sockets.insert(pid, *stored);
+                    let outcome = StoreOutcome::Stored;
+                    self.peer_claim_input(node, RecoveryInput::StateStored { id, outcome })
+                }
+                PeerClaimStep::Answer(given) => {
+                    answer = given;
+                    None
+                }
+            };
+        }
+        // If it waits for an earlier claim of the node, the other node does not wait any longer.
+        self.recovery_input(node, RecoveryInput::End { id });
+        answer
     }
 
     fn take_over(

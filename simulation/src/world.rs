@@ -8,7 +8,7 @@ use std::{
 
 use vaultcast::{
     domain::MonotonicTime,
-    gateway::recovery::machine::{RecoveryMachine, RecoveryOptions, StateBounds},
+    gateway::recovery::machine::{ClaimScope, RecoveryMachine, RecoveryOptions, StateBounds},
     vault::{VaultError, machine::Batch},
 };
 
@@ -123,6 +123,10 @@ impl World {
                 window: Duration::from_secs(120),
                 epoch: EPOCH.into(),
                 bounds: StateBounds::default(),
+                scope: match self.config.nodes {
+                    0 | 1 => ClaimScope::ThisNode,
+                    _ => ClaimScope::AllNodes,
+                },
             }),
             claims: BTreeMap::new(),
             link: self.new_link(),

@@ -6,6 +6,8 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec};
 
 use crate::telemetry::metrics::{MetricsRegistry, SECONDS, counter, counters, gauges, histogram};
 
+use super::{machine::ClaimOutcome, message::ClaimAnswer};
+
 /// The metrics of the connection between nodes. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ClusterMetrics {
@@ -19,6 +21,9 @@ pub struct ClusterMetrics {
     lag: Histogram,
     sweep: Histogram,
     pub(super) sweep_failures: IntCounter,
+    claims_asked: IntCounterVec,
+    claims_answered: IntCounterVec,
+    claims_pending: IntGaugeVec,
 }
 
 /// Why hints were not sent.
@@ -44,8 +49,18 @@ impl ClusterMetrics {
         registry.register(metrics.lag.clone());
         registry.register(metrics.sweep.clone());
         registry.register(metrics.sweep_failures.clone());
+        registry.register(metrics.claims_asked.clone());
+        registry.register(metrics.claims_answered.clone());
+        registry.register(metrics.claims_pending.clone());
         for reason in [DropReason::BusDown, DropReason::QueueFull] {
             metrics.record_dropped(reason, 0);
+        }
+        for outcome in ClaimOutcome::ALL {
+            metrics.claims_asked.with_label_values(&[label_of(outcome)]);
+        }
+        for answer in [ClaimAnswer::HandedOver, ClaimAnswer::NotHere] {
+            let answer = label_of_answer(answer);
+            metrics.claims_answered.with_label_values(&[answer]);
         }
         metrics
     }
@@ -74,8 +89,45 @@ impl ClusterMetrics {
         self.lag.observe(lag.as_secs_f64());
     }
 
+    /// Counts a claim of a client of this node.
+    pub(super) fn record_claim(&self, outcome: ClaimOutcome) {
+        let label = label_of(outcome);
+        self.claims_asked.with_label_values(&[label]).inc();
+    }
+
+    /// Counts an answer to a claim of another node.
+    pub(super) fn record_answer(&self, answer: ClaimAnswer) {
+        let label = label_of_answer(answer);
+        self.claims_answered.with_label_values(&[label]).inc();
+    }
+
+    /// Records how many claims wait for the answers of other nodes.
+    pub(super) fn set_claims_pending(&self, claims: usize) {
+        let claims = i64::try_from(claims).unwrap_or(i64::MAX);
+        let gauge = self.claims_pending.with_label_values::<&str>(&[]);
+        gauge.set(claims);
+    }
+
     pub(super) fn record_sweep(&self, duration: Duration) {
         self.sweep.observe(duration.as_secs_f64());
+    }
+}
+
+fn label_of(outcome: ClaimOutcome) -> &'static str {
+    match outcome {
+        ClaimOutcome::HandedOver => "handed over",
+        ClaimOutcome::NotHere => "not here",
+        ClaimOutcome::NoPeers => "no peers",
+        ClaimOutcome::TimedOut => "timed out",
+        ClaimOutcome::BusDown => "bus down",
+        ClaimOutcome::QueueFull => "queue full",
+    }
+}
+
+fn label_of_answer(answer: ClaimAnswer) -> &'static str {
+    match answer {
+        ClaimAnswer::HandedOver => "yes",
+        ClaimAnswer::NotHere => "no",
     }
 }
 
@@ -120,6 +172,21 @@ impl Default for ClusterMetrics {
             sweep_failures: counter(
                 "sweep_failures_total",
                 "Sweeps that the database did not answer.",
+            ),
+            claims_asked: counters(
+                "peer_claims_total",
+                "Claims of clients of this node for connections that it does not have, by outcome.",
+                &["outcome"],
+            ),
+            claims_answered: counters(
+                "peer_claims_answered_total",
+                "Answers of this node to the claims of other nodes: yes or no.",
+                &["answer"],
+            ),
+            claims_pending: gauges(
+                "peer_claims_pending",
+                "Claims of clients of this node that wait for the answers of other nodes.",
+                &[],
             ),
         }
     }

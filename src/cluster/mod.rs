@@ -7,24 +7,34 @@
 //! again, the sweep compares the heads of all vaults with subscribers by one query, so a lost hint delays an event by about a
 //! second. [`machine`] decides when what is sent, connected and compared, without I/O.
 //!
-//! Reading order: `message.rs` (what nodes send), `hint_queue.rs`, [`machine`], `bus.rs` with `postgres_bus.rs` and
-//! `redis_bus.rs` (what carries messages), `session.rs` (one connection of the bus), `node_link.rs` (the shell of the machine).
+//! The bus also carries claims: a client comes back to another node than before, and this node asks the others for its connection.
+//!
+//! Reading order: `pid_hash.rs`, `message.rs` (what nodes send), `hint_queue.rs`, [`machine`], `bus.rs` with `postgres_bus.rs` and
+//! `redis_bus.rs` (what carries messages), `claims.rs`, `session.rs` (one connection of the bus), `node_link.rs` (the shell of the machine).
 
 pub mod machine;
 
 mod bus;
+mod claims;
 mod hint_queue;
+mod link_claims;
 mod message;
 mod metrics;
 mod node_link;
 mod options;
+mod pid_hash;
 mod postgres_bus;
 mod redis_bus;
 mod session;
 
 pub use bus::BusError;
+pub use claims::{ClaimResponder, PeerClaims};
 pub use hint_queue::{HINT_QUEUE_CAPACITY, HintQueue, QueuedHints};
-pub use message::{BusMessage, BusMessageBody, NodeId, encode_heartbeat, encode_hints};
+pub use message::{
+    AnsweredClaim, BusMessage, BusMessageBody, ClaimAnswer, ClaimKey, ClaimSupport, NodeId,
+    NumberedClaim, encode_claims, encode_heartbeat, encode_hints,
+};
 pub use metrics::ClusterMetrics;
 pub use node_link::{NodeLink, NodeLinkError, NodeLinkParams};
 pub use options::BusOptions;
+pub use pid_hash::{PeerClaim, PidHash};

@@ -26,9 +26,11 @@ use crate::{
 
 use super::{
     bus::{BusError, HintBus},
+    claims::{ClaimResponder, PeerClaims, ResponderSlot},
     hint_queue::HintQueue,
+    link_claims::LinkClaims,
     machine::{BusUse, ClusterEffect, ClusterInput, ClusterMachine, MAX_JITTER},
-    message::{BusMessage, BusMessageBody, NodeId, encode_heartbeat, encode_hints},
+    message::{BusMessage, BusMessageBody, NodeId, encode_claims, encode_heartbeat, encode_hints},
     metrics::{ClusterMetrics, DropReason},
     options::BusOptions,
     session::{BusSession, SessionEvent},
@@ -40,6 +42,8 @@ const THREAD: &str = "cluster";
 /// The connection of this node to the others. Dropping it ends the connection.
 pub struct NodeLink {
     runtime: Handle,
+    claims: Option<PeerClaims>,
+    responder: ResponderSlot,
     _stop: oneshot::Sender<()>,
 }
 
@@ -86,6 +90,9 @@ impl NodeLink {
         if bus.is_some() {
             metrics.set_bus_up(false);
         }
+        let (claims, requests) = PeerClaims::new(metrics.clone());
+        let claims = bus.is_some().then_some(claims);
+        let responder = ResponderSlot::default();
         let shell = LinkShell {
             node,
             epoch,
@@ -98,6 +105,7 @@ impl NodeLink {
             sweep: None,
             sweep_began: Instant::now(),
             failures: BusFailures::default(),
+            claims: LinkClaims::new(requests, responder.clone()),
             metrics,
         };
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -107,8 +115,21 @@ impl NodeLink {
         thread::Builder::new().name(THREAD.to_owned()).spawn(body)?;
         Ok(Self {
             runtime: handle,
+            claims,
+            responder,
             _stop: stop,
         })
+    }
+
+    /// Returns what asks the other nodes for connections; `None` without a bus.
+    pub fn claims(&self) -> Option<PeerClaims> {
+        self.claims.clone()
+    }
+
+    /// Sets what answers the claims of other nodes. It can be set once; until then this node has no connections.
+    pub fn set_claim_responder(&self, responder: Arc<dyn ClaimResponder>) {
+        let is_first = self.responder.set(responder).is_ok();
+        debug_assert!(is_first, "a node has one recovery of sockets");
     }
 
     /// Returns the thread's name and runtime.
@@ -136,6 +157,7 @@ struct LinkShell {
     sweep: Option<JoinHandle<Result<JournalHeads, JournalError>>>,
     sweep_began: Instant,
     failures: BusFailures,
+    claims: LinkClaims,
     metrics: ClusterMetrics,
 }
 
@@ -160,6 +182,7 @@ impl LinkShell {
                 heads = ended_sweep(&mut self.sweep) => return self.end_sweep(heads),
                 () = self.vaults.journal().connected() => return ClusterInput::DatabaseConnected,
                 () = self.hints.wait() => return ClusterInput::HintsWaiting,
+                input = self.claims.next_input() => return input,
                 () = wake(self.machine.wake_at()) => return ClusterInput::Tick,
             };
             match event {
@@ -189,6 +212,8 @@ impl LinkShell {
         }
         if self.bus.is_some() {
             self.metrics.set_peers(self.machine.peers());
+            let pending = self.machine.pending_claims();
+            self.metrics.set_claims_pending(pending);
         }
     }
 
@@ -211,6 +236,18 @@ impl LinkShell {
                 let messages = encode_hints(self.node, &self.epoch, &hints);
                 self.send(messages);
             }
+            ClusterEffect::SendClaims { claims, answers } => {
+                let messages = encode_claims(self.node, &self.epoch, &claims, &answers);
+                for answered in answers {
+                    self.metrics.record_answer(answered.answer);
+                }
+                self.send(messages);
+            }
+            ClusterEffect::EndClaim { number, outcome } => {
+                self.metrics.record_claim(outcome);
+                self.claims.reply(number, outcome.answer());
+            }
+            ClusterEffect::AnswerClaim { key, claim } => self.claims.answer(key, claim),
             ClusterEffect::DropHints => {
                 let taken = self.hints.take();
                 let dropped = taken.dropped() + taken.into_hints().len() as u64;
@@ -276,6 +313,7 @@ impl LinkShell {
             BusMessageBody::Heads(hints) => {
                 self.metrics.hints_received.inc_by(hints.len() as u64);
             }
+            BusMessageBody::Claims(_) | BusMessageBody::Answers(_) => {}
         }
     }
 

@@ -127,7 +127,11 @@ impl Service {
                 events: config.socketio.recovery_events,
             },
             metrics.gateway.clone(),
+            node_link.as_ref().and_then(NodeLink::claims),
         );
+        if let Some(node_link) = &node_link {
+            node_link.set_claim_responder(recovery.claim_responder());
+        }
         reloadable
             .vaults
             .set_history_listener(std::sync::Arc::new(recovery.clone()));

@@ -3,80 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { onPostgres, psql } from './database.mjs';
-import { MetricsProbe } from './metrics-probe.mjs';
+import { psql } from './database.mjs';
+import { Nodes, options } from './nodes.mjs';
 import { RedisServer } from './redis-server.mjs';
 import { httpApi } from './source-api.mjs';
-import { TestClient } from './test-client.mjs';
 import { PAPER, range } from './test-context.mjs';
-import { TestServer } from './test-server.mjs';
-import { TestUser } from './test-user.mjs';
-
-const options = { skip: onPostgres ? false : 'TEST_POSTGRES_URL is not set', timeout: 300_000 };
 
 /** How long an event may take without hints: a sweep each second, and the read after it. */
 const SWEEP_LIMIT = 1_500;
-
-/** Nodes on one database, with the users ana and ben, and the clients of a test. */
-class Nodes {
-  services = [];
-  probes = [];
-  #clients = [];
-
-  /** Starts `count` nodes and runs the test. */
-  static async run(count, settings, test) {
-    const nodes = new Nodes();
-    try {
-      while (nodes.services.length < count) await nodes.#start(settings);
-      await test(nodes);
-    } catch (error) {
-      for (const [index, service] of nodes.services.entries()) console.error(`--- output of node ${index}\n${service.output}---`);
-      throw error;
-    } finally {
-      for (const client of nodes.#clients) client.close();
-      // The first one owns the database.
-      for (const service of nodes.services.toReversed()) await service.dispose();
-    }
-  }
-
-  async #start(settings) {
-    const { probe, settings: admin } = await MetricsProbe.prepare();
-    const [first] = this.services;
-    const shared = first ? { DATABASE_URL: first.database.url } : {};
-    const service = await TestServer.start('serve', { ...settings, ...admin, ...shared });
-    this.services.push(service);
-    this.probes.push(probe.attach(service));
-  }
-
-  /** Returns a user whose requests go to this node. */
-  user(node, id) {
-    return new TestUser(this.services[node], id, id, `${id}@example.com`);
-  }
-
-  /** Opens a client at this node. */
-  async connect(node, id, settings = {}) {
-    const client = new TestClient(this.services[node].url, { auth: { token: this.user(node, id).token() }, ...settings });
-    this.#clients.push(client);
-    await client.nextEvent('connect');
-    return client;
-  }
-
-  /** Creates a vault of ana, with ben as a contributor. */
-  async newVault() {
-    const ana = this.user(0, 'ana');
-    const { body } = (await ana.post('/api/vaults', { name: 'Shared' })).expectStatus(201);
-    const member = { userId: 'ben', role: 'contributor' };
-    (await ana.post(`/api/vaults/${body.id}/members`, member)).expectStatus(201);
-    return { id: body.id };
-  }
-
-  /** Waits until the buses of all nodes work and each has noticed the others. */
-  async waitForPeers() {
-    for (const probe of this.probes) {
-      await probe.waitForMetric('bus_peers', (peers) => peers === this.services.length - 1);
-    }
-  }
-}
 
 /** Creates a source through this user's node and returns how long the client needs to receive it after the answer. */
 async function delay(user, vault, client) {

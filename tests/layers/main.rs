@@ -51,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "access",
             "actix_socketio",
             "auth",
+            "cluster",
             "contract",
             "domain",
             "journal",

@@ -79,7 +79,10 @@ async fn vault_whose_head_stays_locked_takes_no_time_of_another_contended_vault(
     let written: Vec<_> = vaults[1..].iter().map(submit).collect();
     let deferred = "SELECT COUNT(*) AS number FROM pg_stat_activity \
          WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    wait_until("batches wait", async || node.query_number(deferred).await > 1).await;
+    wait_until("batches wait", async || {
+        node.query_number(deferred).await > 1
+    })
+    .await;
     others.rollback().await.unwrap();
     for outcome in join_all(written).await {
         outcome.unwrap();

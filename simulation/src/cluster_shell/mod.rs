@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use vaultcast::{
     cluster::{
-        BusMessageBody, NodeId,
+        BusMessageBody, ClaimSupport, NodeId,
         machine::{BusUse, ClusterEffect, ClusterInput},
     },
     domain::{Seq, VaultHead},
@@ -77,7 +77,8 @@ impl World {
                 self.complete_if_prompt(node, log);
             }
             ClusterEffect::SendHeartbeat(number) => {
-                let message = link.message(BusMessageBody::Heartbeat { number });
+                let claims = ClaimSupport::Answers;
+                let message = link.message(BusMessageBody::Heartbeat { number, claims });
                 self.send_to_bus(node, vec![message], log);
             }
             ClusterEffect::SendHints => {
@@ -103,6 +104,15 @@ impl World {
             }
             ClusterEffect::ReplaceEpoch(epoch) => {
                 self.fail(Promise::Invariants, format!("epoch {epoch}"));
+            }
+            // `recovery_shell.rs` lets nodes ask each other without a bus.
+            ClusterEffect::SendClaims { .. }
+            | ClusterEffect::EndClaim { .. }
+            | ClusterEffect::AnswerClaim { .. } => {
+                self.fail(
+                    Promise::Invariants,
+                    "a claim on the modelled bus".to_owned(),
+                );
             }
             ClusterEffect::ReportUp
             | ClusterEffect::ReportDown

@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-use crate::domain::{VaultHead, VaultId};
+use crate::{
+    cluster::{
+        message::{AnsweredClaim, ClaimKey, NumberedClaim},
+        pid_hash::PeerClaim,
+    },
+    domain::{VaultHead, VaultId},
+};
+
+use super::claim_exchange::ClaimOutcome;
 
 /// What the shell has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +22,15 @@ pub enum ClusterEffect {
     /// Take the hints from the queue, report them by [`hints_taken`](super::ClusterMachine::hints_taken), and send them.
     /// Answered by `Sent`, also if there are none.
     SendHints,
+    /// Send these claims of this node, and its answers to claims of others. Answered by `Sent`.
+    SendClaims {
+        claims: Vec<NumberedClaim>,
+        answers: Vec<AnsweredClaim>,
+    },
+    /// Report how the claim of this number ended. It is not waited for any more.
+    EndClaim { number: u64, outcome: ClaimOutcome },
+    /// Hand the connection over that another node claims, if this node has it. Answered by `ClaimAnswered`.
+    AnswerClaim { key: ClaimKey, claim: PeerClaim },
     /// Take the hints from the queue and drop them, because the bus is down.
     DropHints,
     /// Take the hints from the queue, report them by [`hints_taken`](super::ClusterMachine::hints_taken), and drop them, because no

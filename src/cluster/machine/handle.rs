@@ -27,11 +27,16 @@ impl ClusterMachine {
             }
             ClusterInput::Sent => self.sent(),
             ClusterInput::HintsWaiting => self.hints_waiting(now, effects),
+            ClusterInput::ClaimRequested { number, claim } => {
+                self.claim_requested(number, claim, now, effects);
+            }
+            ClusterInput::ClaimAnswered { key, answer } => self.claim_answered(key, answer),
             ClusterInput::Swept(heads) => self.swept(heads, now, effects),
             ClusterInput::Tick => {}
         }
         self.peers
-            .retain(|_, heard_at| now.since(*heard_at) < PEER_LIFETIME);
+            .retain(|_, peer| now.since(peer.heard_at) < PEER_LIFETIME);
+        self.end_late_claims(now, effects);
         self.follow_delayed_hints(now, effects);
         self.drive_link(now, effects);
         self.sweep_if_due(now, effects);

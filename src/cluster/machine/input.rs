@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{cluster::message::BusMessage, journal::JournalHeads};
+use crate::{
+    cluster::{
+        message::{BusMessage, ClaimAnswer, ClaimKey},
+        pid_hash::PeerClaim,
+    },
+    journal::JournalHeads,
+};
 
 /// What happens to the connection between the nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,11 +26,16 @@ pub enum ClusterInput {
         /// receive them, so that these do not read the journal at the same instant.
         jitter: Duration,
     },
-    /// What [`SendHeartbeat`](super::ClusterEffect::SendHeartbeat) or [`SendHints`](super::ClusterEffect::SendHints) requested
-    /// was accepted by the bus.
+    /// What [`SendHeartbeat`](super::ClusterEffect::SendHeartbeat), [`SendHints`](super::ClusterEffect::SendHints) or
+    /// [`SendClaims`](super::ClusterEffect::SendClaims) requested was accepted by the bus.
     Sent,
     /// The queue of hints is not empty any more.
     HintsWaiting,
+    /// A client of this node claims a connection that this node does not have. The numbers of claims increase. Answered by
+    /// [`EndClaim`](super::ClusterEffect::EndClaim).
+    ClaimRequested { number: u64, claim: PeerClaim },
+    /// This node has answered the claim of another one.
+    ClaimAnswered { key: ClaimKey, answer: ClaimAnswer },
     /// The sweep has ended: the heads that differ, or `None` if the database did not answer.
     Swept(Option<JournalHeads>),
     /// The time of [`wake_at`](super::ClusterMachine::wake_at) has come. An early one does no harm.

@@ -4,15 +4,17 @@
 use std::collections::VecDeque;
 
 use crate::{
-    cluster::message::{BusMessage, BusMessageBody},
+    cluster::message::{BusMessage, BusMessageBody, ClaimSupport, NodeId},
     domain::MonotonicTime,
 };
 
 use super::{
+    claim_exchange::{Peer, PeerPresence},
     effect::ClusterEffect,
     state::{
         ClusterMachine, HEARTBEAT_INTERVAL, HINT_INTERVAL, LinkState, LiveLink, MAX_PEERS,
-        PEER_LIFETIME, RETRY_INTERVAL, SILENCE_LIMIT, SKIP_INTERVAL, SentHeartbeat, Transmission,
+        PEER_LIFETIME, RETRY_INTERVAL, SILENCE_LIMIT, SKIP_INTERVAL, SendTurn, SentHeartbeat,
+        Transmission,
     },
 };
 
@@ -29,6 +31,7 @@ impl ClusterMachine {
             transmission: Transmission::Idle,
             hints_due: None,
             next_hints: now,
+            turn: SendTurn::Claims,
         });
         effects.push_back(ClusterEffect::ReportUp);
         self.sweep_after_connect(now);
@@ -50,6 +53,7 @@ impl ClusterMachine {
 
     fn report_down(&mut self, effects: &mut VecDeque<ClusterEffect>) {
         self.peers.clear();
+        self.end_all_claims(effects);
         effects.push_back(ClusterEffect::DropHints);
         effects.push_back(ClusterEffect::ReportDown);
     }
@@ -80,13 +84,32 @@ impl ClusterMachine {
             link.next_hints = link.next_hints.min(soon);
             link.hints_due = link.hints_due.map(|due| due.min(soon));
         }
-        if self.peers.len() < MAX_PEERS || self.peers.contains_key(&sender) {
-            self.peers.insert(sender, now);
-        }
+        self.peer_heard(sender, &body, now);
         match body {
             BusMessageBody::Heartbeat { .. } => {}
             BusMessageBody::Heads(hints) => self.hints_received(hints, follow_at, effects),
+            BusMessageBody::Claims(claims) => self.claims_received(sender, claims, effects),
+            BusMessageBody::Answers(answers) => self.answers_received(sender, answers, effects),
         }
+    }
+
+    fn peer_heard(&mut self, sender: NodeId, body: &BusMessageBody, now: MonotonicTime) {
+        let known = self.peers.get(&sender).map(|peer| peer.claims);
+        if known.is_none() && self.peers.len() >= MAX_PEERS {
+            return;
+        }
+        let claims = match body {
+            BusMessageBody::Heartbeat { claims, .. } => *claims,
+            BusMessageBody::Heads(_) | BusMessageBody::Claims(_) | BusMessageBody::Answers(_) => {
+                known.unwrap_or(ClaimSupport::Unknown)
+            }
+        };
+        let peer = Peer {
+            heard_at: now,
+            claims,
+            presence: PeerPresence::Present,
+        };
+        self.peers.insert(sender, peer);
     }
 
     fn own_message_returned(
@@ -95,7 +118,7 @@ impl ClusterMachine {
         now: MonotonicTime,
         effects: &mut VecDeque<ClusterEffect>,
     ) {
-        let BusMessageBody::Heartbeat { number } = body else {
+        let BusMessageBody::Heartbeat { number, .. } = body else {
             return;
         };
         if let LinkState::Up(link) = &mut self.link
@@ -146,6 +169,11 @@ impl ClusterMachine {
                     self.heartbeats.push_back(SentHeartbeat { number, sent_at });
                     effects.push_back(ClusterEffect::SendHeartbeat(number));
                 }
+                Transmission::Idle if self.claims.has_unsent() && link.claims_precede(now) => {
+                    link.turn = SendTurn::Hints;
+                    link.transmission = Transmission::Sending;
+                    effects.push_back(self.claims.take_unsent());
+                }
                 Transmission::Idle if link.hints_due.is_none_or(|due| due > now) => {}
                 // A node announces itself when it connects, and each second.
                 Transmission::Idle
@@ -158,6 +186,7 @@ impl ClusterMachine {
                 Transmission::Idle => {
                     link.hints_due = None;
                     link.next_hints = now + HINT_INTERVAL;
+                    link.turn = SendTurn::Claims;
                     link.transmission = Transmission::Sending;
                     effects.push_back(ClusterEffect::SendHints);
                 }

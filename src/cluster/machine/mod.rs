@@ -1,11 +1,13 @@
-//! Decides when a node connects its bus, sends heartbeats and hints, and compares heads. It does no I/O and reads no clock.
+//! Decides when a node connects its bus, sends heartbeats, hints and claims, and compares heads. It does no I/O and reads no clock.
 //!
 //! The machine is one for all vaults of a node. It does not hold their heads: hints wait in the queue until
 //! [`ClusterEffect::SendHints`], and a sweep reads the heads of the vaults when it begins.
 //!
-//! Reading order: `input.rs` and `effect.rs` (the interface), `state.rs`, `handle.rs`, `link.rs` (the bus), `hints.rs` and
-//! `sweeps.rs`.
+//! Reading order: `input.rs` and `effect.rs` (the interface), `state.rs`, `handle.rs`, `link.rs` (the bus), `hints.rs`,
+//! `sweeps.rs`, `claim_exchange.rs` and `claims.rs` (connections of clients that come back to another node).
 
+mod claim_exchange;
+mod claims;
 mod effect;
 mod handle;
 mod hints;
@@ -18,6 +20,7 @@ mod sweeps;
 #[cfg(test)]
 mod tests;
 
+pub use claim_exchange::{CLAIM_TIMEOUT, ClaimOutcome};
 pub use effect::ClusterEffect;
 pub use input::ClusterInput;
 pub use state::{BusUse, ClusterMachine, MAX_JITTER};

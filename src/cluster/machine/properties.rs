@@ -1,21 +1,25 @@
 //! Several nodes with a modelled bus and journal: whatever is lost, cut or delayed, every node knows the journal's head soon
 //! after the last commit, and hints never leave more often than allowed.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
     cluster::{
         hint_queue::QueuedHints,
-        message::{BusMessage, BusMessageBody, NodeId},
+        message::{BusMessage, BusMessageBody, ClaimAnswer, ClaimKey, ClaimSupport, NodeId},
+        pid_hash::{PeerClaim, PidHash},
     },
-    domain::{MonotonicTime, Seq, VaultHead, VaultId},
+    domain::{MonotonicTime, Seq, UserId, VaultHead, VaultId},
     journal::JournalHeads,
 };
 
 use super::{
-    BusUse, ClusterEffect, ClusterInput, ClusterMachine,
+    BusUse, CLAIM_TIMEOUT, ClaimOutcome, ClusterEffect, ClusterInput, ClusterMachine,
     state::{HINT_INTERVAL, SWEEP_INTERVAL},
 };
 
@@ -53,9 +57,23 @@ enum FaultStep {
     Accept {
         node: usize,
     },
+    /// A client of a node claims a connection of another one.
+    Claim {
+        node: usize,
+    },
+    /// A node answers the claim that it works on.
+    Answer {
+        node: usize,
+        answer: ClaimAnswer,
+    },
     Pass {
         millis: u64,
     },
+}
+
+fn heartbeat(number: u64) -> BusMessageBody {
+    let claims = ClaimSupport::Answers;
+    BusMessageBody::Heartbeat { number, claims }
 }
 
 /// Returns the input for a message whose hints are delayed by a time that depends on its sender.
@@ -66,6 +84,7 @@ fn received(message: BusMessage) -> ClusterInput {
 
 fn fault_step() -> impl Strategy<Value = FaultStep> {
     let node = 0..NODES;
+    let answer = prop_oneof![Just(ClaimAnswer::HandedOver), Just(ClaimAnswer::NotHere)];
     prop_oneof![
         6 => node.clone().prop_map(|node| FaultStep::Commit { node }),
         6 => node.clone().prop_map(|node| FaultStep::Deliver { node }),
@@ -74,7 +93,9 @@ fn fault_step() -> impl Strategy<Value = FaultStep> {
         1 => node.clone().prop_map(|node| FaultStep::Cut { node }),
         3 => node.clone().prop_map(|node| FaultStep::Sweep { node }),
         1 => node.clone().prop_map(|node| FaultStep::FailSweep { node }),
-        6 => node.prop_map(|node| FaultStep::Accept { node }),
+        6 => node.clone().prop_map(|node| FaultStep::Accept { node }),
+        4 => node.clone().prop_map(|node| FaultStep::Claim { node }),
+        4 => (node, answer).prop_map(|(node, answer)| FaultStep::Answer { node, answer }),
         6 => (0..20_u64).prop_map(|millis| FaultStep::Pass { millis }),
         1 => (0..3_000_u64).prop_map(|millis| FaultStep::Pass { millis }),
     ]
@@ -92,6 +113,8 @@ struct ModelNode {
     /// Messages on their way to this node.
     incoming: VecDeque<BusMessage>,
     is_sweeping: bool,
+    /// The claims of other nodes that this one works on.
+    answering: Vec<ClaimKey>,
     last_hints: Option<MonotonicTime>,
 }
 
@@ -100,6 +123,11 @@ struct ModelCluster {
     vault: VaultId,
     journal: u64,
     nodes: Vec<ModelNode>,
+    /// The claims that have not ended, and when they began.
+    claims: BTreeMap<ClaimKey, MonotonicTime>,
+    next_claim: u64,
+    /// The claims that were answered with yes.
+    handed_over: BTreeSet<ClaimKey>,
 }
 
 impl ModelCluster {
@@ -114,6 +142,7 @@ impl ModelCluster {
             sending: None,
             incoming: VecDeque::new(),
             is_sweeping: false,
+            answering: Vec::new(),
             last_hints: None,
         };
         let mut cluster = Self {
@@ -121,6 +150,9 @@ impl ModelCluster {
             vault: VaultId::parse("cvault00001").unwrap(),
             journal: 0,
             nodes: (0..NODES as u64).map(node).collect(),
+            claims: BTreeMap::new(),
+            next_claim: 0,
+            handed_over: BTreeSet::new(),
         };
         for node in 0..NODES {
             cluster.input(node, ClusterInput::Tick);
@@ -150,7 +182,7 @@ impl ModelCluster {
                 }
                 ClusterEffect::SendHeartbeat(number) => {
                     assert!(node.is_connected && node.sending.is_none());
-                    node.sending = Some(vec![BusMessageBody::Heartbeat { number }]);
+                    node.sending = Some(vec![heartbeat(number)]);
                 }
                 ClusterEffect::SendHints => {
                     assert!(node.is_connected && node.sending.is_none());
@@ -161,6 +193,24 @@ impl ModelCluster {
                     node.machine.hints_taken(&hints);
                     node.sending = Some(vec![BusMessageBody::Heads(hints)]);
                 }
+                ClusterEffect::SendClaims { claims, answers } => {
+                    assert!(node.is_connected && node.sending.is_none());
+                    let claims = BusMessageBody::Claims(claims);
+                    node.sending = Some(vec![BusMessageBody::Answers(answers), claims]);
+                }
+                ClusterEffect::EndClaim {
+                    number: claim,
+                    outcome,
+                } => {
+                    let key = ClaimKey {
+                        node: NodeId(number as u64),
+                        number: claim,
+                    };
+                    assert!(self.claims.remove(&key).is_some(), "a claim ends once");
+                    let is_handed_over = self.handed_over.contains(&key);
+                    assert!(outcome != ClaimOutcome::HandedOver || is_handed_over);
+                }
+                ClusterEffect::AnswerClaim { key, .. } => node.answering.push(key),
                 ClusterEffect::DropHints | ClusterEffect::SkipHints => {
                     node.queue = QueuedHints::default();
                 }
@@ -222,10 +272,35 @@ impl ModelCluster {
                 }
             }
             FaultStep::Accept { node } => self.accept(node),
+            FaultStep::Claim { node } => {
+                let number = self.next_claim;
+                self.next_claim += 1;
+                let key = ClaimKey {
+                    node: NodeId(node as u64),
+                    number,
+                };
+                self.claims.insert(key, self.now);
+                let claim = PeerClaim {
+                    pid: PidHash(7),
+                    user: UserId::new("ana").unwrap(),
+                };
+                self.input(node, ClusterInput::ClaimRequested { number, claim });
+            }
+            FaultStep::Answer { node, answer } => {
+                if let Some(key) = self.nodes[node].answering.pop() {
+                    if answer == ClaimAnswer::HandedOver {
+                        self.handed_over.insert(key);
+                    }
+                    self.input(node, ClusterInput::ClaimAnswered { key, answer });
+                }
+            }
             FaultStep::Pass { millis } => {
                 self.now = self.now + Duration::from_millis(millis);
                 for node in 0..NODES {
                     self.input(node, ClusterInput::Tick);
+                }
+                for began in self.claims.values() {
+                    assert!(self.now.since(*began) < CLAIM_TIMEOUT);
                 }
             }
         }
@@ -297,6 +372,23 @@ proptest! {
         for node in &cluster.nodes {
             prop_assert_eq!(node.head, cluster.journal);
         }
+    }
+
+    #[test]
+    fn claims_are_answered_while_the_bus_works(node in 0..NODES, answers in vec(any::<bool>(), NODES - 1)) {
+        let mut cluster = ModelCluster::new();
+        // Each node has received a heartbeat of each other.
+        cluster.pass_without_faults(Duration::from_millis(1_100));
+        cluster.apply(FaultStep::Claim { node });
+        cluster.pass_without_faults(Duration::from_millis(5));
+        let others = (0..NODES).filter(|other| *other != node);
+        for (other, has_it) in others.zip(&answers) {
+            prop_assert_eq!(cluster.nodes[other].answering.len(), 1);
+            let answer = if *has_it { ClaimAnswer::HandedOver } else { ClaimAnswer::NotHere };
+            cluster.apply(FaultStep::Answer { node: other, answer });
+        }
+        cluster.pass_without_faults(Duration::from_millis(5));
+        prop_assert!(cluster.claims.is_empty());
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::{
     domain::{MonotonicTime, Seq, VaultHead, VaultId},
 };
 
+use super::claim_exchange::{ClaimExchange, Peer};
+
 /// The time between two sweeps: with the reads after it, the longest delay of an event whose hint was lost.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -51,8 +53,9 @@ pub struct ClusterMachine {
     pub(super) node: NodeId,
     pub(super) epoch: String,
     pub(super) link: LinkState,
-    /// The other nodes, and when each has sent its last message.
-    pub(super) peers: BTreeMap<NodeId, MonotonicTime>,
+    /// The other nodes.
+    pub(super) peers: BTreeMap<NodeId, Peer>,
+    pub(super) claims: ClaimExchange,
     /// The number of the next heartbeat.
     pub(super) heartbeat: u64,
     /// The heartbeats that have not come back, oldest first.
@@ -96,6 +99,7 @@ pub(super) struct LiveLink {
     pub(super) hints_due: Option<MonotonicTime>,
     /// The earliest time of the next transmission of hints.
     pub(super) next_hints: MonotonicTime,
+    pub(super) turn: SendTurn,
 }
 
 /// Whether the bus is busy with what it was given.
@@ -103,6 +107,13 @@ pub(super) struct LiveLink {
 pub(super) enum Transmission {
     Idle,
     Sending,
+}
+
+/// What precedes when both wait: hints and claims take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum SendTurn {
+    Hints,
+    Claims,
 }
 
 /// A heartbeat that has not come back.
@@ -132,6 +143,7 @@ impl ClusterMachine {
                 BusUse::Off => LinkState::Off,
             },
             peers: BTreeMap::new(),
+            claims: ClaimExchange::default(),
             heartbeat: 0,
             heartbeats: VecDeque::new(),
             sweep: SweepState::Idle,
@@ -153,7 +165,8 @@ impl ClusterMachine {
             LinkState::Up(link) => Some(link.wake_at()),
         };
         let delayed = self.delayed.front().map(|delayed| delayed.at);
-        [sweep, link, delayed].into_iter().flatten().min()
+        let claims = self.claims.wake_at();
+        [sweep, link, delayed, claims].into_iter().flatten().min()
     }
 
     /// Returns how many other nodes have sent a message lately.
@@ -162,7 +175,25 @@ impl ClusterMachine {
     }
 }
 
+impl LinkState {
+    /// Returns whether the bus is connected.
+    pub(super) fn is_up(&self) -> bool {
+        match self {
+            Self::Up(_) => true,
+            Self::Off | Self::Disconnected { .. } | Self::Connecting => false,
+        }
+    }
+}
+
 impl LiveLink {
+    /// Returns whether claims that wait are sent before hints.
+    pub(super) fn claims_precede(&self, now: MonotonicTime) -> bool {
+        match self.turn {
+            SendTurn::Claims => true,
+            SendTurn::Hints => self.hints_due.is_none_or(|due| due > now),
+        }
+    }
+
     fn wake_at(&self) -> MonotonicTime {
         let silent_at = self.heard_at + SILENCE_LIMIT;
         match self.transmission {

@@ -74,7 +74,7 @@ impl TestGateway {
         let context = Rc::new(ConnectionContext {
             connections,
             limits: Limits::of_default_config(),
-            recovery: RecoveryStore::new(vaults.journal().clone(), bounds, metrics.clone()),
+            recovery: RecoveryStore::new(vaults.journal().clone(), bounds, metrics.clone(), None),
             metrics,
             vaults,
         });

@@ -44,7 +44,7 @@ pub(in crate::gateway) struct RecoveryClaim {
 
 /// The former connection that a client has claimed. Unless the claim is confirmed, its state stays recoverable as before.
 pub(in crate::gateway) struct ClaimedSocket {
-    active: ActiveClaim,
+    active: ActiveClaim<ClaimStep>,
     pid: String,
     id: String,
     subscriptions: Vec<ResumedSubscription>,
@@ -62,7 +62,7 @@ pub(in crate::gateway) struct RecoveredSocket {
 
 /// Ends a confirmed claim when it is dropped.
 pub(in crate::gateway) struct ClaimGuard(
-    #[allow(dead_code, reason = "ends when dropped")] ActiveClaim,
+    #[allow(dead_code, reason = "ends when dropped")] ActiveClaim<ClaimStep>,
 );
 
 impl ClaimedSocket {
@@ -138,6 +138,10 @@ impl RecoveryStore {
                         store.input(RecoveryInput::StoredRead { id, stored });
                     });
                 }
+                ClaimStep::AskPeers(claim) => {
+                    let answer = self.ask_peers(claim).await;
+                    self.input(RecoveryInput::PeersAnswered { id, answer });
+                }
                 ClaimStep::CheckEvents { positions } => {
                     let events = self.check_events(positions, user).await;
                     self.input(RecoveryInput::EventsChecked { id, events });
@@ -178,7 +182,12 @@ impl RecoveryStore {
     }
 
     /// Lets a relay suspend and close the connection of this pid.
-    async fn take_over(&self, relay: RelayId, pid: &str, user: &UserId) -> TakeOverOutcome {
+    pub(super) async fn take_over(
+        &self,
+        relay: RelayId,
+        pid: &str,
+        user: &UserId,
+    ) -> TakeOverOutcome {
         let relay = self.core().relays.get(&relay).cloned();
         let Some(relay) = relay else {
             return TakeOverOutcome::RelayEnded;

@@ -80,8 +80,42 @@ impl RecoveryStore {
     }
 
     async fn persist_batch(&self, batch: Vec<DisconnectedSocket>) {
-        let sockets = batch.len();
-        if let Err(error) = self.write_states(batch).await {
+        let epoch = self.journal.epoch();
+        let to_row = |DisconnectedSocket { pid, state, .. }| {
+            let epoch = epoch.clone();
+            self.row(pid, &StoredRecoveryState { epoch, state })
+        };
+        // A failure is reported.
+        let _ = self
+            .write_rows(batch.into_iter().map(to_row).collect())
+            .await;
+    }
+
+    /// Writes the state of a connection that another node claims.
+    pub(super) async fn persist_state(
+        &self,
+        pid: String,
+        stored: &StoredRecoveryState,
+    ) -> Result<(), JournalError> {
+        self.write_rows(vec![self.row(pid, stored)]).await
+    }
+
+    /// Returns the row of a state. It expires after another window, also by the clock of another node that differs a little.
+    fn row(&self, pid: String, stored: &StoredRecoveryState) -> StoredSocket {
+        let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
+        let state = serde_json::to_string(stored);
+        StoredSocket {
+            pid,
+            state: state.expect("a recovery state consists of strings and numbers"),
+            expires: Timestamp(Timestamp::now().0.saturating_add(window)),
+        }
+    }
+
+    /// Writes rows, and reports a failure.
+    async fn write_rows(&self, rows: Vec<StoredSocket>) -> Result<(), JournalError> {
+        let sockets = rows.len();
+        let written = self.journal.store_sockets(rows).await;
+        if let Err(error) = &written {
             report!(error, sockets, "recovery states could not be stored");
             if let Some(suppressed) = self.persist_failures.allow() {
                 warn!(
@@ -90,22 +124,7 @@ impl RecoveryStore {
                 );
             }
         }
-    }
-
-    async fn write_states(&self, sockets: Vec<DisconnectedSocket>) -> Result<(), JournalError> {
-        let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
-        let expires = Timestamp(Timestamp::now().0.saturating_add(window));
-        let stored = |DisconnectedSocket { pid, state, .. }| {
-            let epoch = self.journal.epoch();
-            let state = serde_json::to_string(&StoredRecoveryState { epoch, state });
-            StoredSocket {
-                pid,
-                state: state.expect("a recovery state consists of strings and numbers"),
-                expires,
-            }
-        };
-        let sockets = sockets.into_iter().map(stored).collect();
-        self.journal.store_sockets(sockets).await
+        written
     }
 }
 

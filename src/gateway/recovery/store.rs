@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::{
+    cluster::{ClaimAnswer, PeerClaim, PeerClaims},
     domain::MonotonicTime,
     gateway::{
         metrics::GatewayMetrics,
@@ -22,8 +23,8 @@ use crate::{
 
 use super::{
     machine::{
-        ClaimId, ClaimStep, Eviction, PidClaim, RecoveryEffect, RecoveryInput, RecoveryMachine,
-        RecoveryOptions, StateBounds,
+        ClaimId, ClaimScope, ClaimStep, Eviction, PeerClaimStep, PidClaim, RecoveryEffect,
+        RecoveryInput, RecoveryMachine, RecoveryOptions, StateBounds,
     },
     state::RecoveryState,
 };
@@ -48,6 +49,8 @@ pub struct RecoveryStore {
     pub(super) metrics: GatewayMetrics,
     pub(super) persist_failures: Arc<LogThrottle>,
     evictions: Arc<LogThrottle>,
+    /// What asks the other nodes for connections; `None` if no bus reaches them.
+    peers: Option<PeerClaims>,
 }
 
 /// What the lock protects. It is held for one input and never across an await.
@@ -57,24 +60,35 @@ pub(super) struct RecoveryCore {
     pub(super) relays: HashMap<RelayId, RelayHandle>,
     /// Where the steps of claims go.
     claims: HashMap<ClaimId, mpsc::Sender<ClaimStep>>,
+    /// Where the steps of the claims of other nodes go.
+    peer_claims: HashMap<ClaimId, mpsc::Sender<PeerClaimStep>>,
     next_claim: u64,
 }
 
 /// A claim in progress. Dropping it ends the claim.
-pub(super) struct ActiveClaim {
+pub(super) struct ActiveClaim<S: UnperformedStep> {
     store: RecoveryStore,
     pub(super) id: ClaimId,
-    steps: mpsc::Receiver<ClaimStep>,
+    steps: mpsc::Receiver<S>,
 }
 
 impl RecoveryStore {
-    /// Returns an empty store.
-    pub fn new(journal: Journal, bounds: RecoveryBounds, metrics: GatewayMetrics) -> Self {
+    /// Returns an empty store that asks the other nodes for connections through `peers`.
+    pub fn new(
+        journal: Journal,
+        bounds: RecoveryBounds,
+        metrics: GatewayMetrics,
+        peers: Option<PeerClaims>,
+    ) -> Self {
         let RecoveryBounds { window, events } = bounds;
         let machine = RecoveryMachine::new(RecoveryOptions {
             window,
             epoch: journal.epoch(),
             bounds: StateBounds::default(),
+            scope: match peers {
+                Some(_) => ClaimScope::AllNodes,
+                None => ClaimScope::ThisNode,
+            },
         });
         Self {
             journal,
@@ -83,10 +97,12 @@ impl RecoveryStore {
             metrics,
             persist_failures: Arc::default(),
             evictions: Arc::default(),
+            peers,
             core: Arc::new(Mutex::new(RecoveryCore {
                 machine,
                 relays: HashMap::new(),
                 claims: HashMap::new(),
+                peer_claims: HashMap::new(),
                 next_claim: 0,
             })),
         }
@@ -126,13 +142,12 @@ impl RecoveryStore {
     }
 
     /// Begins a claim. Its steps follow when the earlier claims of the pid have ended.
-    pub(super) fn begin_claim(&self, claim: PidClaim) -> ActiveClaim {
+    pub(super) fn begin_claim(&self, claim: PidClaim) -> ActiveClaim<ClaimStep> {
         // The machine sends the next step only after the outcome of the last one.
         let (sender, steps) = mpsc::channel(1);
         let id = {
             let mut core = self.core();
-            let id = ClaimId(core.next_claim);
-            core.next_claim += 1;
+            let id = core.take_claim_id();
             core.claims.insert(id, sender);
             id
         };
@@ -145,6 +160,37 @@ impl RecoveryStore {
         active
     }
 
+    /// Begins a claim of another node, which does not wait longer than `until`. Its steps follow when the earlier claims of the
+    /// pid have ended.
+    pub(super) fn begin_peer_claim(
+        &self,
+        claim: PeerClaim,
+        until: MonotonicTime,
+    ) -> ActiveClaim<PeerClaimStep> {
+        let (sender, steps) = mpsc::channel(1);
+        let id = {
+            let mut core = self.core();
+            let id = core.take_claim_id();
+            core.peer_claims.insert(id, sender);
+            id
+        };
+        let active = ActiveClaim {
+            store: self.clone(),
+            id,
+            steps,
+        };
+        self.input(RecoveryInput::PeerClaim { id, claim, until });
+        active
+    }
+
+    /// Asks the other nodes for a connection.
+    pub(super) async fn ask_peers(&self, claim: PeerClaim) -> ClaimAnswer {
+        match &self.peers {
+            Some(peers) => peers.ask(claim).await,
+            None => ClaimAnswer::NotHere,
+        }
+    }
+
     /// Lets the machine handle an input, and performs its effects.
     pub(super) fn input(&self, input: RecoveryInput) {
         let mut effects = Vec::new();
@@ -155,7 +201,8 @@ impl RecoveryStore {
                 .handle(input, MonotonicTime::now(), &mut effects);
             for effect in effects {
                 match effect {
-                    RecoveryEffect::Claim { id, step } => core.send(id, step),
+                    RecoveryEffect::Claim { id, step } => send(&core.claims, id, step),
+                    RecoveryEffect::PeerClaim { id, step } => send(&core.peer_claims, id, step),
                     RecoveryEffect::Evicted(eviction) => evictions.push(eviction),
                 }
             }
@@ -186,18 +233,52 @@ impl HistoryListener for RecoveryStore {
 }
 
 impl RecoveryCore {
-    fn send(&self, id: ClaimId, step: ClaimStep) {
-        if let Some(claim) = self.claims.get(&id)
-            && let Err(error) = claim.try_send(step)
-        {
-            error!(%error, "step of a claim could not be sent");
+    fn take_claim_id(&mut self) -> ClaimId {
+        let id = ClaimId(self.next_claim);
+        self.next_claim += 1;
+        id
+    }
+}
+
+fn send<S>(claims: &HashMap<ClaimId, mpsc::Sender<S>>, id: ClaimId, step: S) {
+    if let Some(claim) = claims.get(&id)
+        && let Err(error) = claim.try_send(step)
+    {
+        error!(%error, "step of a claim could not be sent");
+    }
+}
+
+/// A step that is dropped with its claim.
+pub(super) trait UnperformedStep {
+    /// Returns what the machine waits for although the claim has ended.
+    fn into_input(self, id: ClaimId) -> Option<RecoveryInput>;
+}
+
+impl UnperformedStep for ClaimStep {
+    fn into_input(self, id: ClaimId) -> Option<RecoveryInput> {
+        match self {
+            // What is stored stays in the database.
+            Self::ReadStored { .. } => Some(RecoveryInput::StoredRead { id, stored: None }),
+            Self::TakeOver { .. }
+            | Self::AskPeers(_)
+            | Self::CheckEvents { .. }
+            | Self::Granted { .. }
+            | Self::Refused(_) => None,
         }
     }
 }
 
-impl ActiveClaim {
+impl UnperformedStep for PeerClaimStep {
+    fn into_input(self, _id: ClaimId) -> Option<RecoveryInput> {
+        match self {
+            Self::TakeOver { .. } | Self::StoreState { .. } | Self::Answer(_) => None,
+        }
+    }
+}
+
+impl<S: UnperformedStep> ActiveClaim<S> {
     /// Waits for the next step. `None` after the claim has ended.
-    pub(super) async fn next_step(&mut self) -> Option<ClaimStep> {
+    pub(super) async fn next_step(&mut self) -> Option<S> {
         self.steps.recv().await
     }
 
@@ -207,9 +288,18 @@ impl ActiveClaim {
     }
 }
 
-impl Drop for ActiveClaim {
+impl<S: UnperformedStep> Drop for ActiveClaim<S> {
     fn drop(&mut self) {
-        self.store.core().claims.remove(&self.id);
+        {
+            let mut core = self.store.core();
+            core.claims.remove(&self.id);
+            core.peer_claims.remove(&self.id);
+        }
+        // No step is sent any more.
+        let unperformed = self.steps.try_recv().ok();
         self.store.input(RecoveryInput::End { id: self.id });
+        if let Some(input) = unperformed.and_then(|step| step.into_input(self.id)) {
+            self.store.input(input);
+        }
     }
 }

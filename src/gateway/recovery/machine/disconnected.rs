@@ -7,9 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    cluster::PidHash,
     domain::{MonotonicTime, UserId},
     gateway::recovery::state::RecoveryState,
 };
+
+use super::pid_index::{ClaimScope, PidIndex};
 
 /// Approximate size of the map entries of one state, in bytes.
 const ENTRY_BYTES: usize = 256;
@@ -73,6 +76,7 @@ pub(super) struct DisconnectedSockets {
     /// Oldest first.
     by_key: BTreeMap<StateKey, DisconnectedSocket>,
     keys: BTreeMap<String, StateKey>,
+    pids: PidIndex,
     users: BTreeMap<UserId, UserStates>,
     /// The users by their bytes.
     by_bytes: BTreeSet<(usize, UserId)>,
@@ -81,9 +85,10 @@ pub(super) struct DisconnectedSockets {
 
 impl DisconnectedSockets {
     /// Returns an empty set with these bounds.
-    pub(super) fn new(bounds: StateBounds) -> Self {
+    pub(super) fn new(bounds: StateBounds, scope: ClaimScope) -> Self {
         Self {
             bounds,
+            pids: PidIndex::new(scope),
             ..Self::default()
         }
     }
@@ -109,6 +114,7 @@ impl DisconnectedSockets {
             bytes,
         };
         self.keys.insert(pid.to_owned(), key);
+        self.pids.insert(pid);
         self.by_key.insert(key, socket);
         self.bytes += bytes;
         self.change_user(user.clone(), |states| {
@@ -150,6 +156,11 @@ impl DisconnectedSockets {
         oldest.is_some_and(|key| self.remove_key(key).is_some())
     }
 
+    /// Returns the pid with this hash, if there is a state of it.
+    pub(super) fn pid_of(&self, hash: PidHash) -> Option<&str> {
+        self.pids.get(hash)
+    }
+
     /// Returns the user of the state of this pid.
     pub(super) fn user_of(&self, pid: &str) -> Option<&UserId> {
         let key = self.keys.get(pid)?;
@@ -165,6 +176,7 @@ impl DisconnectedSockets {
     fn remove_key(&mut self, key: StateKey) -> Option<DisconnectedSocket> {
         let socket = self.by_key.remove(&key)?;
         self.keys.remove(&socket.pid);
+        self.pids.remove(&socket.pid);
         self.bytes -= socket.bytes;
         self.change_user(socket.state.user.clone(), |states| {
             states.keys.remove(&key);
@@ -189,9 +201,13 @@ impl DisconnectedSockets {
 
     /// Removes all states.
     pub(super) fn clear(&mut self) {
+        let mut pids = std::mem::take(&mut self.pids);
+        pids.clear();
         *self = Self {
+            bounds: self.bounds,
             next: self.next,
-            ..Self::new(self.bounds)
+            pids,
+            ..Self::default()
         };
     }
 
@@ -248,10 +264,11 @@ mod tests {
     /// Returns an empty set whose bounds hold so many states without a subscription.
     fn sockets(total: usize, of_user: usize) -> DisconnectedSockets {
         let bytes = state(0, 0).size_bytes() + ENTRY_BYTES + 8;
-        DisconnectedSockets::new(StateBounds {
+        let bounds = StateBounds {
             total_bytes: total * bytes,
             user_bytes: of_user * bytes,
-        })
+        };
+        DisconnectedSockets::new(bounds, ClaimScope::AllNodes)
     }
 
     fn check(sockets: &DisconnectedSockets) {
@@ -265,6 +282,13 @@ mod tests {
         assert!(sockets.bytes <= sockets.bounds.total_bytes);
         assert_eq!(sockets.keys.len(), sockets.by_key.len());
         assert_eq!(sockets.by_bytes.len(), sockets.users.len());
+        let PidIndex::ByHash(pids) = &sockets.pids else {
+            panic!("the pids are indexed");
+        };
+        assert_eq!(pids.len(), sockets.keys.len());
+        for pid in sockets.keys.keys() {
+            assert_eq!(sockets.pid_of(PidHash::of(pid)), Some(pid.as_str()));
+        }
         for (user, states) in &sockets.users {
             assert_eq!(states.bytes, sum(Some(user)));
             assert!(states.bytes <= sockets.bounds.user_bytes);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    cluster::PidHash,
     domain::{MonotonicTime, UserId, hash_unordered},
     gateway::{recovery::state::RecoveryState, relay::machine::RelayId},
 };
@@ -13,6 +14,7 @@ use crate::{
 use super::{
     claim::HistoryNumber,
     disconnected::{DisconnectedSocket, DisconnectedSockets, Eviction, StateBounds},
+    pid_index::{ClaimScope, PidIndex},
 };
 
 /// The sockets that have a pid. Each is connected or disconnected.
@@ -21,6 +23,8 @@ pub(super) struct RecoveryEntries {
     /// The relays of connected sockets. A tree would compare many random pids at each CONNECT. The hasher needs no random keys,
     /// because the service generates the pids.
     connected: HashMap<String, ConnectedSocket, BuildHasherDefault<DefaultHasher>>,
+    /// The pids of the connected sockets.
+    connected_pids: PidIndex,
     disconnected: DisconnectedSockets,
     history: HistoryNumber,
 }
@@ -36,6 +40,7 @@ struct ConnectedSocket {
 impl Hash for RecoveryEntries {
     fn hash<H: Hasher>(&self, state: &mut H) {
         hash_unordered(self.connected.iter(), state);
+        self.connected_pids.hash(state);
         self.disconnected.hash(state);
         self.history.hash(state);
     }
@@ -52,10 +57,11 @@ pub(super) enum TakenState {
 
 impl RecoveryEntries {
     /// Returns no entries. States over the bounds are removed.
-    pub(super) fn new(bounds: StateBounds) -> Self {
+    pub(super) fn new(bounds: StateBounds, scope: ClaimScope) -> Self {
         Self {
             connected: HashMap::default(),
-            disconnected: DisconnectedSockets::new(bounds),
+            connected_pids: PidIndex::new(scope),
+            disconnected: DisconnectedSockets::new(bounds, scope),
             history: HistoryNumber::default(),
         }
     }
@@ -76,7 +82,7 @@ impl RecoveryEntries {
         let socket = self.connected.get(pid);
         let is_outdated = socket.is_some_and(|socket| socket.history != self.history);
         if is_outdated {
-            self.connected.remove(pid);
+            self.forget_connected(pid);
         }
         is_outdated
     }
@@ -87,6 +93,7 @@ impl RecoveryEntries {
         let history = self.history;
         let socket = ConnectedSocket { relay, history };
         self.connected.insert(pid.to_owned(), socket);
+        self.connected_pids.insert(pid);
     }
 
     /// Stores the state of a disconnected socket until it expires. Returns which older states were removed, because
@@ -97,7 +104,7 @@ impl RecoveryEntries {
         expires: MonotonicTime,
         state: RecoveryState,
     ) -> Option<Eviction> {
-        self.connected.remove(pid);
+        self.forget_connected(pid);
         self.disconnected.insert(pid, expires, state)
     }
 
@@ -118,8 +125,20 @@ impl RecoveryEntries {
     /// Removes the entry of a socket that is connected on this relay.
     pub(super) fn remove_connected(&mut self, pid: &str, relay: RelayId) {
         if self.relay_of(pid) == Some(relay) {
-            self.connected.remove(pid);
+            self.forget_connected(pid);
         }
+    }
+
+    fn forget_connected(&mut self, pid: &str) {
+        if self.connected.remove(pid).is_some() {
+            self.connected_pids.remove(pid);
+        }
+    }
+
+    /// Returns the pid with this hash, if a socket has it.
+    pub(super) fn pid_of(&self, hash: PidHash) -> Option<&str> {
+        let connected = self.connected_pids.get(hash);
+        connected.or_else(|| self.disconnected.pid_of(hash))
     }
 
     /// Returns the relay of a connected socket.
@@ -171,7 +190,7 @@ impl RecoveryEntries {
     ) -> Vec<DisconnectedSocket> {
         let mut taken = Vec::new();
         for pid in pids {
-            self.connected.remove(pid);
+            self.forget_connected(pid);
             taken.extend(self.disconnected.remove(pid));
         }
         taken
@@ -212,7 +231,7 @@ mod tests {
 
     #[test]
     fn reconnects_of_one_user_evict_no_state_of_another_user() {
-        let mut entries = RecoveryEntries::new(StateBounds::default());
+        let mut entries = RecoveryEntries::new(StateBounds::default(), ClaimScope::ThisNode);
         let expires = NOW + WINDOW;
         entries.insert_disconnected("ana", expires, state("ana"));
         for number in 0..200_000 {
@@ -226,7 +245,7 @@ mod tests {
 
     #[test]
     fn repeated_recoveries_of_one_socket_evict_no_other_state() {
-        let mut entries = RecoveryEntries::new(StateBounds::default());
+        let mut entries = RecoveryEntries::new(StateBounds::default(), ClaimScope::ThisNode);
         let expires = NOW + WINDOW;
         for pid in ["first", "second"] {
             entries.insert_disconnected(pid, expires, state("ana"));
@@ -240,7 +259,10 @@ mod tests {
 
     #[test]
     fn state_that_is_put_back_expires_when_it_would_have_expired() {
-        let (mut entries, now) = (RecoveryEntries::new(StateBounds::default()), NOW);
+        let (mut entries, now) = (
+            RecoveryEntries::new(StateBounds::default(), ClaimScope::ThisNode),
+            NOW,
+        );
         let expires = now + WINDOW;
         entries.insert_disconnected("p", expires, state("ana"));
         entries.insert_disconnected("q", expires + WINDOW, state("ana"));
@@ -258,7 +280,10 @@ mod tests {
 
     #[test]
     fn state_that_expired_while_it_was_taken_is_not_put_back() {
-        let (mut entries, now) = (RecoveryEntries::new(StateBounds::default()), NOW);
+        let (mut entries, now) = (
+            RecoveryEntries::new(StateBounds::default(), ClaimScope::ThisNode),
+            NOW,
+        );
         entries.put_back("p", now, state("ana"), now);
         assert!(entries.disconnected(9).is_empty());
     }

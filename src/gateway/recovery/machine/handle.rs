@@ -6,10 +6,14 @@ use crate::{
 };
 
 use super::{
-    claim::{ClaimId, ClaimProgress, ClaimRefusal, PendingClaim, PidClaim, TakenRecoveryState},
+    claim::{
+        ClaimId, ClaimProgress, ClaimRefusal, Claimant, PeerInquiry, PendingClaim,
+        TakenRecoveryState,
+    },
     effect::{ClaimStep, MissedPosition, RecoveryEffect},
     entries::TakenState,
     input::{MissedEvents, RecoveryInput, TakeOverOutcome},
+    pid_index::ClaimScope,
     state::RecoveryMachine,
 };
 
@@ -25,7 +29,14 @@ impl RecoveryMachine {
             RecoveryInput::Register { pid, relay } => self.entries.insert_connected(&pid, relay),
             RecoveryInput::Unregister { pid, relay } => self.entries.remove_connected(&pid, relay),
             RecoveryInput::Save { pid, state } => self.save(&pid, state, now, effects),
-            RecoveryInput::Claim { id, claim } => self.begin_claim(id, claim, now, effects),
+            RecoveryInput::Claim { id, claim } => {
+                self.enqueue(id, PendingClaim::of_client(claim), now, effects);
+            }
+            RecoveryInput::PeerClaim { id, claim, until } => {
+                self.begin_peer_claim(id, claim, until, now, effects);
+            }
+            RecoveryInput::PeersAnswered { id, answer } => self.peers_answered(id, answer, effects),
+            RecoveryInput::StateStored { id, outcome } => self.state_stored(id, outcome, effects),
             RecoveryInput::TakenOver { id, outcome } => match outcome {
                 TakeOverOutcome::Handled => self.take_state(id, now, effects),
                 TakeOverOutcome::RelayEnded => {
@@ -72,18 +83,20 @@ impl RecoveryMachine {
     }
 
     /// Begins a claim, or lets it wait for the earlier claims of its pid.
-    fn begin_claim(
+    pub(super) fn enqueue(
         &mut self,
         id: ClaimId,
-        claim: PidClaim,
+        claim: PendingClaim,
         now: MonotonicTime,
         effects: &mut Vec<RecoveryEffect>,
     ) {
         let queue = self.queues.entry(claim.pid.clone()).or_default();
         queue.push_back(id);
         let is_first = queue.len() == 1;
-        let progress = ClaimProgress::Waiting;
-        self.claims.insert(id, PendingClaim { claim, progress });
+        if is_first {
+            self.queued.insert(&claim.pid);
+        }
+        self.claims.insert(id, claim);
         if is_first {
             self.start(id, now, effects);
         }
@@ -94,16 +107,15 @@ impl RecoveryMachine {
         let Some(pending) = self.claims.get_mut(&id) else {
             return;
         };
-        match self.entries.relay_of(&pending.claim.pid) {
-            Some(relay) => {
+        if pending.progress != ClaimProgress::Waiting {
+            return; // it was refused, and ends by itself
+        }
+        match self.entries.relay_of(&pending.pid) {
+            Some(relay) if !pending.has_timed_out(now) => {
                 pending.progress = ClaimProgress::TakingOver;
-                let step = ClaimStep::TakeOver {
-                    relay,
-                    pid: pending.claim.pid.clone(),
-                    user: pending.claim.user.clone(),
-                };
-                effects.push(RecoveryEffect::Claim { id, step });
+                effects.push(pending.take_over(id, relay));
             }
+            Some(_) => self.refuse(id, ClaimRefusal::NothingStored, effects),
             None => self.take_state(id, now, effects),
         }
     }
@@ -113,22 +125,31 @@ impl RecoveryMachine {
         let Some(pending) = self.claims.get_mut(&id) else {
             return; // the client is gone
         };
-        let PidClaim { pid, user, .. } = &pending.claim;
-        match self.entries.take(pid, user, now) {
+        if pending.has_timed_out(now) {
+            return self.refuse(id, ClaimRefusal::NothingStored, effects);
+        }
+        match self.entries.take(&pending.pid, &pending.user, now) {
             TakenState::Found(socket) => {
                 let taken = TakenRecoveryState {
                     state: socket.state,
                     expires: socket.expires,
                     history: self.entries.history(),
                 };
-                self.check_events(id, taken, effects);
+                match pending.claimant {
+                    Claimant::Client { .. } => self.check_events(id, taken, effects),
+                    Claimant::Peer { .. } => self.hand_over(id, taken, effects),
+                }
             }
             TakenState::Unavailable => self.refuse(id, ClaimRefusal::NothingStored, effects),
-            TakenState::NoEntry => {
-                let step = ClaimStep::ReadStored { pid: pid.clone() };
-                pending.progress = ClaimProgress::ReadingStored;
-                effects.push(RecoveryEffect::Claim { id, step });
-            }
+            TakenState::NoEntry => match pending.claimant {
+                Claimant::Client { .. } => {
+                    let pid = pending.pid.clone();
+                    let step = ClaimStep::ReadStored { pid };
+                    pending.progress = ClaimProgress::ReadingStored(PeerInquiry::NotMade);
+                    effects.push(RecoveryEffect::Claim { id, step });
+                }
+                Claimant::Peer { .. } => self.refuse(id, ClaimRefusal::NothingStored, effects),
+            },
         }
     }
 
@@ -140,11 +161,13 @@ impl RecoveryMachine {
         now: MonotonicTime,
         effects: &mut Vec<RecoveryEffect>,
     ) {
-        let Some(PendingClaim { claim, progress }) = self.claims.get(&id) else {
+        let Some(pending) = self.claims.get(&id) else {
             return;
         };
-        let is_abandoned = *progress == ClaimProgress::Abandoned;
-        let (pid, user) = (claim.pid.clone(), claim.user.clone());
+        let is_abandoned = pending.progress == ClaimProgress::Abandoned;
+        let asks_peers = self.options.scope == ClaimScope::AllNodes
+            && pending.progress == ClaimProgress::ReadingStored(PeerInquiry::NotMade);
+        let (pid, user) = (pending.pid.clone(), pending.user.clone());
         match stored.filter(|stored| stored.epoch == self.options.epoch) {
             Some(stored) if is_abandoned || stored.state.user != user => {
                 self.save(&pid, stored.state, now, effects);
@@ -158,6 +181,7 @@ impl RecoveryMachine {
                 };
                 self.check_events(id, taken, effects);
             }
+            None if asks_peers => self.ask_peers(id, effects),
             None => self.refuse(id, ClaimRefusal::NothingStored, effects),
         }
         if is_abandoned {
@@ -175,7 +199,10 @@ impl RecoveryMachine {
         let Some(pending) = self.claims.get_mut(&id) else {
             return;
         };
-        let offset = pending.claim.offset.as_ref();
+        let offset = match &pending.claimant {
+            Claimant::Client { offset } => offset.as_ref(),
+            Claimant::Peer { .. } => None,
+        };
         let Some(subscriptions) = taken.state.resumed_subscriptions(offset) else {
             return self.refuse(id, ClaimRefusal::OffsetUnknown, effects);
         };
@@ -219,18 +246,24 @@ impl RecoveryMachine {
             }
             other @ (ClaimProgress::Waiting
             | ClaimProgress::TakingOver
-            | ClaimProgress::ReadingStored
+            | ClaimProgress::ReadingStored(_)
+            | ClaimProgress::AskingPeers
             | ClaimProgress::Abandoned
             | ClaimProgress::Granted(_)
+            | ClaimProgress::HandingOver
             | ClaimProgress::Decided) => pending.progress = other,
         }
     }
 
-    fn refuse(&mut self, id: ClaimId, refusal: ClaimRefusal, effects: &mut Vec<RecoveryEffect>) {
+    pub(super) fn refuse(
+        &mut self,
+        id: ClaimId,
+        refusal: ClaimRefusal,
+        effects: &mut Vec<RecoveryEffect>,
+    ) {
         if let Some(pending) = self.claims.get_mut(&id) {
             pending.progress = ClaimProgress::Decided;
-            let step = ClaimStep::Refused(refusal);
-            effects.push(RecoveryEffect::Claim { id, step });
+            effects.push(pending.refusal(id, refusal));
         }
     }
 
@@ -238,12 +271,12 @@ impl RecoveryMachine {
     /// back with its original expiry.
     fn end_claim(&mut self, id: ClaimId, now: MonotonicTime, effects: &mut Vec<RecoveryEffect>) {
         if let Some(pending) = self.claims.get_mut(&id)
-            && pending.progress == ClaimProgress::ReadingStored
+            && matches!(pending.progress, ClaimProgress::ReadingStored(_))
         {
             pending.progress = ClaimProgress::Abandoned;
             return;
         }
-        let Some(PendingClaim { claim, progress }) = self.claims.remove(&id) else {
+        let Some(PendingClaim { pid, progress, .. }) = self.claims.remove(&id) else {
             return;
         };
         match progress {
@@ -251,18 +284,20 @@ impl RecoveryMachine {
                 if taken.history == self.entries.history() =>
             {
                 let TakenRecoveryState { state, expires, .. } = taken;
-                let eviction = self.entries.put_back(&claim.pid, expires, state, now);
+                let eviction = self.entries.put_back(&pid, expires, state, now);
                 effects.extend(eviction.map(RecoveryEffect::Evicted));
             }
             ClaimProgress::Waiting
             | ClaimProgress::CheckingEvents { .. }
             | ClaimProgress::Granted(_)
             | ClaimProgress::TakingOver
-            | ClaimProgress::ReadingStored
+            | ClaimProgress::ReadingStored(_)
+            | ClaimProgress::AskingPeers
             | ClaimProgress::Abandoned
+            | ClaimProgress::HandingOver
             | ClaimProgress::Decided => {}
         }
-        let Some(queue) = self.queues.get_mut(&claim.pid) else {
+        let Some(queue) = self.queues.get_mut(&pid) else {
             return;
         };
         let was_first = queue.front() == Some(&id);
@@ -270,7 +305,10 @@ impl RecoveryMachine {
         match queue.front().copied() {
             Some(next) if was_first => self.start(next, now, effects),
             Some(_) => {}
-            None => drop(self.queues.remove(&claim.pid)),
+            None => {
+                self.queues.remove(&pid);
+                self.queued.remove(&pid);
+            }
         }
     }
 }

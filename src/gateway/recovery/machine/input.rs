@@ -1,7 +1,8 @@
 //! What the recovery machine receives.
 
 use crate::{
-    domain::Epoch,
+    cluster::{ClaimAnswer, PeerClaim},
+    domain::{Epoch, MonotonicTime},
     gateway::{
         recovery::state::{RecoveryState, StoredRecoveryState},
         relay::machine::RelayId,
@@ -21,6 +22,12 @@ pub enum RecoveryInput {
     Save { pid: String, state: RecoveryState },
     /// A client reconnects. Claims of one pid are handled in the order given.
     Claim { id: ClaimId, claim: PidClaim },
+    /// Another node claims a connection for one of its clients, and waits until this time.
+    PeerClaim {
+        id: ClaimId,
+        claim: PeerClaim,
+        until: MonotonicTime,
+    },
     /// The relay has handled the request to take the connection over.
     TakenOver {
         id: ClaimId,
@@ -32,6 +39,10 @@ pub enum RecoveryInput {
         id: ClaimId,
         stored: Option<StoredRecoveryState>,
     },
+    /// The other nodes have been asked for the connection.
+    PeersAnswered { id: ClaimId, answer: ClaimAnswer },
+    /// The state of a connection that another node claims was written, or not.
+    StateStored { id: ClaimId, outcome: StoreOutcome },
     /// The journal has been asked for the missed events.
     EventsChecked { id: ClaimId, events: MissedEvents },
     /// The client continues the connection: the state cannot be claimed again.
@@ -54,6 +65,14 @@ pub enum TakeOverOutcome {
     Handled,
     /// The relay has ended. Its connections have no state.
     RelayEnded,
+}
+
+/// Whether a state was written to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StoreOutcome {
+    Stored,
+    /// It was not, or that is not known. The state is lost.
+    Failed,
 }
 
 /// Whether the journal has the missed events of all vaults.

@@ -5,8 +5,11 @@
 //! journal must have every event that the client missed. Claims of one pid are handled one after the other, so the later
 //! CONNECT takes the connection over from the earlier one. A claim that is not confirmed leaves the state as it was.
 //!
-//! Reading order: `input.rs` and `effect.rs`, `claim.rs` and `state.rs`, `handle.rs`, `entries.rs` and `disconnected.rs` (bounds by
-//! bytes).
+//! Other nodes on the database are asked for what neither this node nor the database has. A node that is asked treats this as a claim
+//! of its own, but moves the state to the database instead of granting it.
+//!
+//! Reading order: `input.rs` and `effect.rs`, `claim.rs` and `state.rs`, `handle.rs`, `peers.rs` (other nodes), `entries.rs`, `disconnected.rs`
+//! (bounds by bytes) and `pid_index.rs`.
 
 mod claim;
 mod disconnected;
@@ -14,6 +17,8 @@ mod effect;
 mod entries;
 mod handle;
 mod input;
+mod peers;
+mod pid_index;
 mod state;
 
 #[cfg(test)]
@@ -21,6 +26,7 @@ mod tests;
 
 pub use claim::{ClaimId, ClaimRefusal, PidClaim};
 pub use disconnected::{DisconnectedSocket, Eviction, StateBounds};
-pub use effect::{ClaimStep, MissedPosition, RecoveryEffect};
-pub use input::{MissedEvents, RecoveryInput, TakeOverOutcome};
+pub use effect::{ClaimStep, MissedPosition, PeerClaimStep, RecoveryEffect};
+pub use input::{MissedEvents, RecoveryInput, StoreOutcome, TakeOverOutcome};
+pub use pid_index::ClaimScope;
 pub use state::{RecoveryMachine, RecoveryOptions};

@@ -11,6 +11,7 @@ use super::{
     claim::{ClaimId, PendingClaim},
     disconnected::{DisconnectedSocket, StateBounds},
     entries::RecoveryEntries,
+    pid_index::{ClaimScope, PidIndex},
 };
 
 /// The parameters of a recovery machine.
@@ -21,6 +22,7 @@ pub struct RecoveryOptions {
     /// The epoch of the journal. Stored states of another epoch are not valid.
     pub epoch: Epoch,
     pub bounds: StateBounds,
+    pub scope: ClaimScope,
 }
 
 /// The decisions about the recovery of one process: its connected and disconnected sockets, and the claims in progress.
@@ -31,13 +33,16 @@ pub struct RecoveryMachine {
     pub(super) claims: BTreeMap<ClaimId, PendingClaim>,
     /// The claims of each pid, in order. The first is in progress.
     pub(super) queues: BTreeMap<String, VecDeque<ClaimId>>,
+    /// The pids of the queues.
+    pub(super) queued: PidIndex,
 }
 
 impl RecoveryMachine {
     /// Returns a machine without sockets.
     pub fn new(options: RecoveryOptions) -> Self {
         Self {
-            entries: RecoveryEntries::new(options.bounds),
+            entries: RecoveryEntries::new(options.bounds, options.scope),
+            queued: PidIndex::new(options.scope),
             options,
             claims: BTreeMap::new(),
             queues: BTreeMap::new(),

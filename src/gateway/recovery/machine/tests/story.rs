@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    cluster::{ClaimAnswer, PeerClaim, PidHash},
     domain::{MonotonicTime, Seq, SubscriberId, UserId, VaultId},
     gateway::{
         offset::Offset,
@@ -49,13 +50,18 @@ pub(super) fn state(name: &str) -> RecoveryState {
 }
 
 fn describe(effect: &RecoveryEffect) -> String {
-    let RecoveryEffect::Claim { id, step } = effect else {
-        return "evicted".to_owned();
+    let (id, step) = match effect {
+        RecoveryEffect::Claim { id, step } => (id.0, step),
+        RecoveryEffect::PeerClaim { id, step } => return describe_peer(id.0, step),
+        RecoveryEffect::Evicted(_) => return "evicted".to_owned(),
     };
-    let id = id.0;
     match step {
         ClaimStep::TakeOver { relay, .. } => format!("{id}: take over from relay {}", relay.0),
         ClaimStep::ReadStored { .. } => format!("{id}: read the database"),
+        ClaimStep::AskPeers(claim) => {
+            assert_eq!(claim.pid, PidHash::of(PID));
+            format!("{id}: ask the other nodes")
+        }
         ClaimStep::CheckEvents { positions } => {
             let after: Vec<_> = positions.iter().map(|at| at.last_seen.0).collect();
             format!("{id}: check the events after {after:?}")
@@ -65,12 +71,32 @@ fn describe(effect: &RecoveryEffect) -> String {
     }
 }
 
+fn describe_peer(id: u64, step: &PeerClaimStep) -> String {
+    match step {
+        PeerClaimStep::TakeOver { relay, .. } => {
+            format!("{id}: take over from relay {} for a peer", relay.0)
+        }
+        PeerClaimStep::StoreState { .. } => format!("{id}: store the state"),
+        PeerClaimStep::Answer(answer) => format!("{id}: answer {answer:?}"),
+    }
+}
+
 impl RecoveryStory {
     pub(super) fn new() -> Self {
+        Self::with_scope(ClaimScope::ThisNode)
+    }
+
+    /// Returns one of several nodes.
+    pub(super) fn with_peers() -> Self {
+        Self::with_scope(ClaimScope::AllNodes)
+    }
+
+    fn with_scope(scope: ClaimScope) -> Self {
         let options = RecoveryOptions {
             window: WINDOW,
             epoch: "epoch".into(),
             bounds: StateBounds::default(),
+            scope,
         };
         Self {
             machine: RecoveryMachine::new(options),
@@ -112,6 +138,33 @@ impl RecoveryStory {
         };
         let id = ClaimId(id);
         self.input(RecoveryInput::Claim { id, claim })
+    }
+
+    /// Another node claims the pid for this user, and waits for a second.
+    pub(super) fn claim_of_peer(&mut self, id: u64, name: &str) -> Vec<String> {
+        let claim = PeerClaim {
+            pid: PidHash::of(PID),
+            user: user(name),
+        };
+        let until = self.now + Duration::from_secs(1);
+        let id = ClaimId(id);
+        self.input(RecoveryInput::PeerClaim { id, claim, until })
+    }
+
+    pub(super) fn peers_answered(&mut self, id: u64, answer: ClaimAnswer) -> Vec<String> {
+        let id = ClaimId(id);
+        self.input(RecoveryInput::PeersAnswered { id, answer })
+    }
+
+    pub(super) fn state_stored(&mut self, id: u64, outcome: StoreOutcome) -> Vec<String> {
+        let id = ClaimId(id);
+        self.input(RecoveryInput::StateStored { id, outcome })
+    }
+
+    /// The database has nothing under the pid.
+    pub(super) fn nothing_stored(&mut self, id: u64) -> Vec<String> {
+        let id = ClaimId(id);
+        self.input(RecoveryInput::StoredRead { id, stored: None })
     }
 
     pub(super) fn taken_over(&mut self, id: u64) -> Vec<String> {

@@ -1,9 +1,11 @@
 //! The machine step by step. Times are in milliseconds.
 
+mod claims;
+
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    cluster::message::{BusMessage, BusMessageBody, NodeId},
+    cluster::message::{AnsweredClaim, BusMessage, BusMessageBody, ClaimSupport, NodeId},
     domain::{MonotonicTime, Seq, VaultHead, VaultId},
     journal::JournalHeads,
 };
@@ -35,10 +37,7 @@ impl NodeStory {
             ["up", "heartbeat 0"]
         );
         assert!(story.input(0, ClusterInput::Sent).is_empty());
-        assert_eq!(
-            story.received(0, THIS, BusMessageBody::Heartbeat { number: 0 }),
-            ["lag 0"]
-        );
+        assert_eq!(story.received(0, THIS, heartbeat(0)), ["lag 0"]);
         // The bus was connected while the sweep was running.
         assert_eq!(story.swept(0, None), ["sweep"]);
         assert!(story.swept(0, None).is_empty());
@@ -98,7 +97,7 @@ impl NodeStory {
                         handle(received(BusMessage {
                             sender: THIS,
                             epoch: "epoch".to_owned(),
-                            body: BusMessageBody::Heartbeat { number },
+                            body: heartbeat(number),
                         }));
                     }
                     ClusterEffect::Sweep => handle(ClusterInput::Swept(None)),
@@ -108,6 +107,11 @@ impl NodeStory {
             }
         }
     }
+}
+
+fn heartbeat(number: u64) -> BusMessageBody {
+    let claims = ClaimSupport::Answers;
+    BusMessageBody::Heartbeat { number, claims }
 }
 
 fn millis(millis: u64) -> MonotonicTime {
@@ -124,6 +128,18 @@ fn describe(effect: &ClusterEffect) -> String {
         ClusterEffect::Connect => "connect".to_owned(),
         ClusterEffect::SendHeartbeat(number) => format!("heartbeat {number}"),
         ClusterEffect::SendHints => "send hints".to_owned(),
+        ClusterEffect::SendClaims { claims, answers } => {
+            let claims: Vec<_> = claims.iter().map(|claim| claim.number).collect();
+            let answers = answers.iter();
+            let answers: Vec<_> = answers
+                .map(|AnsweredClaim { key, answer }| (key.node.0, key.number, *answer))
+                .collect();
+            format!("send claims {claims:?} answers {answers:?}")
+        }
+        ClusterEffect::EndClaim { number, outcome } => format!("claim {number} {outcome:?}"),
+        ClusterEffect::AnswerClaim { key, .. } => {
+            format!("answer {} of {}", key.number, key.node.0)
+        }
         ClusterEffect::DropHints => "drop hints".to_owned(),
         ClusterEffect::SkipHints => "skip hints".to_owned(),
         ClusterEffect::Sweep => "sweep".to_owned(),
@@ -159,7 +175,7 @@ fn node_without_peers_sends_no_hints() {
         story.input(10_600, ClusterInput::HintsWaiting),
         ["skip hints"]
     );
-    story.received(10_700, OTHER, BusMessageBody::Heartbeat { number: 0 });
+    story.received(10_700, OTHER, heartbeat(0));
     assert_eq!(story.machine.peers(), 1);
     assert_eq!(
         story.input(10_800, ClusterInput::HintsWaiting),
@@ -206,7 +222,7 @@ fn hint_that_did_not_come_is_counted_at_the_next_sweep() {
         story.tick(at);
         story.input(at, ClusterInput::Sent);
         let number = at / 1_000;
-        story.received(at, THIS, BusMessageBody::Heartbeat { number });
+        story.received(at, THIS, heartbeat(number));
         let effects = story.swept(at, Some(found));
         match found {
             // The hint comes after the sweep.
@@ -258,11 +274,7 @@ fn silent_bus_is_connected_again_and_swept() {
     );
     assert_eq!(story.swept(6_400, None), ["sweep"]);
     // A heartbeat from before the bus was connected again proves nothing.
-    assert!(
-        story
-            .received(6_500, THIS, BusMessageBody::Heartbeat { number: 4 })
-            .is_empty()
-    );
+    assert!(story.received(6_500, THIS, heartbeat(4)).is_empty());
 }
 
 #[test]
@@ -298,7 +310,7 @@ fn hints_that_several_nodes_receive_are_delayed_by_the_jitter() {
     let mut story = NodeStory::connected();
     assert_eq!(story.hinted(5, 7), ["head 7"]);
     // With a third node, another one receives the hints of each at the same time.
-    story.received(6, NodeId(3), BusMessageBody::Heartbeat { number: 0 });
+    story.received(6, NodeId(3), heartbeat(0));
     assert!(story.hinted(10, 8).is_empty());
     assert_eq!(story.machine.wake_at(), Some(millis(12)));
     assert!(story.tick(11).is_empty());

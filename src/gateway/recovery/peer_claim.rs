@@ -1,0 +1,52 @@
+//! Claims of other nodes: one of their clients names the pid of a connection that may be here.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    cluster::{ClaimAnswer, ClaimResponder, PeerClaim, machine::CLAIM_TIMEOUT},
+    domain::MonotonicTime,
+};
+
+use super::{
+    machine::{PeerClaimStep, RecoveryInput, StoreOutcome},
+    store::RecoveryStore,
+};
+
+impl ClaimResponder for RecoveryStore {
+    fn answer(&self, claim: PeerClaim) -> BoxFuture<'static, ClaimAnswer> {
+        Box::pin(self.clone().answer_peer(claim))
+    }
+}
+
+impl RecoveryStore {
+    /// Returns what answers the claims of other nodes.
+    pub fn claim_responder(&self) -> Arc<dyn ClaimResponder> {
+        Arc::new(self.clone())
+    }
+
+    /// Closes the connection that another node claims, if it is here, and moves its state to the database.
+    async fn answer_peer(self, claim: PeerClaim) -> ClaimAnswer {
+        let until = MonotonicTime::now() + CLAIM_TIMEOUT;
+        let mut active = self.begin_peer_claim(claim, until);
+        let id = active.id;
+        while let Some(step) = active.next_step().await {
+            match step {
+                PeerClaimStep::TakeOver { relay, pid, user } => {
+                    let outcome = self.take_over(relay, &pid, &user).await;
+                    self.input(RecoveryInput::TakenOver { id, outcome });
+                }
+                PeerClaimStep::StoreState { pid, stored } => {
+                    let outcome = match self.persist_state(pid, &stored).await {
+                        Ok(()) => StoreOutcome::Stored,
+                        Err(_) => StoreOutcome::Failed,
+                    };
+                    self.input(RecoveryInput::StateStored { id, outcome });
+                }
+                PeerClaimStep::Answer(answer) => return answer,
+            }
+        }
+        ClaimAnswer::NotHere
+    }
+}
