@@ -32,7 +32,6 @@ use super::{
     machine::RetireCause,
     members_snapshot::{KnownMembership, MembersSnapshot},
     memory::{HeldMemory, UnusedVault},
-    memory_check,
     message::{
         CaughtUp, Envelope, HeadWentBack, HistoryReplaced, Leave, Reconfigure, RemoteHead, Submit,
         Subscribe, Unload, VaultMessage,
@@ -115,7 +114,7 @@ impl Directory {
             .map(|_| Arbiter::new().handle())
             .collect();
         let entries = HashMap::new();
-        let directory = Arc::new_cyclic(|this| Self {
+        Arc::new_cyclic(|this| Self {
             this: this.clone(),
             journal,
             metrics: Arc::new(metrics),
@@ -128,9 +127,7 @@ impl Directory {
             history_listener: OnceLock::new(),
             rewound_log: LogThrottle::new(),
             held: HeldMemory::default(),
-        });
-        memory_check::start(&directory, &directory.threads[0]);
-        directory
+        })
     }
 
     /// Returns how many bytes the vaults hold beyond their bound.

@@ -5,15 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::ArbiterHandle;
-
 use super::{directory::Directory, memory::least_recently_used};
 
 /// How often the memory of the vaults is compared with its bound.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the check on a thread. It ends with the directory.
-pub(super) fn start(directory: &Arc<Directory>, thread: &ArbiterHandle) {
+/// Starts the check on a thread of the vaults. It ends with the directory.
+pub(super) fn start(directory: &Arc<Directory>) {
+    let Some(thread) = directory.threads().first() else {
+        return;
+    };
     let directory = Arc::downgrade(directory);
     thread.spawn(async move {
         loop {

@@ -16,6 +16,7 @@ use super::{
     head_listener::HeadListener,
     history_listener::HistoryListener,
     members_snapshot::KnownMembership,
+    memory_check,
     metrics::{VAULT_CREATED, VaultMetrics},
     options::VaultOptions,
     stats::{VaultStats, VaultTotals},
@@ -28,7 +29,9 @@ pub struct Vaults(Arc<Directory>);
 impl Vaults {
     /// Returns the vaults of a journal and starts their threads.
     pub fn new(journal: Journal, options: VaultOptions, metrics: VaultMetrics) -> Self {
-        Self(Directory::new(journal, options, metrics))
+        let directory = Directory::new(journal, options, metrics);
+        memory_check::start(&directory);
+        Self(directory)
     }
 
     /// Returns a handle to the vault with this id, whether it exists or not. A vault that does not exist answers like

@@ -246,21 +246,3 @@ async fn mutations_on_a_vault_that_is_far_behind_are_not_refused() {
     join_all(written).await;
     assert_eq!(node.verified_records(here.id()).await.len(), MISSED + 17);
 }
-
-#[actix_web::test]
-async fn mutation_is_decided_on_a_head_that_went_back() {
-    let node = TestNode::shared().await;
-    let vault = node.create_vault().await;
-    vault.create_sources(3).await;
-    // As a database from before the last events that was put back while the service runs.
-    node.database
-        .execute("DELETE FROM vault_events WHERE seq > 1; UPDATE vault_heads SET head = 1")
-        .await;
-    let answer = vault.submit_ok("ana", create_source("next")).await;
-    assert_eq!(answer.seq, Seq(2));
-    assert_eq!(
-        node.query_number("SELECT head AS number FROM vault_heads")
-            .await,
-        2
-    );
-}
