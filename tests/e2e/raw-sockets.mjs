@@ -23,7 +23,7 @@ export class RawSocketPool extends Observable {
   /** Opens `count` sockets for each of these vaults, authenticated as `user`. */
   constructor(url, user, vaults, count) {
     super();
-    Object.assign(this, { url, token: user.token() });
+    Object.assign(this, { url, user });
     this.add(vaults, count);
   }
 
@@ -35,7 +35,7 @@ export class RawSocketPool extends Observable {
 
   /** Opens `count` more sockets for each of these vaults. */
   add(vaults, count) {
-    for (const vault of vaults) this.sockets.push(...range(1, count).map(() => new RawSocket(this, this.url, this.token, vault)));
+    for (const vault of vaults) this.sockets.push(...range(1, count).map(() => new RawSocket(this, this.url, this.user, vault)));
   }
 
   /** Waits until each socket has joined its vault and has connected at least `connectionCount` times. */
@@ -80,9 +80,9 @@ class RawSocket {
   #timer;
   #closed = false;
 
-  constructor(pool, url, token, vault) {
+  constructor(pool, url, user, vault) {
     this.#pool = pool;
-    Object.assign(this, { url: `${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`, token, vault });
+    Object.assign(this, { url: `${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`, user, vault });
     this.#open();
   }
 
@@ -106,7 +106,8 @@ class RawSocket {
   #handlePacket(packet) {
     const json = () => JSON.parse(packet.slice(packet.search(/[{[]/)));
     if (packet[0] === '0') {
-      this.#socket.send(`40${JSON.stringify({ token: this.token, pid: this.#pid, offset: this.#offset })}`);
+      // A token of its own for each connection: a pool may live longer than a token.
+      this.#socket.send(`40${JSON.stringify({ token: this.user.token(), pid: this.#pid, offset: this.#offset })}`);
     } else if (packet === '2') {
       this.#socket.send('3');
     } else if (packet.startsWith('40')) {
