@@ -12,12 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
+use actix::{Actor, Arbiter, ArbiterHandle, Context};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, error, info};
 
 use crate::{
-    domain::{Epoch, Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
+    domain::{Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
     journal::{DatabaseSharing, Journal},
     telemetry::throttle::LogThrottle,
 };
@@ -32,10 +32,7 @@ use super::{
     machine::RetireCause,
     members_snapshot::{KnownMembership, MembersSnapshot},
     memory::{HeldMemory, UnusedVault},
-    message::{
-        CaughtUp, Envelope, HeadWentBack, HistoryReplaced, Leave, Reconfigure, RemoteHead, Submit,
-        Subscribe, Unload, VaultMessage,
-    },
+    message::{CaughtUp, Leave, Reconfigure, Submit, Subscribe, Unload},
     metrics::VaultMetrics,
     options::VaultOptions,
     params::{LoadParams, VaultActorParams, VaultHost},
@@ -44,6 +41,7 @@ use super::{
     sparse_table::shrink_if_sparse,
     stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
     subscription::Subscription,
+    vault_entry::VaultEntry,
 };
 
 /// An actor that ended sooner than this after its start would probably do so again. Its successor waits as long before
@@ -73,39 +71,9 @@ pub(super) struct Directory {
 }
 
 /// The loaded vaults and their bounds.
-struct LoadedVaults {
+pub(super) struct LoadedVaults {
     options: VaultOptions,
-    entries: HashMap<VaultId, Arc<VaultEntry>>,
-}
-
-/// A vault's actor and what is needed to reach it.
-struct VaultEntry {
-    addr: Addr<VaultActor>,
-    permits: AdmissionPermits,
-    /// Held by the actor and by its transaction in flight. A successor waits for it.
-    writer_lease: Arc<Semaphore>,
-    started_at: Instant,
-    stats: Arc<VaultStatsRecorder>,
-    members_snapshot: MembersSnapshot,
-    metrics: Arc<VaultMetrics>,
-}
-
-impl VaultEntry {
-    /// Returns whether the actor has not ended. The entry of an actor that panicked stays until the next request.
-    fn is_running(&self) -> bool {
-        self.addr.connected()
-    }
-
-    /// Puts a message into the mailbox at once and in order. `send` does not do that when the mailbox is full.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "messages are bounded before: mutations by slots, others by the number of sockets"
-    )]
-    fn send<M: VaultMessage>(&self, message: M) {
-        let waiting = self.permits.depth().saturating_sub(M::SLOTS);
-        self.metrics.mailbox.message_sent(waiting);
-        self.addr.do_send(Envelope::new(message));
-    }
+    pub(super) entries: HashMap<VaultId, Arc<VaultEntry>>,
 }
 
 impl Directory {
@@ -220,59 +188,6 @@ impl Directory {
         debug_assert!(is_first, "a node has one recovery of sockets");
     }
 
-    /// Works with another epoch from now on: all vaults are loaded again, without their subscribers.
-    pub(super) fn replace_epoch(&self, epoch: Epoch) {
-        // First: a vault that is started meanwhile has the new epoch.
-        self.journal.set_epoch(epoch);
-        // Before the vaults close their sockets, which must not be recovered.
-        self.history_replaced();
-        for vault in self.lock().entries.values() {
-            vault.send(HistoryReplaced);
-        }
-        // A socket that was connected in between may have joined a vault with its former state.
-        self.history_replaced();
-    }
-
-    /// Reports to a vault's actor, if it is running, that the journal had a lower head.
-    pub(super) fn head_went_back(&self, id: &VaultId) {
-        if let Some(vault) = self.find(id).filter(|vault| vault.is_running()) {
-            vault.send(HeadWentBack);
-        }
-    }
-
-    /// Returns the vaults that have subscribers, with their heads.
-    pub(super) fn subscribed(&self) -> Vec<VaultHead> {
-        let loaded = self.lock();
-        let running = loaded
-            .entries
-            .iter()
-            .filter(|(_, vault)| vault.is_running());
-        let subscribed = running.filter(|(_, vault)| vault.stats.subscribers() > 0);
-        let with_head = subscribed.map(|(id, vault): (&VaultId, &Arc<VaultEntry>)| VaultHead {
-            vault: id.clone(),
-            head: vault.stats.head(),
-        });
-        with_head.collect()
-    }
-
-    /// Reports to a vault's actor, if it is running, that the journal has reached this head. At most one such message waits
-    /// in its mailbox.
-    pub(super) fn remote_head(&self, journal: &VaultHead) {
-        let Some(vault) = self.find(&journal.vault) else {
-            return;
-        };
-        let is_news = journal.head > vault.stats.head() && vault.stats.hint_head(journal.head);
-        if is_news && vault.is_running() {
-            vault.send(RemoteHead);
-        }
-    }
-
-    /// Returns whether a vault is loaded and has not reached this head.
-    pub(super) fn is_behind(&self, journal: &VaultHead) -> bool {
-        let vault = self.find(&journal.vault);
-        vault.is_some_and(|vault| vault.stats.head() < journal.head)
-    }
-
     /// Returns the threads of the actors.
     pub(super) fn threads(&self) -> &[ArbiterHandle] {
         &self.threads
@@ -339,7 +254,7 @@ impl Directory {
     }
 
     /// Returns a vault's entry, if there is one.
-    fn find(&self, id: &VaultId) -> Option<Arc<VaultEntry>> {
+    pub(super) fn find(&self, id: &VaultId) -> Option<Arc<VaultEntry>> {
         self.lock().entries.get(id).cloned()
     }
 
@@ -423,7 +338,7 @@ impl Directory {
         hash % self.threads.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, LoadedVaults> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, LoadedVaults> {
         // Nothing panics under this lock, and a map of addresses cannot be left half changed.
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -26,6 +26,7 @@ mod metrics;
 mod missed_events;
 mod notice;
 mod options;
+mod other_nodes;
 mod params;
 mod perform;
 mod permits;
@@ -33,6 +34,7 @@ mod sinks;
 mod sparse_table;
 mod stats;
 mod subscription;
+mod vault_entry;
 mod vaults;
 
 pub use error::VaultError;
