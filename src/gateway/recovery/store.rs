@@ -143,19 +143,8 @@ impl RecoveryStore {
 
     /// Begins a claim. Its steps follow when the earlier claims of the pid have ended.
     pub(super) fn begin_claim(&self, claim: PidClaim) -> ActiveClaim<ClaimStep> {
-        // The machine sends the next step only after the outcome of the last one.
-        let (sender, steps) = mpsc::channel(1);
-        let id = {
-            let mut core = self.core();
-            let id = core.take_claim_id();
-            core.claims.insert(id, sender);
-            id
-        };
-        let active = ActiveClaim {
-            store: self.clone(),
-            id,
-            steps,
-        };
+        let active = self.open_claim(|core| &mut core.claims);
+        let id = active.id;
         self.input(RecoveryInput::Claim { id, claim });
         active
     }
@@ -167,20 +156,28 @@ impl RecoveryStore {
         claim: PeerClaim,
         until: MonotonicTime,
     ) -> ActiveClaim<PeerClaimStep> {
+        let active = self.open_claim(|core| &mut core.peer_claims);
+        let id = active.id;
+        self.input(RecoveryInput::PeerClaim { id, claim, until });
+        active
+    }
+
+    /// Returns a claim whose steps the machine can send.
+    fn open_claim<S: UnperformedStep>(
+        &self,
+        channels: impl FnOnce(&mut RecoveryCore) -> &mut HashMap<ClaimId, mpsc::Sender<S>>,
+    ) -> ActiveClaim<S> {
+        // The machine sends the next step only after the outcome of the last one.
         let (sender, steps) = mpsc::channel(1);
-        let id = {
-            let mut core = self.core();
-            let id = core.take_claim_id();
-            core.peer_claims.insert(id, sender);
-            id
-        };
-        let active = ActiveClaim {
+        let mut core = self.core();
+        let id = core.take_claim_id();
+        channels(&mut core).insert(id, sender);
+        drop(core);
+        ActiveClaim {
             store: self.clone(),
             id,
             steps,
-        };
-        self.input(RecoveryInput::PeerClaim { id, claim, until });
-        active
+        }
     }
 
     /// Asks the other nodes for a connection.
