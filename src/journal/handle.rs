@@ -284,19 +284,6 @@ impl Journal {
         Ok(self.database.listings.run(work).await?)
     }
 
-    /// Reads what the connection between nodes needs, on a connection that no join uses, so that a burst of joins does not delay
-    /// events whose hints were lost. The readiness check has a connection of the same share.
-    pub(super) async fn check<T, F>(
-        &self,
-        work: impl FnOnce(DatabaseConnection) -> F,
-    ) -> Result<T, JournalError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, DbErr>> + Send + 'static,
-    {
-        Ok(self.database.probe.run(work).await?)
-    }
-
     /// Reads what the service itself needs.
     pub(super) async fn read<T, F>(
         &self,
