@@ -422,7 +422,7 @@ impl VaultHost for Directory {
                 head = head.0,
                 journal.head = journal_head.0,
                 suppressed,
-                "the head of a vault went back; clients of the vault list again"
+                "the head of a vault went back: if an older database was put back, run vaultcast epoch renew"
             );
         }
     }
