@@ -1,8 +1,11 @@
 // Warms the service up, records its baseline, runs the churn, and compares. See `run` beside this file.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { MetricsProbe } from '../e2e/metrics-probe.mjs';
+import { RawSocketPool } from '../e2e/raw-sockets.mjs';
 import { TestServer } from '../e2e/test-server.mjs';
+import { TestUser } from '../e2e/test-user.mjs';
 import { Churn } from './churn.mjs';
 import { Levels } from './levels.mjs';
 
@@ -10,8 +13,16 @@ import { Levels } from './levels.mjs';
 const WARM_UP = 60;
 /** The interval between two lines of progress, in seconds. */
 const REPORT_INTERVAL = 60;
+/** How long idle sockets are connected before their memory is read, in seconds: longer than a heartbeat. */
+const IDLE_TIME = 15;
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '120' }, clients: { type: 'string', default: '200' } } });
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '120' },
+    clients: { type: 'string', default: '200' },
+    idle: { type: 'string', default: '0' },
+  },
+});
 const seconds = 60 * Number(values.minutes);
 const clients = Number(values.clients);
 
@@ -41,6 +52,7 @@ try {
   const end = await levels.settle();
   report(`end:      ${levels.describe(end)}`);
   failures = [...levels.compare(baseline, end), ...violations.slice(0, 20)];
+  if (Number(values.idle) > 0) await measureIdle(Number(values.idle), end.memory);
 } finally {
   await service.dispose();
 }
@@ -60,6 +72,18 @@ async function churn(seconds) {
   }
   report(`done: ${churn.describe()}`);
   return churn.violations;
+}
+
+/** Reports what an idle socket, joined to a vault, takes of the service's memory after the churn. */
+async function measureIdle(count, before) {
+  const user = new TestUser(service, 'idle', 'Ida', 'ida@example.com').withLongTimeout();
+  const { body: vault } = await user.post('/api/vaults', { name: 'Idle' });
+  const pool = new RawSocketPool(service.url, user, [vault], count);
+  await pool.waitForConnections(1);
+  await pause(1_000 * IDLE_TIME);
+  const { memory } = await levels.read();
+  report(`idle:     ${count} sockets, ${((memory - before) / 1_024 / count).toFixed(2)} KiB each`);
+  pool.close();
 }
 
 function report(line) {
