@@ -52,6 +52,7 @@ pub enum BoundUnit {
     Connections,
     Sockets,
     Vaults,
+    Claims,
     Descriptors,
     MutationsPerSecond,
     ReadsPerSecond,

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How many claims of the clients of this node wait for its link.
-const REQUESTED: usize = 1024;
+pub const CLAIM_QUEUE_CAPACITY: usize = 1024;
 
 /// Answers the claims of other nodes.
 pub trait ClaimResponder: Send + Sync {
@@ -41,7 +41,7 @@ pub(super) struct ClaimRequest {
 impl PeerClaims {
     /// Returns the handle, and the requests that it makes.
     pub(super) fn new(metrics: ClusterMetrics) -> (Self, mpsc::Receiver<ClaimRequest>) {
-        let (requests, requested) = mpsc::channel(REQUESTED);
+        let (requests, requested) = mpsc::channel(CLAIM_QUEUE_CAPACITY);
         (Self { requests, metrics }, requested)
     }
 

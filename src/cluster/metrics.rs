@@ -23,6 +23,7 @@ pub struct ClusterMetrics {
     pub(super) sweep_failures: IntCounter,
     claims_asked: IntCounterVec,
     claims_answered: IntCounterVec,
+    pub(super) claims_refused: IntCounter,
     claims_pending: IntGaugeVec,
 }
 
@@ -51,6 +52,7 @@ impl ClusterMetrics {
         registry.register(metrics.sweep_failures.clone());
         registry.register(metrics.claims_asked.clone());
         registry.register(metrics.claims_answered.clone());
+        registry.register(metrics.claims_refused.clone());
         registry.register(metrics.claims_pending.clone());
         for reason in [DropReason::BusDown, DropReason::QueueFull] {
             metrics.record_dropped(reason, 0);
@@ -182,6 +184,10 @@ impl Default for ClusterMetrics {
                 "peer_claims_answered_total",
                 "Answers of this node to the claims of other nodes: yes or no.",
                 &["answer"],
+            ),
+            claims_refused: counter(
+                "peer_claims_refused_total",
+                "Claims of other nodes that were answered with no because too many were being answered.",
             ),
             claims_pending: gauges(
                 "peer_claims_pending",

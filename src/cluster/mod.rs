@@ -28,7 +28,7 @@ mod redis_bus;
 mod session;
 
 pub use bus::BusError;
-pub use claims::{ClaimResponder, PeerClaims};
+pub use claims::{CLAIM_QUEUE_CAPACITY, ClaimResponder, PeerClaims};
 pub use hint_queue::{HINT_QUEUE_CAPACITY, HintQueue, QueuedHints};
 pub use message::{
     AnsweredClaim, BusMessage, BusMessageBody, ClaimAnswer, ClaimKey, ClaimSupport, NodeId,

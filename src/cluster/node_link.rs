@@ -248,6 +248,7 @@ impl LinkShell {
                 self.claims.reply(number, outcome.answer());
             }
             ClusterEffect::AnswerClaim { key, claim } => self.claims.answer(key, claim),
+            ClusterEffect::RecordRefusedClaim => self.metrics.claims_refused.inc(),
             ClusterEffect::DropHints => {
                 let taken = self.hints.take();
                 let dropped = taken.dropped() + taken.into_hints().len() as u64;

@@ -108,7 +108,8 @@ impl World {
             // `recovery_shell.rs` lets nodes ask each other without a bus.
             ClusterEffect::SendClaims { .. }
             | ClusterEffect::EndClaim { .. }
-            | ClusterEffect::AnswerClaim { .. } => {
+            | ClusterEffect::AnswerClaim { .. }
+            | ClusterEffect::RecordRefusedClaim => {
                 self.fail(
                     Promise::Invariants,
                     "a claim on the modelled bus".to_owned(),

@@ -17,10 +17,10 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) const PEER_SILENCE: Duration = Duration::from_secs(3);
 
 /// The largest number of claims of this node that wait for answers.
-pub(super) const MAX_PENDING: usize = 4096;
+pub const MAX_PENDING: usize = 4096;
 
 /// The largest number of claims of other nodes that this node works on.
-pub(super) const MAX_ANSWERING: usize = 4096;
+pub const MAX_ANSWERING: usize = 4096;
 
 /// Another node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -81,6 +81,7 @@ impl ClusterMachine {
                 self.claims
                     .unsent_answers
                     .push(AnsweredClaim { key, answer });
+                effects.push_back(ClusterEffect::RecordRefusedClaim);
             } else if self.claims.answering.insert(key) {
                 effects.push_back(ClusterEffect::AnswerClaim { key, claim });
             }

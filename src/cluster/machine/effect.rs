@@ -31,6 +31,8 @@ pub enum ClusterEffect {
     EndClaim { number: u64, outcome: ClaimOutcome },
     /// Hand the connection over that another node claims, if this node has it. Answered by `ClaimAnswered`.
     AnswerClaim { key: ClaimKey, claim: PeerClaim },
+    /// Record that a claim of another node was answered without a look for the connection, because too many are being answered.
+    RecordRefusedClaim,
     /// Take the hints from the queue and drop them, because the bus is down.
     DropHints,
     /// Take the hints from the queue, report them by [`hints_taken`](super::ClusterMachine::hints_taken), and drop them, because no

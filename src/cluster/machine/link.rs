@@ -13,13 +13,14 @@ use super::{
     effect::ClusterEffect,
     state::{
         ClusterMachine, HEARTBEAT_INTERVAL, HINT_INTERVAL, LinkState, LiveLink, MAX_PEERS,
-        PEER_LIFETIME, RETRY_INTERVAL, SILENCE_LIMIT, SKIP_INTERVAL, SendTurn, SentHeartbeat,
-        Transmission,
+        MIN_HEARTBEAT_INTERVAL, PEER_LIFETIME, RETRY_INTERVAL, SILENCE_LIMIT, SKIP_INTERVAL,
+        SendTurn, SentHeartbeat, Transmission,
     },
 };
 
 /// The largest number of heartbeats that have not come back: those of the time after which the bus is connected again.
-const MAX_HEARTBEATS: usize = 8;
+const MAX_HEARTBEATS: usize =
+    (SILENCE_LIMIT.as_millis() / MIN_HEARTBEAT_INTERVAL.as_millis()) as usize;
 
 impl ClusterMachine {
     pub(super) fn connected(&mut self, now: MonotonicTime, effects: &mut VecDeque<ClusterEffect>) {
@@ -28,6 +29,7 @@ impl ClusterMachine {
             connected_at: now,
             heard_at: now,
             next_heartbeat: now,
+            earliest_heartbeat: now,
             transmission: Transmission::Idle,
             hints_due: None,
             next_hints: now,
@@ -109,7 +111,17 @@ impl ClusterMachine {
             claims,
             presence: PeerPresence::Present,
         };
-        self.peers.insert(sender, peer);
+        if self.peers.insert(sender, peer).is_none() {
+            self.introduce(now);
+        }
+    }
+
+    /// Sends a heartbeat soon, because another node has just appeared: it does not know this one yet, and asks only nodes that it
+    /// knows for the connections of its clients.
+    fn introduce(&mut self, now: MonotonicTime) {
+        if let LinkState::Up(link) = &mut self.link {
+            link.next_heartbeat = link.next_heartbeat.min(now.max(link.earliest_heartbeat));
+        }
     }
 
     fn own_message_returned(
@@ -159,6 +171,7 @@ impl ClusterMachine {
                 Transmission::Sending => {}
                 Transmission::Idle if link.next_heartbeat <= now => {
                     link.next_heartbeat = now + HEARTBEAT_INTERVAL;
+                    link.earliest_heartbeat = now + MIN_HEARTBEAT_INTERVAL;
                     link.transmission = Transmission::Sending;
                     let number = self.heartbeat;
                     self.heartbeat += 1;

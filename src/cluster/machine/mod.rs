@@ -20,7 +20,7 @@ mod sweeps;
 #[cfg(test)]
 mod tests;
 
-pub use claim_exchange::{CLAIM_TIMEOUT, ClaimOutcome};
+pub use claim_exchange::{CLAIM_TIMEOUT, ClaimOutcome, MAX_ANSWERING, MAX_PENDING};
 pub use effect::ClusterEffect;
 pub use input::ClusterInput;
 pub use state::{BusUse, ClusterMachine, MAX_JITTER};

@@ -211,6 +211,7 @@ impl ModelCluster {
                     assert!(outcome != ClaimOutcome::HandedOver || is_handed_over);
                 }
                 ClusterEffect::AnswerClaim { key, .. } => node.answering.push(key),
+                ClusterEffect::RecordRefusedClaim => {}
                 ClusterEffect::DropHints | ClusterEffect::SkipHints => {
                     node.queue = QueuedHints::default();
                 }

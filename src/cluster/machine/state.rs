@@ -18,6 +18,10 @@ pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The time between two heartbeats.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The shortest time between two heartbeats. Those that introduce a node to another one that has appeared are sent early; when many
+/// nodes appear together, one heartbeat introduces it to all.
+pub(super) const MIN_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
+
 /// A bus that returns no heartbeat for this time is connected again.
 pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -94,6 +98,8 @@ pub(super) struct LiveLink {
     /// When a heartbeat of this node came back.
     pub(super) heard_at: MonotonicTime,
     pub(super) next_heartbeat: MonotonicTime,
+    /// The earliest time of the next heartbeat.
+    pub(super) earliest_heartbeat: MonotonicTime,
     pub(super) transmission: Transmission,
     /// When the hints that wait are sent.
     pub(super) hints_due: Option<MonotonicTime>,

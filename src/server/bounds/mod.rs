@@ -7,13 +7,14 @@ mod queues;
 use crate::{api::BoundDefinition, config::Config};
 
 use limits::{of_journal, of_limits, of_sockets};
-use queues::{of_connections, of_queues};
+use queues::{of_claims, of_connections, of_queues};
 
 /// Returns the bounds of this configuration, in the order in which a mutation and its events pass them.
 pub(super) fn effective_bounds(config: &Config) -> Vec<BoundDefinition> {
     let sections = [
         of_connections(&config.server),
         of_queues(&config.actors),
+        of_claims(),
         of_sockets(&config.socketio),
         of_limits(&config.limits),
         of_journal(&config.journal),

@@ -6,7 +6,10 @@ use crate::{
         BoundLevel::{HighWater, Present},
         BoundUnit, BoundValue,
     },
-    cluster::HINT_QUEUE_CAPACITY,
+    cluster::{
+        CLAIM_QUEUE_CAPACITY, HINT_QUEUE_CAPACITY,
+        machine::{MAX_ANSWERING, MAX_PENDING},
+    },
     config::{ActorsConfig, ServerConfig},
 };
 
@@ -162,5 +165,35 @@ pub(super) fn of_queues(actors: &ActorsConfig) -> Vec<BoundDefinition> {
             "the hint is dropped: other nodes find the event by the sweep",
         )
         .hits(labelled("hints_dropped_total", &[("reason", "queue full")])),
+    ])
+}
+
+/// Returns the bounds of the claims by which a client that comes back to another node than before is recovered there.
+pub(super) fn of_claims() -> Vec<BoundDefinition> {
+    let queue_full = || labelled("peer_claims_total", &[("outcome", "queue full")]);
+    let fresh = "the client is a new connection";
+    finish([
+        bound(
+            "claims of this node's clients that wait to be sent to other nodes",
+            number(CLAIM_QUEUE_CAPACITY),
+            BoundUnit::Claims,
+            fresh,
+        )
+        .hits(queue_full()),
+        bound(
+            "claims of this node's clients that wait for the answers of other nodes",
+            number(MAX_PENDING),
+            BoundUnit::Claims,
+            fresh,
+        )
+        .level(Present(metric("peer_claims_pending")))
+        .hits(queue_full()),
+        bound(
+            "claims of other nodes that are being answered",
+            number(MAX_ANSWERING),
+            BoundUnit::Claims,
+            "answered with no: the client of the other node is a new connection",
+        )
+        .hits(metric("peer_claims_refused_total")),
     ])
 }

@@ -108,6 +108,7 @@ fn peer_of_an_earlier_version_is_not_waited_for() {
 fn peer_that_does_not_answer_delays_claims_once() {
     let mut story = NodeStory::connected();
     story.received(1, OTHER, heartbeat(0));
+    story.run_until(200);
     story.claim(500, 0);
     story.sent(500);
     story.claim(700, 1);
@@ -191,7 +192,8 @@ fn too_many_claims_of_peers_are_answered_with_no() {
     });
     let claims = BusMessageBody::Claims(claims.collect());
     let effects = story.received(5, OTHER, claims);
-    assert_eq!(effects.len(), MAX_ANSWERING + 1);
+    assert_eq!(effects.len(), MAX_ANSWERING + 2);
+    assert_eq!(effects[MAX_ANSWERING], "refused claim");
     let refused = format!("send claims [] answers [(2, {MAX_ANSWERING}, NotHere)]");
     assert_eq!(effects.last(), Some(&refused));
 }

@@ -140,6 +140,7 @@ fn describe(effect: &ClusterEffect) -> String {
         ClusterEffect::AnswerClaim { key, .. } => {
             format!("answer {} of {}", key.number, key.node.0)
         }
+        ClusterEffect::RecordRefusedClaim => "refused claim".to_owned(),
         ClusterEffect::DropHints => "drop hints".to_owned(),
         ClusterEffect::SkipHints => "skip hints".to_owned(),
         ClusterEffect::Sweep => "sweep".to_owned(),
@@ -176,6 +177,7 @@ fn node_without_peers_sends_no_hints() {
         ["skip hints"]
     );
     story.received(10_700, OTHER, heartbeat(0));
+    story.input(10_700, ClusterInput::Sent);
     assert_eq!(story.machine.peers(), 1);
     assert_eq!(
         story.input(10_800, ClusterInput::HintsWaiting),
@@ -202,6 +204,23 @@ fn hint_of_another_node_moves_the_head() {
         body: BusMessageBody::Heads(vec![story.head(9)]),
     };
     assert!(story.input(7, received(foreign)).is_empty());
+}
+
+#[test]
+fn node_introduces_itself_to_a_node_that_appears() {
+    let mut story = NodeStory::connected();
+    story.run_until(1000);
+    assert_eq!(story.received(1500, OTHER, heartbeat(0)), ["heartbeat 2"]);
+    assert!(story.input(1500, ClusterInput::Sent).is_empty());
+    // They know each other: the next heartbeat of this node is that of the interval.
+    assert!(story.received(1510, OTHER, heartbeat(1)).is_empty());
+    // Many nodes that appear together are answered together.
+    for node in 10..100 {
+        let introduced = story.received(1550, NodeId(node), heartbeat(0));
+        assert!(introduced.is_empty());
+    }
+    assert!(story.tick(1599).is_empty());
+    assert_eq!(story.tick(1600), ["heartbeat 3"]);
 }
 
 #[test]
