@@ -69,6 +69,11 @@ export class PostgresServer {
     while ((await Promise.all(children.map(isAlive))).some(Boolean)) await pause(5);
   }
 
+  /** Ends all connections of clients, as a failover does. The server stays. */
+  async resetConnections() {
+    await psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()", this.url);
+  }
+
   /** Stops the processes of the present connections, which stay open without an answer. */
   async stopBackends() {
     const backends = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";

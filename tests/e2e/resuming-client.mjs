@@ -6,6 +6,9 @@ import assert from 'node:assert/strict';
 import { DEFAULT_TIMEOUT } from './observable.mjs';
 import { TestClient } from './test-client.mjs';
 
+/** The time before a join is sent again that was refused during an outage, in milliseconds. */
+const RETRY_DELAY = 200;
+
 export class ResumingClient extends TestClient {
   /** The identity `{ id, pid, recovered }` of each connection. */
   connections = [];
@@ -37,6 +40,11 @@ export class ResumingClient extends TestClient {
       this.#pendingJoins.delete(vaultId);
       this.notify();
     });
+    this.socket.on('error', ({ code, details }) => {
+      const vault = this.vaults.find(({ id }) => id === details?.vaultId);
+      const isRefusedJoin = details?.event === 'vault:join' && ['UNAVAILABLE', 'VAULT_BUSY'].includes(code);
+      if (vault && isRefusedJoin) setTimeout(() => this.socket.connected && this.#join(vault), RETRY_DELAY);
+    });
   }
 
   /** Applies an event of a vault unless one with its number was applied before. */
@@ -61,12 +69,14 @@ export class ResumingClient extends TestClient {
       if (this.#pendingJoins.size > 0) this.socket.disconnect().connect();
       return;
     }
-    for (const vault of this.vaults) {
-      const { seq, epoch } = this.#start.get(vault.id) ?? {};
-      const since = this.eventsOf(vault).at(-1)?.seq ?? seq;
-      this.#pendingJoins.add(vault.id);
-      this.emit('vault:join', { vaultId: vault.id, since, epoch });
-    }
+    for (const vault of this.vaults) this.#join(vault);
+  }
+
+  #join(vault) {
+    const { seq, epoch } = this.#start.get(vault.id) ?? {};
+    const since = this.eventsOf(vault).at(-1)?.seq ?? seq;
+    this.#pendingJoins.add(vault.id);
+    this.emit('vault:join', { vaultId: vault.id, since, epoch });
   }
 
   /** Returns the number after which the client follows the vault. */

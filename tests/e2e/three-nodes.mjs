@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { newDatabase } from './database.mjs';
 import { range } from './fixtures.mjs';
@@ -17,10 +18,11 @@ export class ThreeNodes {
   secret = 'a secret of the tests that is long enough to sign with';
   #script;
 
-  static async start() {
+  /** Starts the nodes, on a new database of the common server unless another one is given. */
+  static async start({ database } = {}) {
     const nodes = new ThreeNodes();
     nodes.directory = await mkdtemp(path.join(tmpdir(), 'vaultcast-nodes-'));
-    nodes.database = newDatabase(nodes.directory);
+    nodes.database = database ?? newDatabase(nodes.directory);
     await nodes.database.create();
     nodes.port = await freePorts();
     nodes.url = `http://127.0.0.1:${nodes.port}`;
@@ -66,6 +68,16 @@ export class ThreeNodes {
       const { totals } = await (await fetch(`http://127.0.0.1:${port}/actors`)).json();
       return totals.sockets;
     }));
+  }
+
+  /** Waits until `/readyz` of each node answers this status. */
+  async waitForReadiness(status) {
+    for (const port of range(this.port + 1, this.port + 3)) {
+      const readiness = () => fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => answer.status);
+      for (const deadline = Date.now() + 3 * DEFAULT_TIMEOUT; (await readiness()) !== status; await pause(50)) {
+        if (Date.now() > deadline) throw new Error(`/readyz on port ${port} is not ${status}`);
+      }
+    }
   }
 
   async dispose() {
