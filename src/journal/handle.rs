@@ -17,9 +17,10 @@ use super::{
     committer,
     current_epoch::CurrentEpoch,
     database::{self, Database},
+    database_clock::DatabaseClock,
     db_thread::DbThread,
     error::JournalError,
-    lookup,
+    head_sweep, lookup,
     metrics::JournalMetrics,
     record::JournalRecord,
     request::{BatchBase, BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
@@ -38,6 +39,7 @@ pub struct Journal {
     queues: Arc<[WriteQueue]>,
     retention: Arc<watch::Sender<Retention>>,
     epoch: CurrentEpoch,
+    pub(super) clock: DatabaseClock,
     replacements: Arc<AtomicU64>,
     metrics: Arc<JournalMetrics>,
     pub(super) write_check: WriteCheck,
@@ -55,6 +57,11 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         database.measure_waits(&metrics.connection_wait);
         let epoch = database.epoch().await?;
+        let clock = DatabaseClock::default();
+        match database.sharing {
+            DatabaseSharing::SeveralProcesses => clock.record(head_sweep::time(&database).await?),
+            DatabaseSharing::ThisProcess => {}
+        }
         let write_check = WriteCheck::new(database.write_outage.clone());
         let (retention, retention_changes) = watch::channel(retention);
         let start = |writer: &DbThread| {
@@ -68,6 +75,7 @@ impl Journal {
                 database.reader.clone(),
                 queue.downgrade(),
                 retention_changes,
+                clock.clone(),
                 metrics.clone(),
             ));
         }
@@ -76,10 +84,16 @@ impl Journal {
             queues,
             retention: Arc::new(retention),
             epoch: CurrentEpoch::new(epoch.into()),
+            clock,
             replacements: Arc::default(),
             metrics: Arc::new(metrics),
             write_check,
         })
+    }
+
+    /// Returns the present time by the clock that all processes on the database share.
+    pub fn shared_time(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Changes the retention limits. A change starts a sweep at once.

@@ -1,13 +1,17 @@
-//! The query of a sweep: which vaults have other heads than this node knows, and the epoch. PostgreSQL only, because a SQLite
-//! file belongs to one process.
+//! The query of a sweep: which vaults have other heads than this node knows, the epoch, and the time. PostgreSQL only, because a
+//! SQLite file belongs to one process.
 
 use std::fmt::Write;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
-use crate::domain::{Seq, VaultHead, VaultId};
+use crate::domain::{Seq, Timestamp, VaultHead, VaultId};
 
-use super::{database, error::JournalError, handle::Journal};
+use super::{
+    database::{self, Database},
+    error::JournalError,
+    handle::Journal,
+};
 
 /// Ids and heads are passed as two texts with commas: arrays would need a further feature of the driver, and one parameter for
 /// each vault would make a text of its own for each number of vaults.
@@ -16,7 +20,8 @@ const QUERY: &str = "\
     FROM unnest(string_to_array($1, ','), string_to_array($2, ',')::bigint[]) AS known(id, head) \
     LEFT JOIN vault_heads heads ON heads.vault_id = known.id \
     WHERE heads.head IS DISTINCT FROM known.head \
-    UNION ALL SELECT value, NULL, NULL FROM epoch WHERE id = 1";
+    UNION ALL SELECT value, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, NULL \
+    FROM epoch WHERE id = 1";
 
 /// The heads that differ from those that a node knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,7 +35,7 @@ pub struct JournalHeads {
 }
 
 impl Journal {
-    /// Returns which of these heads are not the journal's, and the epoch, by one query.
+    /// Returns which of these heads are not the journal's, and the epoch, by one query. Also reads the clock of the database.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -44,19 +49,34 @@ impl Journal {
         }
         // On a connection that no join uses: a burst of joins must not delay events whose hints were lost.
         let probe = &self.database().probe;
-        let changed = probe.run(|db| async move { changed_heads(&db, ids, heads).await });
-        Ok(changed.await?)
+        let swept = probe.run(|db| async move { sweep(&db, ids, heads).await });
+        let SweptHeads { heads, at } = swept.await?;
+        self.clock.record(at);
+        Ok(heads)
     }
 }
 
-async fn changed_heads(
-    db: &DatabaseConnection,
-    ids: String,
-    heads: String,
-) -> Result<JournalHeads, DbErr> {
+/// What a sweep has read.
+struct SweptHeads {
+    heads: JournalHeads,
+    /// The time of the database.
+    at: Timestamp,
+}
+
+/// Returns the time of the database.
+///
+/// # Errors
+/// When the database does not answer or was not migrated.
+pub(super) async fn time(database: &Database) -> Result<Timestamp, DbErr> {
+    let sweep = |db| async move { sweep(&db, String::new(), String::new()).await };
+    Ok(database.probe.run(sweep).await?.at)
+}
+
+async fn sweep(db: &DatabaseConnection, ids: String, heads: String) -> Result<SweptHeads, DbErr> {
     let values = [ids.into(), heads.into()];
     let query = Statement::from_sql_and_values(DbBackend::Postgres, QUERY, values);
     let mut found = JournalHeads::default();
+    let mut at = None;
     for row in db.query_all_raw(query).await? {
         let id: String = row.try_get("", "id")?;
         let head: Option<i64> = row.try_get("", "head")?;
@@ -67,12 +87,13 @@ async fn changed_heads(
                 head: Seq::from_row(head),
             }),
             (Some(_), _) => found.rewound.push(VaultId::from_row(id)),
-            (None, _) => found.epoch = id,
+            (None, time) => {
+                found.epoch = id;
+                at = time.map(Timestamp);
+            }
         }
     }
-    match found.epoch.is_empty() {
-        // A database that is being put back.
-        true => Err(database::no_epoch()),
-        false => Ok(found),
-    }
+    // Without an epoch, the database is being put back.
+    let at = at.ok_or_else(database::no_epoch)?;
+    Ok(SweptHeads { heads: found, at })
 }

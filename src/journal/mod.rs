@@ -19,6 +19,7 @@ mod committer;
 mod contended_writer;
 mod current_epoch;
 mod database;
+mod database_clock;
 mod database_error;
 mod database_file;
 mod db_connection;

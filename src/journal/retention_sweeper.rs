@@ -14,6 +14,7 @@ use tracing::info;
 use crate::domain::{Timestamp, VaultId, idempotency::REMEMBERED_FOR_MILLIS};
 
 use super::{
+    database_clock::DatabaseClock,
     db_thread::DbThread,
     error::{JournalError, report},
     metrics::JournalMetrics,
@@ -68,6 +69,7 @@ pub(super) async fn run(
     reader: DbThread,
     queue: WeakWriteQueue,
     mut retention: watch::Receiver<Retention>,
+    clock: DatabaseClock,
     metrics: JournalMetrics,
 ) {
     while let Some(queue) = queue.upgrade() {
@@ -77,7 +79,7 @@ pub(super) async fn run(
             metrics: &metrics,
         };
         let limits = *retention.borrow_and_update();
-        let interval = match sweeper.try_sweep(limits, Timestamp::now()).await {
+        let interval = match sweeper.try_sweep(limits, clock.now()).await {
             Ok(SweepOutcome::Swept(stats)) => {
                 log_stats(stats);
                 INTERVAL

@@ -102,7 +102,7 @@ test('the pid of another user takes nothing over from another node', options, ()
     assert.notEqual(pid, first.identity.pid);
     await create(nodes, 0, vault);
     await first.waitForSeq(vault, seq + 1);
-    assert.deepEqual(first.eventNames.filter((name) => name === 'disconnect'), []);
+    assert.deepEqual(first.disconnects, []);
   }));
 
 test('of two clients that claim one pid on two nodes at the same time, exactly one has the connection', options, () =>

@@ -17,11 +17,11 @@ export class Nodes {
   #clients = [];
   #proxies = [];
 
-  /** Starts `count` nodes and runs the test. */
+  /** Starts `count` nodes and runs the test. `settings` are those of all nodes, or a function from the index of a node to its settings. */
   static async run(count, settings, test) {
     const nodes = new Nodes();
     try {
-      while (nodes.services.length < count) await nodes.#start(settings);
+      while (nodes.services.length < count) await nodes.#start(typeof settings === 'function' ? settings(nodes.services.length) : settings);
       await test(nodes);
     } catch (error) {
       for (const [index, service] of nodes.services.entries()) console.error(`--- output of node ${index}\n${service.output}---`);

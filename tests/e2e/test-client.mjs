@@ -61,6 +61,11 @@ export class TestClient extends Observable {
     return this.log.map((entry) => entry.event).filter((event) => !CONNECTION_EVENTS.includes(event));
   }
 
+  /** The reasons of all ends of a connection. */
+  get disconnects() {
+    return this.log.filter(({ event }) => event === 'disconnect').map(({ payload }) => payload);
+  }
+
   emit(event, ...args) {
     this.socket.emit(event, ...args);
   }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tracing::{debug, warn};
 
 use crate::{
-    domain::{Timestamp, UserId},
+    domain::UserId,
     gateway::{
         issued_id::issued_id, metrics::RecoveryOutcome, offset::Offset, relay::machine::RelayId,
         trace::ResumedSubscription,
@@ -215,7 +215,11 @@ impl RecoveryStore {
 
     /// Takes the state from the database, where another process may have stored it.
     async fn take_stored_state(&self, pid: &str, user: &UserId) -> Option<StoredRecoveryState> {
-        let text = match self.journal.take_socket(pid, Timestamp::now()).await {
+        let text = match self
+            .journal
+            .take_socket(pid, self.journal.shared_time())
+            .await
+        {
             Ok(text) => text?,
             Err(error) => {
                 report!(error, user.id = %user, "connection not recovered: stored recovery state could not be read");

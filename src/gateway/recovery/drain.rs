@@ -100,14 +100,14 @@ impl RecoveryStore {
         self.write_rows(vec![self.row(pid, stored)]).await
     }
 
-    /// Returns the row of a state. It expires after another window, also by the clock of another node that differs a little.
+    /// Returns the row of a state. It expires after another window.
     fn row(&self, pid: String, stored: &StoredRecoveryState) -> StoredSocket {
         let window = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
         let state = serde_json::to_string(stored);
         StoredSocket {
             pid,
             state: state.expect("a recovery state consists of strings and numbers"),
-            expires: Timestamp(Timestamp::now().0.saturating_add(window)),
+            expires: Timestamp(self.journal.shared_time().0.saturating_add(window)),
         }
     }
 

@@ -1,0 +1,30 @@
+//! The wall clock of the database, which all processes on one PostgreSQL share. The clocks of nodes may differ by minutes, so what one
+//! node stores for a time, and another one takes or deletes, is measured by this clock.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use crate::domain::Timestamp;
+
+/// The clock of the database, by how much it was ahead of this process's when it was last read: when the journal was opened, and with
+/// each sweep. On SQLite, that of this process. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DatabaseClock {
+    ahead_millis: Arc<AtomicI64>,
+}
+
+impl DatabaseClock {
+    /// Returns the present time of the database.
+    pub(super) fn now(&self) -> Timestamp {
+        let ahead = self.ahead_millis.load(Ordering::Relaxed);
+        Timestamp(Timestamp::now().0.saturating_add(ahead))
+    }
+
+    /// Records that this is the present time of the database.
+    pub(super) fn record(&self, database: Timestamp) {
+        let ahead = database.0.saturating_sub(Timestamp::now().0);
+        self.ahead_millis.store(ahead, Ordering::Relaxed);
+    }
+}
