@@ -99,7 +99,7 @@ impl World {
             }
             ClaimStep::ReadStored { pid } => self.read_stored(node, id, &pid),
             ClaimStep::AskPeers(claim) => {
-                let answer = self.ask_peers(node, pid, &claim, log);
+                let answer = Some(self.ask_peers(node, pid, &claim, log));
                 self.recovery_input(node, RecoveryInput::PeersAnswered { id, answer });
             }
             ClaimStep::CheckEvents { positions } => {

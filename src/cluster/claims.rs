@@ -35,7 +35,7 @@ pub struct PeerClaims {
 pub(super) struct ClaimRequest {
     pub(super) claim: PeerClaim,
     /// The receiver may be gone.
-    pub(super) reply: oneshot::Sender<ClaimAnswer>,
+    pub(super) reply: oneshot::Sender<Option<ClaimAnswer>>,
 }
 
 impl PeerClaims {
@@ -46,8 +46,8 @@ impl PeerClaims {
     }
 
     /// Asks the other nodes for the connection of this pid, and waits for their answers for one second at most. Without other nodes
-    /// it does not wait.
-    pub async fn ask(&self, claim: PeerClaim) -> ClaimAnswer {
+    /// it returns `None` at once.
+    pub async fn ask(&self, claim: PeerClaim) -> Option<ClaimAnswer> {
         let (reply, answered) = oneshot::channel();
         if self
             .requests
@@ -55,8 +55,9 @@ impl PeerClaims {
             .is_err()
         {
             self.metrics.record_claim(ClaimOutcome::QueueFull);
-            return ClaimAnswer::NotHere;
+            return ClaimOutcome::QueueFull.answer();
         }
-        answered.await.unwrap_or(ClaimAnswer::NotHere)
+        // The link has ended.
+        answered.await.unwrap_or(None)
     }
 }

@@ -17,7 +17,7 @@ use super::{
 /// The claims that the link has passed on. The machine bounds them.
 pub(super) struct LinkClaims {
     requests: mpsc::Receiver<ClaimRequest>,
-    replies: HashMap<u64, oneshot::Sender<ClaimAnswer>>,
+    replies: HashMap<u64, oneshot::Sender<Option<ClaimAnswer>>>,
     /// The number of the next claim of this node.
     next: u64,
     responder: ResponderSlot,
@@ -63,7 +63,7 @@ impl LinkClaims {
     }
 
     /// Reports the end of a claim of this node. Its client may be gone.
-    pub(super) fn reply(&mut self, number: u64, answer: ClaimAnswer) {
+    pub(super) fn reply(&mut self, number: u64, answer: Option<ClaimAnswer>) {
         if let Some(reply) = self.replies.remove(&number) {
             let _ = reply.send(answer);
         }

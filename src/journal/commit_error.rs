@@ -16,13 +16,18 @@ pub(super) enum CommitError {
 impl CommitError {
     /// Classifies the error of a COMMIT that was sent.
     ///
-    /// A database that rejects the rows of a transaction has rolled it back. An outage is certain on SQLite only, for two codes:
-    /// after BUSY the transaction is still open, and after FULL the log lacks the frame that commits it. After an I/O error that
-    /// frame may be in the log. On PostgreSQL a server that stops answers with an error as well, also after it has committed.
+    /// A database that rejects the rows of a transaction, or the transaction because of others, has rolled it back. An outage is
+    /// certain on SQLite only, for two codes: after BUSY the transaction is still open, and after FULL the log lacks the frame that
+    /// commits it. After an I/O error that frame may be in the log. On PostgreSQL a server that stops answers with an error as
+    /// well, also after it has committed, and so may a pooler between: what is not a rejection is unknown.
     pub(super) fn of_sent(error: DbErr) -> Self {
-        let is_certain = match FailureClass::of(&error) {
-            FailureClass::Fault | FailureClass::Contention => true,
-            FailureClass::Outage => is_sqlite_busy_or_full(&error),
+        let is_certain = match (FailureClass::of(&error), code_of(&error)) {
+            (FailureClass::Contention, _) => true,
+            (FailureClass::Fault, Some(DatabaseCode::Postgres(code))) => is_rejection(&code),
+            (FailureClass::Fault, Some(DatabaseCode::Sqlite(_))) => true,
+            (FailureClass::Outage, Some(DatabaseCode::Sqlite(code))) => is_busy_or_full(code),
+            (FailureClass::Outage, Some(DatabaseCode::Postgres(_)))
+            | (FailureClass::Fault | FailureClass::Outage, None) => false,
         };
         if is_certain {
             Self::NotCommitted(error)
@@ -32,18 +37,40 @@ impl CommitError {
     }
 }
 
-/// Returns whether this is SQLITE_BUSY or SQLITE_FULL, extended codes included.
-fn is_sqlite_busy_or_full(error: &DbErr) -> bool {
-    let DbErr::Exec(RuntimeErr::SqlxError(error)) = error else {
-        return false;
+/// The code of an error that a database has answered.
+enum DatabaseCode {
+    /// A SQLSTATE, which has five characters.
+    Postgres(String),
+    /// An extended result code, a number of up to four digits.
+    Sqlite(u32),
+}
+
+fn code_of(error: &DbErr) -> Option<DatabaseCode> {
+    let (DbErr::Conn(RuntimeErr::SqlxError(error))
+    | DbErr::Exec(RuntimeErr::SqlxError(error))
+    | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
     };
     let sqlx::Error::Database(error) = error.as_ref() else {
-        return false;
+        return None;
     };
-    // PostgreSQL's codes have five characters; SQLite's are numbers of up to four digits.
-    let code = error.code().filter(|code| code.len() < 5);
-    let code = code.and_then(|code| code.parse::<u32>().ok());
-    matches!(code.map(|code| code & 0xff), Some(5 | 13))
+    let code = error.code()?;
+    match code.parse() {
+        Ok(number) if code.len() < 5 => Some(DatabaseCode::Sqlite(number)),
+        Ok(_) | Err(_) => Some(DatabaseCode::Postgres(code.into_owned())),
+    }
+}
+
+/// Returns whether PostgreSQL has rejected the rows (class 23), or the transaction because of others (class 40 but for
+/// `statement_completion_unknown`).
+fn is_rejection(code: &str) -> bool {
+    code.starts_with("23") || (code.starts_with("40") && code != "40003")
+}
+
+/// Returns whether this is SQLITE_BUSY or SQLITE_FULL, extended codes included.
+fn is_busy_or_full(code: u32) -> bool {
+    matches!(code & 0xff, 5 | 13)
 }
 
 #[cfg(test)]
@@ -77,6 +104,16 @@ mod tests {
             ffi::SQLITE_CORRUPT,
         ] {
             assert!(!is_certain(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn answer_of_postgres_to_a_commit_is_certain_if_it_is_a_rejection() {
+        for code in ["23503", "23505", "40001", "40P01"] {
+            assert!(is_rejection(code), "{code}");
+        }
+        for code in ["40003", "08006", "57P01", "XX000", "25P02"] {
+            assert!(!is_rejection(code), "{code}");
         }
     }
 

@@ -203,9 +203,8 @@ impl ContendedWriter {
                 }
             }
         }
-        for batch in locked.into_iter().rev() {
-            self.waiting.push_front(batch);
-        }
+        // Behind the others, which may be free.
+        self.waiting.extend(locked);
         outage
     }
 

@@ -140,9 +140,11 @@ async fn catch_up(
             return Ok(());
         }
     }
-    batch.base = match distance {
-        Some(_) => BatchBase::FarAhead,
-        None => BatchBase::Rewound { head },
+    batch.base = match (distance, batch.base) {
+        // An attempt that was rolled back has found the lower head.
+        (Some(_), rewound @ BatchBase::Rewound { .. }) => rewound,
+        (Some(_), BatchBase::Continued | BatchBase::FarAhead) => BatchBase::FarAhead,
+        (None, _) => BatchBase::Rewound { head },
     };
     match lookup::vault(txn, &batch.vault.id).await? {
         Some(vault) => batch.vault = vault,

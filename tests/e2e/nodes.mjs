@@ -93,6 +93,7 @@ export class Nodes {
   /** Waits until the buses of all nodes work and each has noticed the others. */
   async waitForPeers() {
     for (const probe of this.probes) {
+      await probe.waitForMetric('bus_up', (up) => up === 1);
       await probe.waitForMetric('bus_peers', (peers) => peers === this.services.length - 1);
     }
   }

@@ -88,13 +88,14 @@ impl ClaimOutcome {
         Self::QueueFull,
     ];
 
-    /// Returns what the client of the claim can rely on.
-    pub fn answer(self) -> ClaimAnswer {
+    /// Returns what the other nodes have answered; `None` if there are none.
+    pub fn answer(self) -> Option<ClaimAnswer> {
         match self {
-            Self::HandedOver => ClaimAnswer::HandedOver,
-            Self::NotHere | Self::NoPeers | Self::TimedOut | Self::BusDown | Self::QueueFull => {
-                ClaimAnswer::NotHere
+            Self::HandedOver => Some(ClaimAnswer::HandedOver),
+            Self::NotHere | Self::TimedOut | Self::BusDown | Self::QueueFull => {
+                Some(ClaimAnswer::NotHere)
             }
+            Self::NoPeers => None,
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::{
 
 use super::{
     claim_exchange::{
-        ClaimExchange, ClaimOutcome, MAX_ANSWERING, MAX_PENDING, PeerPresence, SentClaim,
+        CLAIM_TIMEOUT, ClaimExchange, ClaimOutcome, MAX_ANSWERING, MAX_PENDING, PeerPresence,
+        SentClaim,
     },
     effect::ClusterEffect,
     state::ClusterMachine,
@@ -52,6 +53,8 @@ impl ClusterMachine {
         let waits_for: BTreeSet<_> = waited_for.map(|(node, _)| *node).collect();
         let outcome = if waits_for.is_empty() {
             ClaimOutcome::NoPeers
+        } else if !self.link.is_up() {
+            ClaimOutcome::BusDown
         } else if self.claims.pending.len() >= MAX_PENDING {
             ClaimOutcome::QueueFull
         } else {
@@ -67,13 +70,22 @@ impl ClusterMachine {
         effects.push_back(ClusterEffect::EndClaim { number, outcome });
     }
 
-    /// Lets this node answer the claims of another one.
+    /// Lets this node answer the claims of another one, unless its own heartbeats show that the bus is too late for an answer.
     pub(super) fn claims_received(
         &mut self,
         node: NodeId,
         claims: Vec<NumberedClaim>,
+        now: MonotonicTime,
         effects: &mut VecDeque<ClusterEffect>,
     ) {
+        // The node that asks has given up, and its client may have come back to this one.
+        let is_late = self
+            .heartbeats
+            .front()
+            .is_some_and(|sent| now.since(sent.sent_at) >= CLAIM_TIMEOUT);
+        if is_late {
+            return;
+        }
         for NumberedClaim { number, claim } in claims {
             let key = ClaimKey { node, number };
             if self.claims.answering.len() >= MAX_ANSWERING {
@@ -144,6 +156,9 @@ impl ClusterMachine {
             let outcome = ClaimOutcome::TimedOut;
             effects.push_back(ClusterEffect::EndClaim { number, outcome });
         }
+        // A slow bus must not carry them: the client may have come back to its former node meanwhile, and would lose that connection.
+        let pending = &self.claims.pending;
+        (self.claims.unsent).retain(|claim| pending.contains_key(&claim.number));
     }
 
     /// Ends all claims of this node, because the bus is down.

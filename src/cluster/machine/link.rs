@@ -53,8 +53,8 @@ impl ClusterMachine {
         self.link = LinkState::Disconnected { retry_at };
     }
 
+    /// The peers stay: those that run are soon received again, and the others are forgotten after a while.
     fn report_down(&mut self, effects: &mut VecDeque<ClusterEffect>) {
-        self.peers.clear();
         self.end_all_claims(effects);
         effects.push_back(ClusterEffect::DropHints);
         effects.push_back(ClusterEffect::ReportDown);
@@ -90,7 +90,7 @@ impl ClusterMachine {
         match body {
             BusMessageBody::Heartbeat { .. } => {}
             BusMessageBody::Heads(hints) => self.hints_received(hints, follow_at, effects),
-            BusMessageBody::Claims(claims) => self.claims_received(sender, claims, effects),
+            BusMessageBody::Claims(claims) => self.claims_received(sender, claims, now, effects),
             BusMessageBody::Answers(answers) => self.answers_received(sender, answers, effects),
         }
     }

@@ -5,13 +5,17 @@ use futures_util::future::join_all;
 use tracing::warn;
 
 use crate::{
-    domain::Timestamp,
+    domain::{Epoch, Timestamp},
     gateway::relay::RelayHandle,
     journal::{JournalError, StoredSocket, report},
 };
 use actix_socketio::engineio::CloseReason;
 
-use super::{machine::DisconnectedSocket, state::StoredRecoveryState, store::RecoveryStore};
+use super::{
+    machine::{DisconnectedSocket, TakenStates},
+    state::StoredRecoveryState,
+    store::RecoveryStore,
+};
 
 /// How many states of disconnected sockets are written in one transaction.
 const PERSIST_BATCH: usize = 256;
@@ -73,14 +77,13 @@ impl RecoveryStore {
 
     /// Moves the states of these pids to the database. They are lost if it does not answer.
     async fn persist(&self, pids: impl Iterator<Item = &String>) {
-        let disconnected = self.core().machine.take_states(pids);
-        for batch in batches(disconnected) {
-            self.persist_batch(batch).await;
+        let TakenStates { epoch, sockets } = self.core().machine.take_states(pids);
+        for batch in batches(sockets) {
+            self.persist_batch(&epoch, batch).await;
         }
     }
 
-    async fn persist_batch(&self, batch: Vec<DisconnectedSocket>) {
-        let epoch = self.journal.epoch();
+    async fn persist_batch(&self, epoch: &Epoch, batch: Vec<DisconnectedSocket>) {
         let to_row = |DisconnectedSocket { pid, state, .. }| {
             let epoch = epoch.clone();
             self.row(pid, &StoredRecoveryState { epoch, state })

@@ -180,11 +180,11 @@ impl RecoveryStore {
         }
     }
 
-    /// Asks the other nodes for a connection.
-    pub(super) async fn ask_peers(&self, claim: PeerClaim) -> ClaimAnswer {
+    /// Asks the other nodes for a connection. Returns `None` if there are none.
+    pub(super) async fn ask_peers(&self, claim: PeerClaim) -> Option<ClaimAnswer> {
         match &self.peers {
             Some(peers) => peers.ask(claim).await,
-            None => ClaimAnswer::NotHere,
+            None => None,
         }
     }
 

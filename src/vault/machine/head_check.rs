@@ -72,9 +72,14 @@ impl VaultMachine {
     }
 
     pub(super) fn head_read(&mut self, head: Result<Option<Seq>, VaultError>, step: &mut Step<'_>) {
+        // The vault's own commits since then do not count, because the read may be older. Nor does a lower head that a transaction
+        // has found meanwhile.
+        let checked_from = self.joins.checked_from;
+        let expected = self
+            .head()
+            .map_or(checked_from, |own| own.min(checked_from));
         match head {
-            // The vault's own commits since then do not count: the read may be older.
-            Ok(Some(head)) if head < self.joins.checked_from => self.rewound(head, step),
+            Ok(Some(head)) if head < expected => self.rewound(head, step),
             Ok(Some(head)) => self.compare_head(head, step),
             // Another process deleted the vault and purged it. The joins are requested again from the successor.
             Ok(None) => self.restart(step),

@@ -9,6 +9,7 @@ use crate::{
 
 use super::{
     effect::{PositionLoss, VaultEffect, VaultFact},
+    hint_read::HintRead,
     ring::EventRing,
     state::{VaultMachine, VaultState},
     step::Step,
@@ -51,6 +52,8 @@ impl VaultMachine {
             step.effects.push(VaultEffect::Report(rewound));
             let loss = VaultEffect::ReportPositionsUnknown(PositionLoss::ThisVault);
             step.effects.push(loss);
+            // A read that began before may return an event of the former history.
+            self.hint_read = HintRead::Idle;
             self.adopt(vault, step);
         }
     }

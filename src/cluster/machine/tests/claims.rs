@@ -156,7 +156,7 @@ fn claims_end_when_the_bus_is_lost() {
         story.input(6, ClusterInput::Disconnected),
         ["claim 0 BusDown", "drop hints", "down"]
     );
-    assert_eq!(story.claim(7, 1), ["claim 1 NoPeers"]);
+    assert_eq!(story.claim(7, 1), ["claim 1 BusDown"]);
 }
 
 #[test]
@@ -209,4 +209,54 @@ fn claims_and_hints_take_turns_on_a_busy_bus() {
     assert!(story.input(15, ClusterInput::HintsWaiting).is_empty());
     assert_eq!(story.sent(20), ["send claims [1, 2] answers []"]);
     assert_eq!(story.sent(21), ["send hints"]);
+}
+
+#[test]
+fn claim_that_has_timed_out_is_not_sent() {
+    let mut story = NodeStory::with_peers();
+    // The bus is slow: the hints before it are not accepted.
+    story.input(10, ClusterInput::HintsWaiting);
+    assert!(story.claim(20, 0).is_empty());
+    let timed_out = story.tick(1_020);
+    assert_eq!(timed_out.first(), Some(&"claim 0 TimedOut".to_owned()));
+    let sent = story.input(1_030, ClusterInput::Sent);
+    assert!(
+        sent.iter().all(|effect| !effect.starts_with("send claims")),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn claim_of_another_node_on_a_late_bus_is_ignored() {
+    let mut story = NodeStory::with_peers();
+    assert_eq!(story.tick(1_000).first(), Some(&"heartbeat 1".to_owned()));
+    story.input(1_000, ClusterInput::Sent);
+    let claims = || {
+        let (number, claim) = (7, claim());
+        BusMessageBody::Claims(vec![NumberedClaim { number, claim }])
+    };
+    assert_eq!(story.received(1_900, OTHER, claims()), ["answer 7 of 2"]);
+    // The heartbeat of this node has needed more than a second so far.
+    let number = 8;
+    let late = BusMessageBody::Claims(vec![NumberedClaim {
+        number,
+        claim: claim(),
+    }]);
+    assert!(
+        story
+            .received(2_000, OTHER, late)
+            .iter()
+            .all(|effect| !effect.starts_with("answer"))
+    );
+}
+
+#[test]
+fn peers_are_known_when_the_bus_is_connected_again() {
+    let mut story = NodeStory::with_peers();
+    story.input(100, ClusterInput::Disconnected);
+    assert_eq!(story.claim(200, 0), ["claim 0 BusDown"]);
+    assert_eq!(story.tick(1_100).first(), Some(&"connect".to_owned()));
+    story.input(1_200, ClusterInput::Connected);
+    story.input(1_200, ClusterInput::Sent);
+    assert_eq!(story.claim(1_250, 1), ["send claims [1] answers []"]);
 }

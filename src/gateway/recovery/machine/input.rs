@@ -39,8 +39,11 @@ pub enum RecoveryInput {
         id: ClaimId,
         stored: Option<StoredRecoveryState>,
     },
-    /// The other nodes have been asked for the connection.
-    PeersAnswered { id: ClaimId, answer: ClaimAnswer },
+    /// The other nodes have been asked for the connection; `None` if there are none.
+    PeersAnswered {
+        id: ClaimId,
+        answer: Option<ClaimAnswer>,
+    },
     /// The state of a connection that another node claims was written, or not.
     StateStored { id: ClaimId, outcome: StoreOutcome },
     /// The journal has been asked for the missed events.

@@ -29,4 +29,4 @@ pub use disconnected::{DisconnectedSocket, Eviction, StateBounds};
 pub use effect::{ClaimStep, MissedPosition, PeerClaimStep, RecoveryEffect};
 pub use input::{MissedEvents, RecoveryInput, StoreOutcome, TakeOverOutcome};
 pub use pid_index::ClaimScope;
-pub use state::{RecoveryMachine, RecoveryOptions};
+pub use state::{RecoveryMachine, RecoveryOptions, TakenStates};

@@ -48,7 +48,7 @@ impl RecoveryMachine {
     pub(super) fn peers_answered(
         &mut self,
         id: ClaimId,
-        answer: ClaimAnswer,
+        answer: Option<ClaimAnswer>,
         effects: &mut Vec<RecoveryEffect>,
     ) {
         let Some(pending) = self.claims.get_mut(&id) else {
@@ -58,13 +58,15 @@ impl RecoveryMachine {
             return;
         }
         match answer {
-            ClaimAnswer::HandedOver => {
+            // After a no as well: a node may have handed the state over to an earlier claim of this client, have stopped in order
+            // meanwhile, or have needed longer than this claim waits.
+            Some(ClaimAnswer::HandedOver | ClaimAnswer::NotHere) => {
                 pending.progress = ClaimProgress::ReadingStored(PeerInquiry::Made);
                 let pid = pending.pid.clone();
                 let step = ClaimStep::ReadStored { pid };
                 effects.push(RecoveryEffect::Claim { id, step });
             }
-            ClaimAnswer::NotHere => self.refuse(id, ClaimRefusal::NothingStored, effects),
+            None => self.refuse(id, ClaimRefusal::NothingStored, effects),
         }
     }
 

@@ -25,6 +25,14 @@ pub struct RecoveryOptions {
     pub scope: ClaimScope,
 }
 
+/// States on their way to the database.
+#[derive(Clone, Debug)]
+pub struct TakenStates {
+    /// The epoch to which their positions belong.
+    pub epoch: Epoch,
+    pub sockets: Vec<DisconnectedSocket>,
+}
+
 /// The decisions about the recovery of one process: its connected and disconnected sockets, and the claims in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecoveryMachine {
@@ -60,10 +68,10 @@ impl RecoveryMachine {
     }
 
     /// Removes the entries of these pids and returns those that have a state, to be stored in the database at a shutdown.
-    pub fn take_states<'a>(
-        &mut self,
-        pids: impl Iterator<Item = &'a String>,
-    ) -> Vec<DisconnectedSocket> {
-        self.entries.take_all(pids)
+    pub fn take_states<'a>(&mut self, pids: impl Iterator<Item = &'a String>) -> TakenStates {
+        TakenStates {
+            epoch: self.options.epoch.clone(),
+            sockets: self.entries.take_all(pids),
+        }
     }
 }

@@ -223,6 +223,7 @@ impl ModelNodes {
     fn answered(&mut self, at: ClaimAt, answer: ClaimAnswer) {
         self.asking.remove(&at);
         let (node, id) = at;
+        let answer = Some(answer);
         self.input(node, RecoveryInput::PeersAnswered { id, answer });
     }
 

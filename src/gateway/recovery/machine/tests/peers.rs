@@ -29,10 +29,12 @@ fn what_no_node_has_is_refused() {
     let mut story = RecoveryStory::with_peers();
     story.claim(0, "ana");
     story.nothing_stored(0);
+    // A node may have stored the state since this one has looked.
     assert_eq!(
         story.peers_answered(0, ClaimAnswer::NotHere),
-        ["0: refused, NothingStored"]
+        ["0: read the database"]
     );
+    assert_eq!(story.nothing_stored(0), ["0: refused, NothingStored"]);
     story.end(0);
     // A third node was faster.
     story.claim(1, "ana");
@@ -43,6 +45,14 @@ fn what_no_node_has_is_refused() {
         ["1: refused, NothingStored"],
         "it asks once"
     );
+}
+
+#[test]
+fn node_without_others_looks_into_the_database_once() {
+    let mut story = RecoveryStory::with_peers();
+    story.claim(0, "ana");
+    story.nothing_stored(0);
+    assert_eq!(story.no_peers(0), ["0: refused, NothingStored"]);
 }
 
 #[test]
@@ -184,6 +194,7 @@ fn claim_of_another_node_that_waits_is_answered_when_this_node_asks() {
             ["1: ask the other nodes", "2: answer NotHere"]
         );
         story.peers_answered(1, ClaimAnswer::NotHere);
+        story.nothing_stored(1);
         // The claim that was answered does not begin again.
         assert_eq!(story.end(ends_first), [""; 0]);
         assert_eq!(story.end(3 - ends_first), [""; 0]);

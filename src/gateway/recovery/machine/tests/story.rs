@@ -153,6 +153,13 @@ impl RecoveryStory {
 
     pub(super) fn peers_answered(&mut self, id: u64, answer: ClaimAnswer) -> Vec<String> {
         let id = ClaimId(id);
+        let answer = Some(answer);
+        self.input(RecoveryInput::PeersAnswered { id, answer })
+    }
+
+    pub(super) fn no_peers(&mut self, id: u64) -> Vec<String> {
+        let id = ClaimId(id);
+        let answer = None;
         self.input(RecoveryInput::PeersAnswered { id, answer })
     }
 
