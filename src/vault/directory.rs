@@ -188,6 +188,13 @@ impl Directory {
         debug_assert!(is_first, "a node has one recovery of sockets");
     }
 
+    /// Passes on that the events of all vaults belong to another history.
+    pub(super) fn epoch_replaced(&self) {
+        if let Some(listener) = self.history_listener.get() {
+            listener.epoch_replaced();
+        }
+    }
+
     /// Returns the threads of the actors.
     pub(super) fn threads(&self) -> &[ArbiterHandle] {
         &self.threads

@@ -5,4 +5,7 @@
 pub trait HistoryListener: Send + Sync {
     /// Handles that numbers of events that were sent until now may belong to other events.
     fn history_replaced(&self);
+
+    /// Handles that this is the case for the events of all vaults, also of those that are not loaded.
+    fn epoch_replaced(&self);
 }

@@ -23,6 +23,7 @@ impl Directory {
         }
         // A socket that was connected in between may have joined a vault with its former state.
         self.history_replaced();
+        self.epoch_replaced();
     }
 
     /// Reports to a vault's actor, if it is running, that the journal had a lower head.

@@ -227,6 +227,12 @@ impl HistoryListener for RecoveryStore {
         let epoch = self.journal.epoch();
         self.input(RecoveryInput::HistoryReplaced { epoch });
     }
+
+    fn epoch_replaced(&self) {
+        for relay in self.core().relays.values() {
+            relay.end_positions();
+        }
+    }
 }
 
 impl RecoveryCore {

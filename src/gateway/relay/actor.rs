@@ -139,6 +139,7 @@ impl Handler<RelayCommand> for RelayActor {
                     connection.close(reason);
                 }
             }
+            RelayCommand::EndPositions => self.relay.end_all_subscriptions(),
         }
     }
 }

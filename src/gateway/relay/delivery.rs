@@ -84,6 +84,16 @@ impl Relay {
         self.input(RelayInput::PositionsUnknown { vault });
     }
 
+    /// Closes the sockets that have received events of any vault. Those of a vault that is not loaded wait to resume there, and
+    /// no vault reports to them that its journal is another one.
+    pub(super) fn end_all_subscriptions(&self) {
+        let vaults = self.with_machine(|machine| machine.vaults().keys().cloned().collect());
+        let vaults: Vec<VaultId> = vaults;
+        for vault in &vaults {
+            self.end_subscriptions(vault);
+        }
+    }
+
     /// Resumes all subscriptions of a vault after their last sent events. The relay fell behind, or the vault's actor
     /// ended.
     pub(super) fn catch_up(&self, vault: &VaultId) {

@@ -26,11 +26,13 @@ pub(super) enum RelayCommand {
         pids: Vec<String>,
         reason: CloseReason,
     },
+    /// Close all connections that have joined a vault.
+    EndPositions,
 }
 
 /// Sends requests to the connections of one worker thread. Clones reach the same relay.
 ///
-/// Each method returns when the relay has handled the request, which is after all notices that vaults sent before. A
+/// Each asynchronous method returns when the relay has handled the request, which is after all notices that vaults sent before. A
 /// relay that has panicked handles nothing; its connections are closed.
 #[derive(Clone)]
 pub(in crate::gateway) struct RelayHandle {
@@ -66,6 +68,11 @@ impl RelayHandle {
         let (pid, user) = (pid.to_owned(), user.clone());
         let command = RelayCommand::TakeOver { pid, user, reason };
         self.commands.send(command).await
+    }
+
+    /// Closes all connections that have joined a vault, because the database has another history. Does not wait.
+    pub(in crate::gateway) fn end_positions(&self) {
+        self.commands.do_send(RelayCommand::EndPositions);
     }
 
     /// Closes the transports of these connections.
