@@ -22,7 +22,6 @@ const BINARY = path.resolve(
 export const LOG_DISCONNECTS = { RUST_LOG: 'info,vaultcast::gateway=debug' };
 
 export class TestServer {
-  binary = BINARY;
   secret = 'a secret of the tests that is long enough to sign with';
   /** The number of processes started so far, which identifies the current one. */
   runNumber = 0;
@@ -63,7 +62,7 @@ export class TestServer {
 
   /** Starts the service without waiting for it. */
   launch() {
-    assert(existsSync(BINARY), `${BINARY} does not exist: run \`cargo build\`, or set VAULTCAST_BIN`);
+    assert(existsSync(this.binary), `${this.binary} does not exist: run \`cargo build\`, or set VAULTCAST_BIN`);
     this.#earlierOutput = this.output;
     this.#process = this.#spawn([this.command]);
     this.runNumber += 1;
@@ -97,12 +96,17 @@ export class TestServer {
     return child.output;
   }
 
+  /** The setting `VAULTCAST_BIN` names another binary than that of all tests. */
+  get binary() {
+    return this.settings.VAULTCAST_BIN ?? BINARY;
+  }
+
   /** The setting `ULIMIT` holds arguments of the shell's `ulimit`. */
   #spawn(args, settings = {}) {
-    const { ULIMIT, ...env } = { ...this.#environment(), ...settings };
+    const { ULIMIT, VAULTCAST_BIN, ...env } = { ...this.#environment(), ...settings };
     const options = { cwd: this.directory, env };
-    if (!ULIMIT) return new ManagedProcess(BINARY, args, options);
-    return new ManagedProcess('sh', ['-c', `ulimit ${ULIMIT} && exec "$0" "$@"`, BINARY, ...args], options);
+    if (!ULIMIT) return new ManagedProcess(this.binary, args, options);
+    return new ManagedProcess('sh', ['-c', `ulimit ${ULIMIT} && exec "$0" "$@"`, this.binary, ...args], options);
   }
 
   /** Passes on only a few variables, so that the caller's environment cannot configure the service. */
@@ -128,7 +132,7 @@ export class TestServer {
       if (answer?.ok) return;
       if (this.#process.exitStatus || Date.now() > deadline) {
         await this.#process.stop('SIGKILL');
-        throw new Error(`${BINARY} ${this.command} did not become ready; its output:\n${this.#process.output}`);
+        throw new Error(`${this.binary} ${this.command} did not become ready; its output:\n${this.#process.output}`);
       }
     }
   }
