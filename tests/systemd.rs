@@ -83,7 +83,7 @@ fn systemd_accepts_the_unit_and_its_security_rating() {
 
     let directory = TempDir::new().unwrap();
     let unit = directory.path().join("vaultcast.service");
-    let installed_binary = "ExecStart=/usr/local/bin/vaultcast";
+    let installed_binary = "ExecStart=/usr/bin/vaultcast";
     assert!(UNIT.contains(installed_binary));
     let with_test_binary = UNIT.replace(installed_binary, &format!("ExecStart={BINARY}"));
     fs::write(&unit, with_test_binary).unwrap();
