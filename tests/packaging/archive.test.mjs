@@ -1,0 +1,36 @@
+// The archive and the checksums that `deploy/package` makes.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+
+const packages = process.env.PACKAGES_DIR;
+
+function run(program, ...args) {
+  return execFileSync(program, args, { cwd: packages, encoding: 'utf8' });
+}
+
+test('the checksums cover the archive and the Debian package, and match', () => {
+  const released = readdirSync(packages).filter((name) => /\.(tar\.gz|deb)$/.test(name));
+  assert.equal(released.length, 2, `${released}`);
+  const checked = run('sha256sum', '--check', '--strict', 'SHA256SUMS');
+  assert.deepEqual(checked.trim().split('\n').sort(), released.map((name) => `${name}: OK`).sort());
+});
+
+test('the archive contains a binary of its version, and what an installation by hand needs', () => {
+  const archive = readdirSync(packages).find((name) => name.endsWith('.tar.gz'));
+  const [, directory, version] = archive.match(/^(vaultcast-(.+)-linux-\w+)\.tar\.gz$/);
+  const read = (file) => run('tar', '--extract', '--to-stdout', '--file', archive, `${directory}/${file}`);
+
+  const files = run('tar', '--list', '--file', archive).trim().split('\n');
+  assert.ok(files.every((file) => file.startsWith(`${directory}/`)), 'one directory, named after the version');
+  for (const file of ['config.toml', 'LICENSE-MIT', 'LICENSE-APACHE', 'CHANGELOG.md', 'nginx.conf', 'docs/operations/installation.md']) {
+    assert.ok(files.includes(`${directory}/${file}`), file);
+  }
+  // By Debian's rules packages own /usr/bin, and the administrator /usr/local/bin.
+  assert.match(read('vaultcast.service'), /^ExecStart=\/usr\/local\/bin\/vaultcast --config \/etc\/vaultcast\/config\.toml$/m);
+
+  run('tar', '--extract', '--file', archive, '--directory', process.env.PACKAGING_DIR, `${directory}/vaultcast`);
+  assert.equal(run(`${process.env.PACKAGING_DIR}/${directory}/vaultcast`, '--version').trim(), `vaultcast ${version}`);
+});
