@@ -2,7 +2,7 @@
 // service listens on its usual ports, without an effect outside. Needs root.
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -74,11 +74,14 @@ export class SealedRoot {
     return new ManagedProcess('env', ['--ignore-environment', ...environment, program, ...rest]);
   }
 
+  /** The id of the process of a spawned program, as seen from outside: the only child of `nsenter`. */
+  pidOf({ pid }) {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+  }
+
   /** Sends a signal to a spawned program and resolves with its exit status. */
-  async signal(started, signal) {
-    const { pid } = started;
-    const [program] = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
-    process.kill(Number(program), signal);
+  signal(started, signal) {
+    process.kill(this.pidOf(started), signal);
     return started.waitForExit();
   }
 
