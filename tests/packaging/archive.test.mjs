@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 const packages = process.env.PACKAGES_DIR;
@@ -31,6 +32,8 @@ test('the archive contains a binary of its version, and what an installation by 
   // By Debian's rules packages own /usr/bin, and the administrator /usr/local/bin.
   assert.match(read('vaultcast.service'), /^ExecStart=\/usr\/local\/bin\/vaultcast --config \/etc\/vaultcast\/config\.toml$/m);
 
-  run('tar', '--extract', '--file', archive, '--directory', process.env.PACKAGING_DIR, `${directory}/vaultcast`);
-  assert.equal(run(`${process.env.PACKAGING_DIR}/${directory}/vaultcast`, '--version').trim(), `vaultcast ${version}`);
+  const unpacked = mkdtempSync(path.join(process.env.PACKAGING_DIR, 'root-archive-'));
+  run('tar', '--extract', '--file', archive, '--directory', unpacked);
+  assert.equal(run(`${unpacked}/${directory}/vaultcast`, '--version').trim(), `vaultcast ${version}`);
+  rmSync(unpacked, { recursive: true });
 });

@@ -1,98 +1,66 @@
-// The last stage of a Dockerfile, carried out without a builder: its instructions are read and applied to a root that holds what
-// its base image consists of. It runs as Docker runs it with `--read-only`, `--cap-drop ALL` and a named volume.
+// The container image, built by buildah from the Dockerfile and run without a container engine: in a root of its own, as Docker runs
+// it with `--read-only`, `--cap-drop ALL` and a named volume. No registry is needed. The first stage is replaced by the binary that
+// `deploy/package` laid out, and the base image is made of the Debian packages that it consists of.
 
-import assert from 'node:assert/strict';
-import { cpSync, lchownSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, lchownSync, lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { SealedRoot } from './sealed-root.mjs';
 
-/** Reads a Dockerfile: its stages, each with its base and its instructions, of which continued lines are joined. */
-function parseDockerfile(text) {
-  const lines = text.replace(/^\s*#.*\n/gm, '').replace(/\\\n\s*/g, ' ').split('\n').filter((line) => line.trim() !== '');
-  const stages = [];
-  for (const line of lines) {
-    const [, name, args] = line.match(/^([A-Z]+)\s+(.*)$/);
-    if (name === 'FROM') stages.push({ base: args.split(' ')[0], instructions: [] });
-    else stages.at(-1).instructions.push({ name, args });
-  }
-  return stages;
-}
-
-/** Sets the owner of a file or directory and of all that it contains. */
-function changeOwner(file, [user, group]) {
-  lchownSync(file, user, group);
-  if (lstatSync(file).isDirectory()) readdirSync(file).forEach((name) => changeOwner(path.join(file, name), [user, group]));
-}
+const DOCKERFILE = 'deploy/container/Dockerfile';
+const TAG = 'localhost/vaultcast';
 
 export class Image {
+  #storage = path.join(process.env.PACKAGING_DIR, 'root-images');
+  #tarball = path.join(process.env.PACKAGING_DIR, 'root-image.tar');
+  /** The configuration, with the names of Docker: `User`, `Env`, `Entrypoint`, … */
+  config;
   /** The image that the last stage is based on. */
   base;
-  /** `{ source, target, from, owner }` of each COPY. */
-  copies = [];
-  env = {};
-  volumes = [];
-  ports = [];
 
-  /** Reads the last stage. An instruction that this class does not know, `RUN` for example, is an error. */
-  static read(dockerfile) {
+  /** Builds the image. */
+  static build() {
     const image = new Image();
-    const last = parseDockerfile(readFileSync(dockerfile, 'utf8')).at(-1);
-    image.base = last.base;
-    for (const { name, args } of last.instructions) image.#apply(name, args);
+    image.base = readFileSync(DOCKERFILE, 'utf8').match(/^FROM (\S+)$/m)[1];
+    const base = image.#buildah('from', 'scratch');
+    image.#buildah('add', base, process.env.IMAGE_BASE, '/');
+    image.#buildah('commit', base, image.base);
+
+    // Only the format of Docker has health checks.
+    const context = path.join(process.env.PACKAGES_DIR, 'image');
+    image.#buildah('build', '--pull=never', '--format=docker', `--build-context=build=${context}`, `--file=${DOCKERFILE}`, `--tag=${TAG}`, '.');
+    image.config = JSON.parse(image.#buildah('inspect', '--type=image', TAG)).Docker.config;
+    const container = image.#buildah('from', '--pull=never', TAG);
+    const files = image.#buildah('mount', container);
+    execFileSync('tar', ['--create', '--numeric-owner', '--file', image.#tarball, '--directory', files, '.']);
     return image;
   }
 
-  #apply(name, args) {
-    switch (name) {
-      case 'LABEL':
-        break;
-      case 'COPY': {
-        const words = args.split(' ');
-        const option = (key) => words.find((word) => word.startsWith(`--${key}=`))?.split('=')[1];
-        const [source, target] = words.filter((word) => !word.startsWith('--'));
-        this.copies.push({ source, target, from: option('from'), owner: (option('chown') ?? '0:0').split(':').map(Number) });
-        break;
-      }
-      case 'ENV': {
-        const [key, value] = args.split('=');
-        this.env[key] = value;
-        break;
-      }
-      case 'VOLUME':
-        this.volumes.push(args);
-        break;
-      case 'WORKDIR':
-        this.directory = args;
-        break;
-      case 'USER':
-        [this.user, this.group] = args.split(':').map(Number);
-        break;
-      case 'EXPOSE':
-        this.ports.push(Number(args));
-        break;
-      case 'ENTRYPOINT':
-        this.entrypoint = JSON.parse(args);
-        break;
-      case 'HEALTHCHECK':
-        this.healthCheck = JSON.parse(args.slice(args.indexOf('CMD') + 'CMD'.length));
-        break;
-      default:
-        assert.fail(`the last stage has an instruction that the test does not know: ${name} ${args}`);
-    }
+  /** Runs buildah with a storage of its own and returns its output. */
+  #buildah(command, ...args) {
+    const storage = [`--root=${this.#storage}/root`, `--runroot=${this.#storage}/run`, '--storage-driver=vfs'];
+    const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' };
+    return execFileSync('buildah', [...storage, command, ...args], { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   }
 
-  /** Makes the root of a container: copies from the context and from the stage `build`, and mounts `volumes` over a read-only root. */
-  async createRoot({ baseTarball, context, build, volume }) {
-    const root = await SealedRoot.create(baseTarball);
-    for (const { source, target, from, owner } of this.copies) {
-      assert.ok(from === undefined || from === 'build', from);
-      const copied = root.path(target);
-      mkdirSync(path.dirname(copied), { recursive: true });
-      cpSync(path.join(from === 'build' ? build : context, source), copied, { recursive: true, preserveTimestamps: true });
-      changeOwner(copied, owner);
-    }
-    for (const mounted of this.volumes) {
-      // As Docker fills a new volume: with the directory of the image, its owner and its mode.
+  /** The numeric user and group. */
+  get user() {
+    const [user, group] = this.config.User.split(':').map(Number);
+    return { user, group };
+  }
+
+  /** The command of the health check. */
+  get healthCheck() {
+    const [kind, ...command] = this.config.Healthcheck.Test;
+    if (kind !== 'CMD') throw new Error(`the health check needs a shell: ${kind}`);
+    return command;
+  }
+
+  /** Creates a container: a new root, read-only, with the directory `volume` mounted at the volume of the image. */
+  async createContainer(volume) {
+    const root = await SealedRoot.create(this.#tarball);
+    for (const mounted of Object.keys(this.config.Volumes)) {
+      // As Docker makes a new volume: with the content and the owner of the directory of the image.
       if (readdirSync(volume).length === 0) {
         const { uid, gid } = lstatSync(root.path(mounted));
         cpSync(root.path(mounted), volume, { recursive: true });
@@ -102,5 +70,17 @@ export class Image {
     }
     await root.mount('-o', 'remount,bind,ro', root.directory);
     return root;
+  }
+
+  /** Starts a command in a container, with the user, directory and environment of the image and the variables of `docker run --env`. */
+  start(container, command, variables) {
+    const env = Object.fromEntries(this.config.Env.map((variable) => variable.split(/=(.*)/s).slice(0, 2)));
+    return container.spawn(command, { ...this.user, directory: this.config.WorkingDir, env: { ...env, ...variables } });
+  }
+
+  /** Deletes the image and the storage of buildah. */
+  delete() {
+    rmSync(this.#storage, { recursive: true, force: true });
+    rmSync(this.#tarball, { force: true });
   }
 }
