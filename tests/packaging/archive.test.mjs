@@ -1,10 +1,12 @@
-// The archive and the checksums that `deploy/package` makes.
+// The archive and the checksums that `deploy/package` makes, and an installation by hand in a Debian root.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { InstalledService } from './installed-service.mjs';
+import { SealedRoot } from './sealed-root.mjs';
 
 const packages = process.env.PACKAGES_DIR;
 
@@ -36,4 +38,22 @@ test('the archive contains a binary of its version, and what an installation by 
   run('tar', '--extract', '--file', archive, '--directory', unpacked);
   assert.equal(run(`${unpacked}/${directory}/vaultcast`, '--version').trim(), `vaultcast ${version}`);
   rmSync(unpacked, { recursive: true });
+});
+
+test('a service that was installed by hand, with the commands of the documents, starts', async (t) => {
+  const archive = readdirSync(packages).find((name) => name.endsWith('.tar.gz'));
+  const [, version] = archive.match(/^vaultcast-(.+)-linux-/);
+  const page = readFileSync('docs/operations/installation.md', 'utf8');
+  const [, commands] = page.match(/\n## How do I install it by hand\?\n[^]*?```sh\n([^]*?)```/);
+  const root = await SealedRoot.create(process.env.DEBIAN_ROOT);
+  t.after(() => root.close());
+
+  copyFileSync(path.join(packages, archive), root.path(`/tmp/${archive}`));
+  const here = commands.replaceAll('VERSION', version).replaceAll('x86_64', archive.match(/linux-(\w+)\./)[1]);
+  // The shell is root, no editor is opened, and the root has no systemd.
+  await root.shell(`sudo() { "$@"; }; sudoedit() { test -w "$1"; }; systemctl() { :; }; cd /tmp\n${here}`);
+
+  const service = await InstalledService.start(root, { unit: '/etc/systemd/system/vaultcast.service' });
+  assert.equal((await service.get('/readyz')).status, 200);
+  assert.deepEqual(await service.stop(), { code: 0, signal: null });
 });

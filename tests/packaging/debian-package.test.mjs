@@ -50,6 +50,7 @@ test('an installed package has a user, its configuration, its secrets, a state d
   await root.shell('dpkg --install /tmp/present.deb');
 
   assert.equal(await root.shell('dpkg --audit'), '');
+  assert.match(await root.shell('dpkg-query --show --showformat \'${Depends}\' vaultcast'), /libc6 \(>= /, 'the libraries of the binary');
   assert.match(await root.shell('getent passwd vaultcast'), /^vaultcast:x:\d+:\d+:.*:\/var\/lib\/vaultcast:\/usr\/sbin\/nologin$/);
   assert.equal(await permissions('/usr/bin/vaultcast'), '755 root:root');
   assert.equal(await permissions(CONFIG), '644 root:root');
@@ -79,7 +80,7 @@ test('a service that was just installed starts without any setting, on loopback'
 test('an acknowledged change survives kill -9 and an upgrade, and so do settings and secrets', async () => {
   appendFileSync(root.path(SECRETS), `AUTH_SECRET=${SECRET.replaceAll(' ', '-')}\n`);
   writeFileSync(root.path(CONFIG), (await root.read(CONFIG)).replace('bind = "127.0.0.1:3000"', 'bind = "0.0.0.0:8080"'));
-  const service = await InstalledService.start(root, 8080);
+  const service = await InstalledService.start(root, { port: 8080 });
   const created = await service.post('/api/vaults', { name: 'Physics' });
   assert.equal(created.status, 201, JSON.stringify(created.body));
   vault = created.body;
@@ -91,7 +92,7 @@ test('an acknowledged change survives kill -9 and an upgrade, and so do settings
   assert.match(await root.read(`${CONFIG}.dpkg-dist`), /A comment of the next version/);
   assert.equal(await permissions(SECRETS), '640 root:vaultcast');
 
-  const upgraded = await InstalledService.start(root, 8080);
+  const upgraded = await InstalledService.start(root, { port: 8080 });
   const read = await upgraded.get(`/api/vaults/${vault.id}`);
   assert.equal(read.status, 200);
   assert.equal(read.body.name, 'Physics');
@@ -125,7 +126,7 @@ test('a removed package leaves settings, secrets and data', () => {
 
 test('a package that is installed again finds the data', async () => {
   await root.shell('dpkg --install /tmp/next.deb');
-  const service = await InstalledService.start(root, 8080);
+  const service = await InstalledService.start(root, { port: 8080 });
   assert.equal((await service.get(`/api/vaults/${vault.id}`)).status, 200);
   await service.stop();
 });

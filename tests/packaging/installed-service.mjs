@@ -1,8 +1,6 @@
-// The installed service, started as its unit says: its command, user, directory, mode mask and environment file.
+// The installed service, started as its unit says: its command, user, directories, mode mask and environment file.
 
 import assert from 'node:assert/strict';
-
-const UNIT = '/lib/systemd/system/vaultcast.service';
 
 export class InstalledService {
   #root;
@@ -11,12 +9,14 @@ export class InstalledService {
   #process;
   #token;
 
-  /** Starts the service of the root and resolves when it listens on `port`. */
-  static async start(root, port = 3000) {
+  /** Starts the service of the root and resolves when it listens on `port`. `unit` is the file of its unit. */
+  static async start(root, { port = 3000, unit = '/lib/systemd/system/vaultcast.service' } = {}) {
     const service = new InstalledService();
     service.#root = root;
     service.#port = port;
-    service.#unit = parseUnit(await root.read(UNIT));
+    service.#unit = readSettings(await root.read(unit));
+    const { StateDirectory, StateDirectoryMode, User, Group } = service.#unit;
+    await root.run(['/usr/bin/install', '-d', '-m', StateDirectoryMode, '-o', User, '-g', Group, `/var/lib/${StateDirectory}`]);
     service.#process = await service.#spawn(service.#unit.ExecStart.split(' '));
     await service.#process.waitForOutput(/vaultcast serves addr=/);
     service.#token = await service.command('token', '--user', 'user_1', '--name', 'Ana', '--email', 'ana@example.com');
@@ -29,7 +29,7 @@ export class InstalledService {
     const idIn = async (file, name) => Number((await this.#root.read(file)).match(new RegExp(`^${name}:x:(\\d+):`, 'm'))[1]);
     const user = await idIn('/etc/passwd', User);
     const group = await idIn('/etc/group', Group);
-    const env = parseEnvironment(await this.#root.read(EnvironmentFile));
+    const env = readSettings(await this.#root.read(EnvironmentFile));
     const masked = ['/bin/sh', '-c', `umask ${UMask} && exec "$@"`, 'sh', ...command];
     return this.#root.spawn(masked, { user, group, directory: WorkingDirectory, env });
   }
@@ -64,12 +64,7 @@ export class InstalledService {
   }
 }
 
-/** The settings of a unit by name; of a repeated one, the last. */
-function parseUnit(text) {
-  return Object.fromEntries([...text.matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
-}
-
-/** The variables of an environment file, read as systemd reads lines without quotes. */
-function parseEnvironment(text) {
+/** Reads the lines `NAME=value` of a unit or an environment file; of a repeated name, the last. */
+function readSettings(text) {
   return Object.fromEntries([...text.matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
 }
