@@ -92,6 +92,7 @@ fn sessions_page_names_every_auth_key_and_no_unknown_key() {
 fn defaults_are_the_documented_values() {
     let config = Config::default();
     assert_eq!(config.server.bind, socket_address("127.0.0.1:3000"));
+    assert_eq!(config.server.base_path.as_str(), "");
     assert_eq!(config.server.max_body, 1_048_576);
     assert_eq!(config.server.max_connections, 0);
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(10));

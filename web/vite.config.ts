@@ -17,6 +17,7 @@ const paths = (target: string, names: string[]) => names.map((name) => [name, { 
 
 export default defineConfig({
   root: here('.'),
+  base: './', // the service writes its own prefix before the paths in a page (`server.base_path`)
   publicDir: false,
   resolve: {
     alias: [

@@ -41,10 +41,10 @@ export class VaultcastClient {
   constructor(options: ConnectOptions) {
     this.#options = options;
     this.#tokens = new Tokens(options.auth);
-    const { retryDelay = 500, retryFor = 60_000, pageSize = 500, url = '' } = options;
+    const { retryDelay = 500, retryFor = 60_000, pageSize = 500, url = '', basePath = '' } = options;
     const client = this;
     this.#link = {
-      http: new Http(url.replace(/\/+$/, ''), this.#tokens, pageSize),
+      http: new Http(withoutSlash(url) + withoutSlash(basePath.replace(/^\/*(?=.)/, '/')), this.#tokens, pageSize),
       options: { retryDelay, retryFor },
       get state() {
         return client.#state;
@@ -79,7 +79,7 @@ export class VaultcastClient {
   }
 
   /**
-   * Sends a request to another route of the service, such as `GET /api/vaults`, with the credential of the client. It is not repeated.
+   * Sends a request to another route of the service, such as `GET /api/vaults`, with the credential of the client. `basePath` is put before the path. It is not repeated.
    * Rejects with a {@link VaultcastError}. `seq` is the number of the mutation's event, 0 without one.
    */
   request<Body>(method: string, path: string, body?: object, idempotencyKey?: string): Promise<Answer<Body>> {
@@ -278,5 +278,10 @@ function closedError(): VaultcastError {
 /** Returns the origin and the path prefix of the service. */
 function splitUrl(url: string | undefined): [string, string] {
   const { origin, pathname } = new URL(url || '/', globalThis.location?.href);
-  return [origin, pathname.replace(/\/+$/, '')];
+  return [origin, withoutSlash(pathname)];
+}
+
+/** Returns the text without slashes at its end. */
+function withoutSlash(text: string): string {
+  return text.replace(/\/+$/, '');
 }

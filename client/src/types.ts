@@ -59,8 +59,13 @@ export interface VaultSnapshot {
 export type TokenCallback = (request: { refused: boolean }) => string | null | undefined | Promise<string | null | undefined>;
 
 export interface ConnectOptions {
-  /** The address of the service, with the path prefix if it has one. Default: the page's own origin. */
+  /**
+   * The address of the service. A path in it is a prefix of everything, Socket.IO included, as a proxy adds it. Default: the page's own
+   * origin.
+   */
   url?: string;
+  /** The prefix of the HTTP routes alone, such as `/v1`: `server.base_path` of the service. Default: none. */
+  basePath?: string;
   /** A token, or a function that returns one. Default: the session cookie that the browser sends. */
   auth?: string | TokenCallback;
   /** The first delay before a failed request is repeated, in milliseconds; it doubles up to ten times. Default: 500. */

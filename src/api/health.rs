@@ -11,6 +11,11 @@ use crate::{
 
 use super::{context::Api, error::ApiError};
 
+/// The path of the check that the process is alive.
+pub const HEALTHZ: &str = "/healthz";
+/// The path of the check that the service accepts work.
+pub const READYZ: &str = "/readyz";
+
 /// The response of a health check.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]

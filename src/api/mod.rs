@@ -53,4 +53,4 @@ pub use pages::{Pages, app as app_page};
 pub use path_routes::path;
 pub use process_facts::ProcessFacts;
 pub use request_id::{SOCKETIO_PATH, with_request_id};
-pub use routes::{admin_routes, not_found, routes};
+pub use routes::{admin_routes, not_found, root_routes, routes};

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use rust_embed::RustEmbed;
 use serde_json::json;
 
@@ -31,6 +31,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const APP: &str = "index.html";
 const OPERATORS: &str = "operators.html";
 
+/// How the built pages name their files: relative to the root of `web/dist`, not to the path of the page.
+const RELATIVE_FILE: &str = "\"./assets/";
+/// The element of the app that names the prefix of the service's routes.
+const BASE_PATH_ELEMENT: &str = r#"<meta name="base-path" content="">"#;
+
 /// The paths at which the app is served. It reads the rest of the address itself.
 const APP_PATHS: [&str; 2] = ["/", "/test/realtime"];
 
@@ -41,41 +46,53 @@ struct BuiltFiles;
 
 /// The pages and their files. Clones share them.
 #[derive(Clone)]
-pub struct Pages(Arc<BTreeMap<String, StaticDocument>>);
+pub struct Pages {
+    files: Arc<BTreeMap<String, StaticDocument>>,
+    /// The prefix of the app's paths. The operators' page has none.
+    base_path: Arc<str>,
+}
 
 impl Pages {
-    /// Reads the embedded files.
-    pub fn embedded() -> Self {
+    /// Reads the embedded files. `base_path` is the prefix of the paths at which the app is served.
+    pub fn embedded(base_path: &str) -> Self {
         let document = |name: &str| {
             let file = BuiltFiles::get(name)?;
             let freshness = match name.starts_with("assets/") {
                 true => Freshness::Immutable,
                 false => Freshness::Revalidate,
             };
-            let content = match file.data {
-                Cow::Borrowed(embedded) => web::Bytes::from_static(embedded),
-                Cow::Owned(read) => read.into(),
+            let content = match (name, file.data) {
+                (APP, page) => at_base_path(&page, base_path).into(),
+                (OPERATORS, page) => at_base_path(&page, "").into(),
+                (_, Cow::Borrowed(embedded)) => web::Bytes::from_static(embedded),
+                (_, Cow::Owned(read)) => read.into(),
             };
             Some(StaticDocument::new(content_type(name), content).with_freshness(freshness))
         };
         let files = BuiltFiles::iter()
             .filter_map(|name| Some((name.to_string(), document(&name)?)))
             .collect();
-        Self(Arc::new(files))
+        Self {
+            files: Arc::new(files),
+            base_path: base_path.into(),
+        }
     }
 
-    /// Returns the routes of the app. They exist while `enabled` is true (`server.page`).
+    /// Returns the routes of the app, without its prefix. They exist while `enabled` is true (`server.page`).
     pub fn app_routes(
         &self,
         enabled: Arc<AtomicBool>,
     ) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
-        let pages = web::Data::new(self.clone());
+        let (pages, has_prefix) = (web::Data::new(self.clone()), !self.base_path.is_empty());
         move |config| {
             config.app_data(pages);
             let while_enabled = || {
                 let enabled = enabled.clone();
                 move || enabled.load(Relaxed)
             };
+            if has_prefix {
+                config.service(path("").get(redirect_to_app).only_while(while_enabled()));
+            }
             for app_path in APP_PATHS {
                 config.service(path(app_path).get(app).only_while(while_enabled()));
             }
@@ -109,7 +126,10 @@ impl Pages {
     /// # Errors
     /// `NOT_FOUND` if there is no such file.
     fn respond(&self, name: &str, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-        let file = self.0.get(name).ok_or_else(|| Problem::not_found("Path"))?;
+        let file = self
+            .files
+            .get(name)
+            .ok_or_else(|| Problem::not_found("Path"))?;
         Ok(file.respond(request))
     }
 
@@ -126,6 +146,13 @@ impl Pages {
 /// `NOT_FOUND` if the program was built without it.
 pub async fn app(pages: web::Data<Pages>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     pages.respond_page(APP, &request)
+}
+
+/// Redirects from the prefix itself to the app below it.
+async fn redirect_to_app(pages: web::Data<Pages>) -> HttpResponse {
+    HttpResponse::PermanentRedirect()
+        .insert_header((header::LOCATION, format!("{}/", pages.base_path)))
+        .finish()
 }
 
 /// Serves the operators' page.
@@ -150,6 +177,17 @@ async fn page_facts() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "demo": null }))
 }
 
+/// Returns a built page whose files, and whose requests, have this prefix. No prefix that `server.base_path` accepts needs
+/// escaping in HTML.
+fn at_base_path(page: &[u8], base_path: &str) -> String {
+    String::from_utf8_lossy(page)
+        .replace(RELATIVE_FILE, &format!("\"{base_path}/assets/"))
+        .replace(
+            BASE_PATH_ELEMENT,
+            &format!(r#"<meta name="base-path" content="{base_path}">"#),
+        )
+}
+
 /// Returns the content type of a file by its extension.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
@@ -172,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_embedded_file_has_a_known_type_and_both_pages_exist() {
-        let Pages(files) = Pages::embedded();
+        let Pages { files, .. } = Pages::embedded("");
         for page in [APP, OPERATORS] {
             assert!(files.contains_key(page), "{page}");
         }
@@ -183,18 +221,29 @@ mod tests {
 
     #[test]
     fn every_file_that_a_page_names_is_embedded() {
-        let Pages(files) = Pages::embedded();
+        let Pages { files, .. } = Pages::embedded("");
         for page in [APP, OPERATORS] {
             let html = BuiltFiles::get(page).unwrap().data;
             let html = std::str::from_utf8(&html).unwrap();
             let named: Vec<_> = html
                 .split('"')
-                .filter_map(|text| text.strip_prefix('/'))
+                .filter_map(|text| text.strip_prefix("./"))
                 .collect();
             assert!(!named.is_empty(), "{html}");
             for name in named {
                 assert!(files.contains_key(name), "{page} names {name}");
             }
+        }
+    }
+
+    #[test]
+    fn app_has_the_prefix_in_the_paths_of_its_files_and_in_its_element() {
+        let app = BuiltFiles::get(APP).unwrap().data;
+        for base_path in ["", "/v1"] {
+            let page = at_base_path(&app, base_path);
+            assert!(!page.contains(RELATIVE_FILE), "{page}");
+            assert!(page.contains(&format!("src=\"{base_path}/assets/")));
+            assert!(page.contains(&format!(r#"name="base-path" content="{base_path}""#)));
         }
     }
 }

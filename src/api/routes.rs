@@ -16,14 +16,20 @@ use super::{
     sources, vaults,
 };
 
-/// Configures every path of the main listener's API.
-pub fn routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
+/// Configures the context of all handlers and middleware of the main listener, and the paths that have no prefix, whatever
+/// `server.base_path` is: the health checks.
+pub fn root_routes(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        config.app_data(web::Data::new(api));
-        for path in paths() {
-            config.service(path);
-        }
-        config.configure(health_routes);
+        config
+            .app_data(web::Data::new(api))
+            .configure(health_routes);
+    }
+}
+
+/// Configures every other path of the main listener's API.
+pub fn routes(config: &mut web::ServiceConfig) {
+    for path in paths() {
+        config.service(path);
     }
 }
 
@@ -59,8 +65,8 @@ fn paths() -> Vec<PathRoutes> {
 /// Returns the paths of the health checks.
 fn health_paths() -> [PathRoutes; 2] {
     [
-        path("/healthz").get(health::healthz),
-        path("/readyz").get(health::readyz),
+        path(health::HEALTHZ).get(health::healthz),
+        path(health::READYZ).get(health::readyz),
     ]
 }
 
@@ -107,19 +113,23 @@ mod tests {
 
     #[test]
     fn openapi_document_has_every_route_and_no_other() {
-        let described = openapi().paths.paths.into_iter().flat_map(|(path, item)| {
-            let methods = [
-                (Method::GET, item.get),
-                (Method::POST, item.post),
-                (Method::PUT, item.put),
-                (Method::PATCH, item.patch),
-                (Method::DELETE, item.delete),
-            ];
-            let present = methods
-                .into_iter()
-                .filter(|(_, operation)| operation.is_some());
-            present.map(move |(method, _)| (path.clone(), method.to_string()))
-        });
+        let described = openapi("")
+            .paths
+            .paths
+            .into_iter()
+            .flat_map(|(path, item)| {
+                let methods = [
+                    (Method::GET, item.get),
+                    (Method::POST, item.post),
+                    (Method::PUT, item.put),
+                    (Method::PATCH, item.patch),
+                    (Method::DELETE, item.delete),
+                ];
+                let present = methods
+                    .into_iter()
+                    .filter(|(_, operation)| operation.is_some());
+                present.map(move |(method, _)| (path.clone(), method.to_string()))
+            });
         let described: BTreeSet<_> = described.collect();
         let mut served = paths();
         served.extend(health_paths());

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::domain::{Seq, UserId, VaultId};
+use crate::{
+    config::BasePath,
+    domain::{Seq, UserId, VaultId},
+};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -14,6 +17,16 @@ pub(super) fn user_id(text: &str) -> Result<UserId, &'static str> {
 /// Parses a vault id.
 pub(super) fn vault_id(text: &str) -> Result<VaultId, &'static str> {
     VaultId::parse(text).ok_or("must be a c and 8 to 31 lower case letters or digits")
+}
+
+/// Parses a prefix of HTTP routes, which may be empty.
+pub(super) fn base_path(text: &str) -> Result<BasePath, &'static str> {
+    match text {
+        "" => Ok(BasePath::default()),
+        prefix => prefix
+            .parse()
+            .map_err(|_| "must be empty or a path such as /v1"),
+    }
 }
 
 /// Parses a sequence number in the range that the API accepts.

@@ -37,6 +37,7 @@ impl Config {
         Self {
             server: ServerConfig {
                 bind: self.server.bind,
+                base_path: self.server.base_path.clone(),
                 ..other.server.clone()
             },
             actors: other.actors.clone(),
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn reload_applies_all_keys_except_those_that_need_a_restart() {
         let Reload { before, after } = reload(
-            "[server]\nbind = \"127.0.0.1:1\"\nmax_body = 5\ndrain_rate = 9\n[admin]\nbind = \"\"\n\
+            "[server]\nbind = \"127.0.0.1:1\"\nbase_path = \"/v1\"\nmax_body = 5\ndrain_rate = 9\n[admin]\nbind = \"\"\n\
              [auth]\nrecheck = \"1s\"\n[socketio]\nping_interval = \"1s\"\n[actors]\ncommit_batch = 1\n\
              [journal]\nretain_events = 1\n[limits]\nsockets = 7\n[database]\nmigrate = false\n",
         );
@@ -164,6 +165,7 @@ mod tests {
                 "admin.bind",
                 "auth.recheck",
                 "database.migrate",
+                "server.base_path",
                 "server.bind",
                 "socketio.ping_interval",
             ]

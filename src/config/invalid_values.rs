@@ -6,6 +6,13 @@ use super::effective::Config;
 const INVALID_VALUES: &str = r#"
 server.bind = "localhost" -> an address and a port, such as "127.0.0.1:3000"
 server.bind = 3000 -> an address and a port, such as "127.0.0.1:3000"
+server.base_path = "v1" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = "/v1/" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = "/v1//api" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = "/v1?a=b" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = "/v%31" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = "/socket.io" -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
+server.base_path = 1 -> "" or a path such as "/v1": segments of letters, digits, "-", "_", "." and "~", without "/" at the end
 server.allowed_origins = "https://a.example" -> a list, such as ["a", "b"]
 server.allowed_origins = ["https://a.example/"] -> an origin without a path, such as "https://example.com:8443", "capacitor://localhost" or "file://"
 server.max_body = 0 -> a whole number from 1 to 1073741824

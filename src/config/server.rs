@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::allowed_origin::AllowedOrigin;
+use super::base_path::{BasePath, read_base_path};
 use super::field::{
     DAY_MS, GIBIBYTE, MILLION, read_boolean, read_duration, read_integer, read_socket_address,
     read_string_list, write_duration,
@@ -18,6 +19,9 @@ pub struct ServerConfig {
     /// The address to listen on; port 0 selects a free port.
     #[serde(deserialize_with = "read_socket_address")]
     pub bind: SocketAddr,
+    /// The prefix of every HTTP route but the health checks.
+    #[serde(deserialize_with = "read_base_path")]
+    pub base_path: BasePath,
     /// Other origins whose pages may use the service from a browser.
     #[serde(deserialize_with = "read_string_list")]
     pub allowed_origins: Vec<AllowedOrigin>,
@@ -54,6 +58,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             bind: (Ipv4Addr::LOCALHOST, 3000).into(),
+            base_path: BasePath::default(),
             allowed_origins: Vec::new(),
             max_body: 1 << 20,
             max_connections: 0,

@@ -19,7 +19,7 @@ use crate::{
     access::host::RequestHost,
     api::{self, ApiError, path},
     auth::JwtKeys,
-    config::AuthConfig,
+    config::{AuthConfig, BasePath},
     contract::problem::{ErrorCode, Problem},
     domain::{
         Command, Mutation, Principal, Role, UserId, UserProfile, UserRef, VaultId,
@@ -49,16 +49,24 @@ pub(super) fn auth_config() -> AuthConfig {
 #[derive(Clone)]
 pub struct Demo {
     tokens: JwtKeys,
+    /// The prefix of the routes (`server.base_path`).
+    base_path: BasePath,
 }
 
 impl Demo {
-    /// Creates the demo vault and its members, unless an earlier demo has created them.
+    /// Creates the demo vault and its members, unless an earlier demo has created them. The routes of the demo are below
+    /// `base_path`.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn prepare(vaults: &Vaults, tokens: JwtKeys) -> Result<Self, VaultError> {
+    pub async fn prepare(
+        vaults: &Vaults,
+        tokens: JwtKeys,
+        base_path: BasePath,
+    ) -> Result<Self, VaultError> {
         let id = VaultId::parse(VAULT_ID).expect("the id of the demo vault is valid");
         let owner = user(Role::Owner);
+        let demo = Self { tokens, base_path };
         for role in Role::ALL {
             let (principal, issued_at) = (user(role), None);
             let profile = UserProfile {
@@ -69,7 +77,7 @@ impl Demo {
         }
         if vaults.journal().load(&id).await?.is_some() {
             // Kept as it is: its users may have changed or removed members.
-            return Ok(Self { tokens });
+            return Ok(demo);
         }
         let new = NewVault {
             id: id.clone(),
@@ -91,7 +99,7 @@ impl Demo {
                 .submit(Mutation { by, command, key })
                 .await?;
         }
-        Ok(Self { tokens })
+        Ok(demo)
     }
 
     /// Returns the routes that only the demo serves.
@@ -110,16 +118,17 @@ impl Demo {
 
     /// Returns the instructions that are printed when the demo is ready.
     pub fn greeting(&self, addr: SocketAddr) -> String {
-        let link = |role: Role| format!("  {role:<12} http://{addr}/demo/sign-in?as={role}");
+        let url = format!("http://{addr}{}", self.base_path);
+        let link = |role: Role| format!("  {role:<12} {url}/demo/sign-in?as={role}");
         let links = Role::ALL.map(link).join("\n");
         let token = |role: Role| format!("  {role:<12} {}", self.token(role));
         let tokens = Role::ALL.map(token).join("\n");
-        let curl = self.curl(&format!("http://{addr}"));
+        let curl = self.curl(&url);
         format!(
-            "\nvaultcast demo: open http://{addr}/ to see two users of the demo vault side by side, or sign in as one of three\n{links}\n\n\
+            "\nvaultcast demo: open {url}/ to see two users of the demo vault side by side, or sign in as one of three\n{links}\n\n\
              or with a token (Authorization: Bearer TOKEN, or io(url, {{ auth: {{ token }} }})), valid for one day\n{tokens}\n\n\
              Subscribe to the vault with the official Socket.IO client:\n  \
-             npm install --no-save socket.io-client && node examples/listen.mjs http://{addr}\n\n\
+             npm install --no-save socket.io-client && node examples/listen.mjs {url}\n\n\
              and in another terminal add a source to it:\n  {curl}\n"
         )
     }
@@ -132,6 +141,13 @@ impl Demo {
              -d '{{\"title\":\"Hello\",\"fileUrl\":\"https://example.com/hello.pdf\"}}' \
              {url}/api/vaults/{VAULT_ID}/sources"
         )
+    }
+
+    fn redirect_to_page(&self, cookie: &Cookie<'_>) -> HttpResponse {
+        HttpResponse::SeeOther()
+            .cookie(cookie.clone())
+            .insert_header((header::LOCATION, format!("{}/", self.base_path)))
+            .finish()
     }
 
     fn token(&self, role: Role) -> String {
@@ -179,30 +195,24 @@ async fn sign_in(
         return Err(Problem::new(ErrorCode::OriginNotAllowed, message).into());
     }
     let cookie = session_cookie(demo.token(role));
-    Ok(redirect_to_page(&cookie.finish()))
+    Ok(demo.redirect_to_page(&cookie.finish()))
 }
 
 /// Removes the session cookie and redirects to the page.
-async fn sign_out() -> HttpResponse {
-    redirect_to_page(
+async fn sign_out(demo: web::Data<Demo>) -> HttpResponse {
+    demo.redirect_to_page(
         &session_cookie(String::new())
             .max_age(CookieAge::ZERO)
             .finish(),
     )
 }
 
+/// Returns the session cookie. Its path has no prefix, because Socket.IO, which needs the cookie as well, has none.
 fn session_cookie(token: String) -> CookieBuilder<'static> {
     Cookie::build(COOKIE, token)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-}
-
-fn redirect_to_page(cookie: &Cookie<'_>) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .cookie(cookie.clone())
-        .insert_header((header::LOCATION, "/"))
-        .finish()
 }
 
 /// Answers a token of a demo user. The split view connects two users with two tokens, because a browser has one session cookie.

@@ -5,12 +5,13 @@
 
 use crate::{
     api::{self, Descriptions},
+    config::BasePath,
     gateway,
 };
 
-/// Returns the descriptions, ready to be served.
-pub(super) fn descriptions() -> Descriptions {
-    Descriptions::new(&api::openapi(), &gateway::asyncapi())
+/// Returns the descriptions, ready to be served below this prefix.
+pub(super) fn descriptions(base_path: &BasePath) -> Descriptions {
+    Descriptions::new(&api::openapi(base_path.as_str()), &gateway::asyncapi())
 }
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ mod tests {
 
     #[test]
     fn committed_openapi_document_is_current() {
-        assert_file_is_current("openapi.json", &api::openapi());
+        assert_file_is_current("openapi.json", &api::openapi(""));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use actix_socketio::{
     engineio::{self, SessionRegistry},
 };
 use actix_web::{
-    App,
+    App, Scope,
     dev::{Server, ServerHandle},
     middleware::{Condition, from_fn},
     web,
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     api::{self, AdminApi, Api, Descriptions, Pages, SOCKETIO_PATH},
-    config::WebSocketTransport,
+    config::{BasePath, WebSocketTransport},
     gateway::{self, Gateway, GatewayOptions, SocketMeter},
 };
 
@@ -50,6 +50,8 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(super) struct MainListener {
     pub api: Api,
+    /// The prefix of every HTTP route but the health checks (`server.base_path`).
+    pub base_path: BasePath,
     pub descriptions: Descriptions,
     pub gateway: GatewayOptions,
     pub admission: HandshakeAdmission,
@@ -85,14 +87,10 @@ impl MainListener {
             let worker = workers.fetch_add(1, Ordering::Relaxed);
             let heartbeat = self.watchdog.heartbeat(format!("worker {worker}"));
             actix_web::rt::spawn(heartbeat);
-            let mut app = App::new()
+            App::new()
                 .configure(self.sockets().routes(SOCKETIO_PATH))
-                .configure(api::routes(self.api.clone()))
-                .configure(self.descriptions.routes());
-            if let Some(demo) = &self.demo {
-                app = app.configure(demo.routes());
-            }
-            app.configure(self.pages.app_routes(self.page.clone()))
+                .configure(api::root_routes(self.api.clone()))
+                .service(self.prefixed_routes())
                 .app_data(web::Data::new(self.http_metrics.clone()))
                 .default_service(web::to(api::not_found))
                 .wrap(from_fn(api::guard_origin))
@@ -101,6 +99,17 @@ impl MainListener {
                 .wrap(from_fn(api::with_request_id))
         };
         listen(bind, options, serve).map_err(|source| listen_error("server.bind", bind, source))
+    }
+
+    /// Returns the routes whose paths have the prefix of the configuration.
+    fn prefixed_routes(&self) -> Scope {
+        let mut scope = web::scope(self.base_path.as_str())
+            .configure(api::routes)
+            .configure(self.descriptions.routes());
+        if let Some(demo) = &self.demo {
+            scope = scope.configure(demo.routes());
+        }
+        scope.configure(self.pages.app_routes(self.page.clone()))
     }
 
     /// Creates the Engine.IO server of a worker thread, with the gateway as its application.

@@ -106,7 +106,10 @@ impl Service {
         let auth = UserSessionVerifier::open(&auth_config, secrets, &config.database.url).await?;
         let demo = match mode {
             Mode::Serve => None,
-            Mode::Demo => Some(Demo::prepare(&vaults, auth.jwt_keys().clone()).await?),
+            Mode::Demo => {
+                let tokens = auth.jwt_keys().clone();
+                Some(Demo::prepare(&vaults, tokens, config.server.base_path.clone()).await?)
+            }
         };
         let readiness = Readiness::default();
         let sessions = SessionRegistry::default();
@@ -135,10 +138,11 @@ impl Service {
         reloadable
             .vaults
             .set_history_listener(std::sync::Arc::new(recovery.clone()));
-        let pages = Pages::embedded();
+        let pages = Pages::embedded(config.server.base_path.as_str());
         let listener = MainListener {
             api: api.clone(),
-            descriptions: descriptions(),
+            base_path: config.server.base_path.clone(),
+            descriptions: descriptions(&config.server.base_path),
             gateway: GatewayOptions {
                 bounds: reloadable.gateways.clone(),
                 limits: reloadable.limits.clone(),

@@ -219,6 +219,12 @@ impl TestUser {
         Self { base, ..self }
     }
 
+    /// Returns the same user with requests below this prefix.
+    pub fn below(self, prefix: &str) -> Self {
+        let base = format!("{}{prefix}", self.base);
+        Self { base, ..self }
+    }
+
     /// Returns the metrics; the address must be that of the admin listener.
     pub async fn metrics(&self) -> String {
         self.get("/metrics").await.text

@@ -7,6 +7,7 @@
 mod common;
 mod support;
 
+mod base_path;
 mod caching;
 mod connections;
 mod database_sessions;

@@ -10,6 +10,14 @@ test('addresses are read and written', () => {
   }
 });
 
+test('addresses have the prefix of the service', () => {
+  assert.deepEqual(parseAddress('/v1/test/realtime', '?vaultId=cabcdefgh', undefined, '/v1'), { view: 'app', route: vaultRoute('cabcdefgh') });
+  for (const address of ['/v1/', '/v1/test/realtime?vaultId=cabcdefgh', '/v1/demo/split?left=owner&right=viewer&vaultId=cabcdefgh']) {
+    const { pathname, search } = new URL(address, 'http://page');
+    assert.equal(formatAddress(parseAddress(pathname, search, undefined, '/v1'), '', '/v1'), address);
+  }
+});
+
 test('a missing vault id is a vault that does not exist', () => {
   assert.deepEqual(parseAddress('/test/realtime', ''), { view: 'app', route: vaultRoute('') });
 });

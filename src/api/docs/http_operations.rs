@@ -15,6 +15,8 @@ use super::{
 /// An operation with its place.
 struct PlacedOperation<'a> {
     method: &'static str,
+    /// The prefix of the path: `server.base_path`, except for the health checks.
+    base_path: &'a str,
     path: &'a str,
     operation: &'a Operation,
 }
@@ -34,7 +36,7 @@ fn placed<'a>(openapi: &'a OpenApi, tag: &'a str) -> impl Iterator<Item = Placed
         .paths
         .paths
         .iter()
-        .flat_map(|(path, item)| of_path(path, item));
+        .flat_map(|(path, item)| of_path(openapi, path, item));
     all.filter(move |placed| {
         placed
             .operation
@@ -45,7 +47,14 @@ fn placed<'a>(openapi: &'a OpenApi, tag: &'a str) -> impl Iterator<Item = Placed
     })
 }
 
-fn of_path<'a>(path: &'a str, item: &'a PathItem) -> impl Iterator<Item = PlacedOperation<'a>> {
+fn of_path<'a>(
+    openapi: &'a OpenApi,
+    path: &'a str,
+    item: &'a PathItem,
+) -> impl Iterator<Item = PlacedOperation<'a>> {
+    let servers = item.servers.as_ref().or(openapi.servers.as_ref());
+    let server = servers.and_then(|servers| servers.first());
+    let base_path = server.map_or("", |server| server.url.trim_end_matches('/'));
     let methods = [
         ("GET", &item.get),
         ("POST", &item.post),
@@ -56,6 +65,7 @@ fn of_path<'a>(path: &'a str, item: &'a PathItem) -> impl Iterator<Item = Placed
         let operation = operation.as_ref()?;
         Some(PlacedOperation {
             method,
+            base_path,
             path,
             operation,
         })
@@ -130,7 +140,7 @@ fn article(openapi: &OpenApi, schemas: &Schemas<'_>, placed: &PlacedOperation<'_
         article.operation id=(placed.anchor()) {
             h4 {
                 a.anchor href={ "#" (placed.anchor()) } {
-                    (method(placed.method)) " " span.path { (placed.path) }
+                    (method(placed.method)) " " span.path { (placed.base_path) (placed.path) }
                 }
             }
             p.summary { (inline(operation.summary.as_deref().unwrap_or_default())) }

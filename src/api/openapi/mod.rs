@@ -13,7 +13,7 @@ use utoipa::{
     ToSchema,
     openapi::{
         InfoBuilder, License, OneOfBuilder, OpenApi, OpenApiBuilder, OpenApiVersion, Paths, Schema,
-        ServerBuilder, schema::ObjectBuilder,
+        Server, schema::ObjectBuilder,
     },
 };
 
@@ -23,37 +23,51 @@ use crate::{
 };
 
 use super::{
-    health::HealthView,
+    health::{self, HealthView},
     members::MembersView,
     sources::SourcesView,
     vaults::{EventsView, JOURNAL_EVENT, VaultsView},
 };
 
-const DESCRIPTION: &str = "\
+/// The first paragraph, before the path of the description of the events.
+const SUMMARY: &str = "\
 Vaults, their members, sources and journals. Every change of a vault is an event with a number `seq`; subscribers of the vault \
-receive it over Socket.IO, see `/asyncapi.json`.
+receive it over Socket.IO, see";
 
+const RULES: &str = "\
 - All times are ISO 8601 in UTC with milliseconds. Unknown fields and parameters are ignored. Versions may add fields to responses.
 - `HEAD` is accepted wherever `GET` is. An unknown path is 404 `NOT_FOUND`, an unsupported method 405 `METHOD_NOT_ALLOWED` with `Allow`.
 - Membership is checked before the parameters and the content of a request.
 - A mutation that is answered with an error was not persisted, except for `UNAVAILABLE` with `details.outcome: \"unknown\"`.";
 
-/// Returns the description of the HTTP API of the main listener.
-pub fn openapi() -> OpenApi {
+/// Returns the description of the HTTP API of the main listener. `base_path` is the prefix of all paths but those of the health
+/// checks.
+pub fn openapi(base_path: &str) -> OpenApi {
     let mut paths = Paths::new();
     for row in operations::all() {
         let (path, method) = (row.path, row.method.clone());
         paths.add_path_operation(path, vec![method], row.describe());
     }
+    if !base_path.is_empty() {
+        for path in [health::HEALTHZ, health::READYZ] {
+            let item = paths.paths.get_mut(path);
+            item.expect("health checks are described").servers = Some(vec![Server::new("/")]);
+        }
+    }
+    let server = match base_path {
+        "" => Server::new("/"),
+        prefix => Server::new(prefix),
+    };
+    let description = format!("{SUMMARY} `{base_path}/asyncapi.json`.\n\n{RULES}");
     let info = InfoBuilder::new()
         .title("vaultcast")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
+        .description(Some(description))
         .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
     OpenApiBuilder::new()
         .openapi(OpenApiVersion::Version31)
         .info(info.build())
-        .servers(Some([ServerBuilder::new().url("/").build()]))
+        .servers(Some([server]))
         .tags(Some(
             operation::ApiTag::ALL.map(operation::ApiTag::describe),
         ))

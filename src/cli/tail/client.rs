@@ -16,7 +16,10 @@ use super::{
     service_url::ServiceUrl,
     tailed_event::TailedEvent,
 };
-use crate::domain::{Seq, VaultId};
+use crate::{
+    config::BasePath,
+    domain::{Seq, VaultId},
+};
 
 /// Time within which the service must answer; a read of its database may take 30 s.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -64,12 +67,19 @@ struct ServiceAnswer {
 pub(super) struct ServiceClient {
     agent: Agent,
     url: ServiceUrl,
+    /// The prefix of HTTP routes. Socket.IO has none.
+    base_path: BasePath,
     authorization: String,
 }
 
 impl ServiceClient {
     /// Creates a client that sends the `authorization` header, through `proxy` if there is one.
-    pub(super) fn new(url: ServiceUrl, authorization: String, proxy: Option<Proxy>) -> Self {
+    pub(super) fn new(
+        url: ServiceUrl,
+        base_path: BasePath,
+        authorization: String,
+        proxy: Option<Proxy>,
+    ) -> Self {
         let agent = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
@@ -80,13 +90,15 @@ impl ServiceClient {
         Self {
             agent: Agent::new_with_config(agent),
             url,
+            base_path,
             authorization,
         }
     }
 
     /// Returns the events after `since`, oldest first.
     pub(super) fn events(&self, vault: &VaultId, since: Seq) -> Result<JournalAnswer, Interrupt> {
-        let path = format!("/api/vaults/{vault}/events?since={since}&limit={PAGE_SIZE}");
+        let base_path = &self.base_path;
+        let path = format!("{base_path}/api/vaults/{vault}/events?since={since}&limit={PAGE_SIZE}");
         let request = self.agent.get(self.url.join(&path));
         let request = request.header("Authorization", &self.authorization);
         let answer = self.read(request.call())?;

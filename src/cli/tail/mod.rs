@@ -16,10 +16,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
     address::reachable,
-    args::{seq, vault_id},
+    args::{base_path, seq, vault_id},
 };
 use crate::{
-    config::Config,
+    config::{BasePath, Config},
     domain::{Seq, VaultId},
 };
 
@@ -66,6 +66,9 @@ pub struct TailArgs {
     /// Address of the service, http or https [default: server.bind of the configuration]
     #[arg(long, value_parser = ServiceUrl::parse)]
     pub url: Option<ServiceUrl>,
+    /// Prefix of the service's HTTP routes [default: server.base_path of the configuration]
+    #[arg(long, value_name = "PATH", value_parser = base_path)]
+    pub base_path: Option<BasePath>,
     /// Session token of a member of the vault, as `vaultcast token` prints it. Prefer the environment variable:
     /// other users of the machine can see the arguments of a process
     #[arg(long, env = "VAULTCAST_TOKEN", hide_env_values = true)]
@@ -77,12 +80,13 @@ pub(super) fn run(args: &TailArgs, config: &Config) -> Result<(), TailError> {
     let token = args.token.as_ref().ok_or(TailError::NoToken)?;
     let local = || ServiceUrl::local(reachable(config.server.bind));
     let url = args.url.clone().unwrap_or_else(local);
+    let base_path = args.base_path.as_ref().unwrap_or(&config.server.base_path);
     // A proxy of the environment is for requests to the web, not for a service on this machine.
     let proxy = args.url.as_ref().and_then(proxy::of_environment);
     let mut tail = Tail {
         args,
         token,
-        client: ServiceClient::new(url, token.header()?, proxy),
+        client: ServiceClient::new(url, base_path.clone(), token.header()?, proxy),
         position: TailPosition::new(args.since),
         retry: RetryPolicy::new(args.follow),
     };

@@ -11,6 +11,7 @@ import { DemoSignIn } from './sign-in/DemoSignIn.tsx';
 import { SignIn } from './sign-in/SignIn.tsx';
 import { forgetToken, keepToken, storedToken } from './sign-in/token-store.ts';
 import { SplitView } from './split/SplitView.tsx';
+import { basePath } from './state/base-path.ts';
 import { type Address, formatAddress } from './state/route.ts';
 import { Workspace } from './Workspace.tsx';
 
@@ -52,7 +53,7 @@ function UserApp({ demo, address, go }: UserAppProps) {
   };
   const signOut = () => {
     forgetToken();
-    if (demo) location.assign('/demo/sign-out');
+    if (demo) location.assign(`${basePath}/demo/sign-out`);
     else restart();
   };
   return (
@@ -61,7 +62,7 @@ function UserApp({ demo, address, go }: UserAppProps) {
         {session.state === 'ready' && (
           <>
             <span class="topbar__user">{session.user.name ?? session.user.email ?? session.user.id}</span>
-            {demo && <ButtonLink small href="/demo/split">Two users</ButtonLink>}
+            {demo && <ButtonLink small href={`${basePath}/demo/split`}>Two users</ButtonLink>}
             {(demo || token) && <Button small onClick={signOut}>Sign out</Button>}
           </>
         )}

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { basePath } from '../state/base-path.ts';
 
 /** A user of `vaultcast demo`. */
 export interface DemoUser {
@@ -28,7 +29,7 @@ export function usePageInfo(): PageInfo | 'unreachable' | undefined {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async () => {
       try {
-        const response = await fetch('/page.json');
+        const response = await fetch(`${basePath}/page.json`);
         if (!response.ok) throw new Error(`HTTP status ${response.status}`);
         setInfo((await response.json()) as PageInfo);
       } catch {

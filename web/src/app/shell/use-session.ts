@@ -1,6 +1,7 @@
 // The client of a pane and the user that its credential names.
 import { useCallback, useEffect, useState } from 'preact/hooks';
 import { connect, type ConnectOptions, type User, VaultcastError, type VaultcastClient } from 'vaultcast-client';
+import { basePath } from '../state/base-path.ts';
 import { transportsOf } from '../state/route.ts';
 
 /** `signed-out` with `expired`: there was a session. `unreachable`: the service does not answer; it is tried again. */
@@ -26,7 +27,7 @@ export function useSession(key: string, auth: ConnectOptions['auth']): SessionCo
   const [run, setRun] = useState(0);
   useEffect(() => {
     const transports = transportsOf(location.search);
-    const client = connect({ ...(auth !== undefined && { auth }), ...(transports && { socket: { transports } }) });
+    const client = connect({ basePath, ...(auth !== undefined && { auth }), ...(transports && { socket: { transports } }) });
     const whileUnreachable = setSessionFrom(client, setSession);
     return () => {
       whileUnreachable();

@@ -6,6 +6,7 @@ import { Avatar } from '../shell/Avatar.tsx';
 import { Loading, Unreachable } from '../shell/Status.tsx';
 import type { DemoInfo } from '../shell/use-page-info.ts';
 import { useSession } from '../shell/use-session.ts';
+import { basePath } from '../state/base-path.ts';
 import type { Route } from '../state/route.ts';
 import { Workspace } from '../Workspace.tsx';
 
@@ -20,7 +21,7 @@ interface SplitPaneProps {
 
 /** Asks the demo for a token of the user. Undefined, which is a signed-out user, if it has none. */
 async function demoToken(role: string): Promise<string | undefined> {
-  const response = await fetch(`/demo/token?as=${encodeURIComponent(role)}`);
+  const response = await fetch(`${basePath}/demo/token?as=${encodeURIComponent(role)}`);
   if (!response.ok) throw new Error(`HTTP status ${response.status}`);
   return ((await response.json()) as { token?: string }).token;
 }

@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { ButtonLink } from '../../shared/Button.tsx';
 import { TopBar } from '../shell/TopBar.tsx';
 import type { DemoInfo } from '../shell/use-page-info.ts';
+import { basePath } from '../state/base-path.ts';
 import { type Address, formatAddress } from '../state/route.ts';
 import { SplitPane } from './SplitPane.tsx';
 
@@ -22,7 +23,7 @@ export function SplitView({ demo, address, go }: SplitViewProps) {
   return (
     <div class="split-page">
       <TopBar context="Demo">
-        <ButtonLink small href="/">One user</ButtonLink>
+        <ButtonLink small href={`${basePath}/`}>One user</ButtonLink>
       </TopBar>
       <main id="content" class="split" tabIndex={-1}>
         <h1 class="visually-hidden">Two users side by side</h1>
