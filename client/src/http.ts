@@ -130,7 +130,9 @@ async function refusal(response: Response): Promise<VaultcastError> {
     return new VaultcastError('NETWORK_ERROR', `HTTP status ${status}`, { status, temporary: true, outcomeUnknown: true, retryAfter });
   }
   const { code, message = code, details } = problem;
-  const temporary = status === 429 || status === 503;
-  const outcomeUnknown = details !== undefined && 'outcome' in details;
+  // 502 and 504 come from a proxy, with an error of its own (deploy/nginx.conf): the service may have made the change.
+  const isOfProxy = status === 502 || status === 504;
+  const temporary = status === 429 || status === 503 || isOfProxy;
+  const outcomeUnknown = isOfProxy || (details !== undefined && 'outcome' in details);
   return new VaultcastError(code, message, { details, status, temporary, outcomeUnknown, retryAfter });
 }
