@@ -23,18 +23,26 @@ const PATH = `${process.env.PATH}:/usr/sbin`;
 /** How long old workers may keep their connections after a reload. */
 const WORKER_SHUTDOWN_TIMEOUT = '500ms';
 
+/** Returns the lines of the configuration that the page replaces for a prefix of the routes: before and after. */
+async function locationOfPrefix(basePath) {
+  const [, after, before] = (await readFile(PAGE, 'utf8')).match(/`(location \/v1\/ {)` instead of `(location [^`]*{)`/);
+  return [before, after.replace('/v1/', `${basePath}/`)];
+}
+
 export class NginxProxy {
   #process;
 
   /**
    * Starts nginx in front of these services and of an application on this port. With `caches`, nginx keeps every answer that it
    * may keep, also one with a cookie, and sends it to every client that requests the same URL. With `compresses`, nginx compresses
-   * every answer of a client that accepts it.
+   * every answer of a client that accepts it. With `basePath`, the routes below it go to the services, as docs/operations/proxies.md
+   * says.
    */
-  static async start(services, applicationPort, { caches = false, compresses = false } = {}) {
+  static async start(services, applicationPort, { caches = false, compresses = false, basePath } = {}) {
     const nginx = new NginxProxy();
     nginx.caches = caches;
     nginx.compresses = compresses;
+    nginx.basePath = basePath;
     nginx.directory = await mkdtemp(path.join(tmpdir(), 'vaultcast-nginx-'));
     [nginx.port, nginx.httpPort] = [await freePort(), await freePort()];
     nginx.url = `https://127.0.0.1:${nginx.port}`;
@@ -66,6 +74,7 @@ export class NginxProxy {
     substitute('/var/log/nginx/vaultcast.log', log);
     substitute('server 127.0.0.1:3000 max_fails=0;', services.map(({ port }) => `server 127.0.0.1:${port} max_fails=0;`).join(' '));
     substitute('http://127.0.0.1:3001', `http://127.0.0.1:${applicationPort}`);
+    if (this.basePath) substitute(...(await locationOfPrefix(this.basePath)));
     await writeFile(this.#path('vaultcast.conf'), config);
 
     const [, mainSettings] = (await readFile(PAGE, 'utf8')).match(/```nginx\n([^]*?)```/);
