@@ -13,7 +13,7 @@
 //! 6. [`api`]: the HTTP routes.
 //! 7. [`gateway`]: the contract's events on Socket.IO.
 //! 8. [`server`]: wiring, listeners, start, reload and shutdown. [`cli`]: the commands. [`config`]: the settings.
-//! 9. [`verify`]: checks a database against its journal. [`telemetry`]: log, metrics, panics.
+//! 9. [`verify`]: checks a database against its journal. [`import`]: copies an application's own tables into it. [`telemetry`]: log, metrics, panics.
 
 pub mod access;
 pub mod api;
@@ -24,6 +24,7 @@ pub mod config;
 pub mod contract;
 pub mod domain;
 pub mod gateway;
+pub mod import;
 pub mod journal;
 pub mod server;
 pub mod telemetry;

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vaultcast: {error}");
-            ExitCode::FAILURE
+            error.exit_status().into()
         }
     }
 }

@@ -51,5 +51,6 @@ pub use secrets::{Secrets, SecretsOrigin};
 pub use session::{AuthError, UserSession};
 pub use session_expiry::{SessionExpiry, SessionStatus};
 pub use session_refusal::SessionRefusal;
+pub use user_session_expiry::parse_stored_time;
 pub use user_session_record::UserSessionTableError;
 pub use user_session_verifier::UserSessionVerifier;

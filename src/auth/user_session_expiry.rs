@@ -1,4 +1,5 @@
-//! Reads the expiry of a session from the text of its column, whatever the type of the column.
+//! Reads a time from the text of its column, whatever the type of the column: the expiry of a session, and the times of imported
+//! rows.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ const WITHOUT_ZONE: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 /// Parses a time: a date, with or without a time of day, in UTC unless it has a zone; `infinity`; or a number of
 /// milliseconds or seconds since 1970. Times outside the range of JavaScript become its first or last time.
-pub(super) fn parse_expiry(text: &str) -> Option<SystemTime> {
+pub fn parse_stored_time(text: &str) -> Option<SystemTime> {
     let milliseconds = match text.parse::<f64>() {
         Ok(number) if number.abs() < MIN_MILLISECONDS => number * 1000.0,
         Ok(number) => number,
@@ -81,24 +82,24 @@ mod tests {
             "2030-03-17 23:16:40.5+05:30",
             "2030-03-17 17:46:40.500 +00:00",
         ] {
-            assert_eq!(parse_expiry(text), Some(expiry), "{text}");
+            assert_eq!(parse_stored_time(text), Some(expiry), "{text}");
         }
         let whole = UNIX_EPOCH + Duration::from_secs(1_900_000_000);
         for text in ["2030-03-17 17:46:40", "1900000000"] {
-            assert_eq!(parse_expiry(text), Some(whole), "{text}");
+            assert_eq!(parse_stored_time(text), Some(whole), "{text}");
         }
         let midnight = UNIX_EPOCH + Duration::from_secs(1_899_936_000);
-        assert_eq!(parse_expiry("2030-03-17"), Some(midnight));
+        assert_eq!(parse_stored_time("2030-03-17"), Some(midnight));
     }
 
     #[test]
     fn expiry_outside_the_range_of_javascript_is_its_first_or_last_time() {
         for text in ["-5", "-infinity", "0044-03-15 00:00:00 BC", "0001-01-01"] {
-            assert_eq!(parse_expiry(text), Some(UNIX_EPOCH), "{text}");
+            assert_eq!(parse_stored_time(text), Some(UNIX_EPOCH), "{text}");
         }
         let last = UNIX_EPOCH + Duration::from_millis(MAX_TIME as u64);
         for text in ["infinity", "294276-02-29 23:59:59.999+00", "10000-01-01"] {
-            assert_eq!(parse_expiry(text), Some(last), "{text}");
+            assert_eq!(parse_stored_time(text), Some(last), "{text}");
         }
     }
 
@@ -113,7 +114,7 @@ mod tests {
             "99999-13-01",
             "1 day",
         ] {
-            assert_eq!(parse_expiry(text), None, "{text}");
+            assert_eq!(parse_stored_time(text), None, "{text}");
         }
     }
 }

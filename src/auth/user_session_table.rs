@@ -10,7 +10,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, FromQueryResult, Runtim
 use tracing_log::log::LevelFilter;
 
 use super::claims::CLOCK_TOLERANCE;
-use super::user_session_expiry::parse_expiry;
+use super::user_session_expiry::parse_stored_time;
 use super::user_session_lookups::{QUEUES, UserSessionSource, WORKERS_PER_QUEUE};
 use super::user_session_principal::user_session_principal;
 use super::user_session_query::UserSessionQuery;
@@ -140,7 +140,7 @@ impl UserSessionRow {
         columns: &SessionColumns,
     ) -> Result<Option<UserSessionRecord>, UserSessionTableError> {
         let expires = self.expires.as_deref().unwrap_or("NULL");
-        let Some(expires) = parse_expiry(expires) else {
+        let Some(expires) = parse_stored_time(expires) else {
             return Err(SessionRowError {
                 columns: columns.expires.clone(),
                 problem: format!("{expires:?} is not a time"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::BasePath,
+    config::{BasePath, DatabaseUrl},
     domain::{Seq, UserId, VaultId},
 };
 
@@ -49,4 +49,16 @@ pub(super) fn time_to_live(text: &str) -> Result<Duration, &'static str> {
         .ok()
         .filter(|ttl| (Duration::from_secs(1)..=10 * YEAR).contains(ttl))
         .ok_or("must be a duration with its unit, such as 90s, 1h or 30d, and ten years at most")
+}
+
+/// Parses the URL of an application's database.
+pub(super) fn application_url(text: &str) -> Result<DatabaseUrl, &'static str> {
+    let scheme = text.split(':').next().unwrap_or_default();
+    text.parse().map_err(|accepted| match scheme {
+        "mysql" | "mariadb" => {
+            "MySQL cannot be read: copy the four tables to a SQLite file or to PostgreSQL first (docs/operations/import.md)"
+        }
+        "file" => "write Prisma's file:./dev.db as sqlite://prisma/dev.db, relative to the working directory",
+        _ => accepted,
+    })
 }

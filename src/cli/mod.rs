@@ -23,6 +23,7 @@ mod address;
 mod args;
 mod epoch;
 mod error;
+mod import;
 mod migrate;
 mod tail;
 mod token;
@@ -31,6 +32,7 @@ mod verify;
 pub use actors::{ActorsArgs, ActorsError};
 pub use epoch::{EpochStep, renew_epoch};
 pub use error::CliError;
+pub use import::ImportArgs;
 pub use migrate::{MigrateStep, migrate};
 pub use tail::{ServiceUrl, SessionToken, TailArgs, TailError};
 pub use token::TokenArgs;
@@ -112,6 +114,15 @@ pub enum CliCommand {
         #[arg(long, value_name = "ID", value_parser = vault_id)]
         vault: Option<VaultId>,
     },
+    /// Copy vaults, members, sources and users from an application's own tables
+    ///
+    /// The tables are Prisma's Vault, VaultUser, Source and User, or those that [import] of the configuration names. Ids and
+    /// times are kept. Rows that are there already are passed over, so the command may run again, also after it was
+    /// killed. Rows that cannot be taken are counted and named. On a SQLite file the service must be stopped; on
+    /// PostgreSQL it may run.
+    ///
+    /// The exit status is 0 when every row is in the service, 1 when the import stopped, and 3 when rows were refused.
+    Import(ImportArgs),
     /// Check the configuration and print the effective values, with secrets hidden
     ///
     /// If a key is wrong, a message names it and the exit status is 1.
@@ -134,6 +145,7 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
         | CliCommand::Actors(_)
         | CliCommand::Tail(_)
         | CliCommand::Verify { .. }
+        | CliCommand::Import(_)
         | CliCommand::Check => ConfigSource::new(file),
     };
     let config = source.read()?;
@@ -169,6 +181,7 @@ pub fn run(cli: &Cli) -> Result<(), CliError> {
         CliCommand::Actors(args) => actors::run(args, &config)?,
         CliCommand::Tail(args) => tail::run(args, &config)?,
         CliCommand::Verify { vault } => system.block_on(verify::run(&config, vault.as_ref()))?,
+        CliCommand::Import(args) => system.block_on(import::run(args, &config))?,
         CliCommand::Check => {
             if let Some(secrets) = Secrets::from_env(environment()) {
                 secrets.log_flaws();
@@ -341,6 +354,25 @@ mod tests {
         };
         assert_eq!(command("vaultcast epoch renew"), renew);
         assert!(parse("vaultcast epoch").is_err());
+    }
+
+    #[test]
+    fn import_needs_the_database_of_the_application() {
+        let CliCommand::Import(args) =
+            command("vaultcast import --from postgres://db/app --dry-run")
+        else {
+            panic!("not the command import");
+        };
+        assert_eq!(args.from.to_string(), "postgres://db/app");
+        assert!(args.dry_run);
+        assert_eq!(
+            parse("vaultcast import").unwrap_err(),
+            ErrorKind::MissingRequiredArgument
+        );
+        for wrong in ["mysql://db/app", "file:./dev.db", "app.db"] {
+            let kind = parse(&format!("vaultcast import --from {wrong}")).unwrap_err();
+            assert_eq!(kind, ErrorKind::ValueValidation, "{wrong}");
+        }
     }
 
     #[test]

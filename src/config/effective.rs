@@ -9,6 +9,7 @@ use super::admin::AdminConfig;
 use super::auth::AuthConfig;
 use super::cluster::ClusterConfig;
 use super::database::DatabaseConfig;
+use super::import::ImportConfig;
 use super::journal::JournalConfig;
 use super::limits::LimitsConfig;
 use super::server::ServerConfig;
@@ -34,6 +35,8 @@ pub struct Config {
     pub actors: ActorsConfig,
     /// How long events are kept.
     pub journal: JournalConfig,
+    /// The tables of the application that `vaultcast import` reads.
+    pub import: ImportConfig,
     /// Rate and count limits for each user, socket and address.
     pub limits: LimitsConfig,
     /// The log: its level and format.

@@ -23,6 +23,7 @@ mod environment;
 mod error;
 mod external_names;
 mod field;
+mod import;
 #[cfg(test)]
 mod invalid_values;
 mod journal;
@@ -52,6 +53,7 @@ pub use effective::Config;
 pub use environment::environment;
 pub use error::ConfigError;
 pub use external_names::{Audience, ClaimPath, ColumnName, CookieName, TableName};
+pub use import::ImportConfig;
 pub use journal::JournalConfig;
 pub use limits::LimitsConfig;
 pub use load::DEFAULT_FILE;

@@ -44,7 +44,7 @@ pub use batch_context::BatchContext;
 pub use command::{Command, Mutation, UserRef};
 pub use epoch::Epoch;
 pub use event::Event;
-pub use event_kind::{EventData, EventKind};
+pub use event_kind::{EventData, EventKind, VaultUpdate};
 pub use ids::{Principal, Seq, SourceId, SubscriberId, User, UserId, VaultId};
 pub use member::{Member, MemberView, Membership};
 pub use members::Members;

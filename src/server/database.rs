@@ -27,6 +27,29 @@ pub async fn open(config: &Config) -> Result<Database, ServerError> {
     }
 }
 
+/// Connects to the configured database and applies pending migrations, or refuses them if `database.migrate` is false.
+///
+/// # Errors
+/// As [`open`], and when a migration fails or must not be applied.
+pub async fn open_migrated(config: &Config) -> Result<Database, ServerError> {
+    let database = open(config).await?;
+    let found = database.check_schema().await;
+    found.map_err(|source| unusable(config, source))?;
+    if config.database.migrate {
+        let migrated = database.migrate().await;
+        migrated.map_err(|source| unusable(config, source))?;
+    } else {
+        let steps = migrations(config, &database).await?;
+        let is_pending = |step: &&MigrationStep| step.status == MigrationStatus::Pending;
+        let pending = steps.iter().filter(is_pending).count();
+        if pending > 0 {
+            let url = config.database.url.to_string();
+            return Err(ServerError::Pending { url, pending });
+        }
+    }
+    Ok(database)
+}
+
 /// Connects to the configured database, whatever version has migrated it.
 ///
 /// # Errors

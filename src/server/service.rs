@@ -30,7 +30,7 @@ use crate::{
     cluster::NodeLink,
     config::{Config, LoopbackReason},
     gateway::{GatewayOptions, RecoveryBounds, RecoveryStore},
-    journal::{self, Journal, MigrationStatus, MigrationStep},
+    journal::{self, Journal},
     telemetry::{history::MetricsHistory, panics},
     vault::{self, Vaults},
 };
@@ -272,21 +272,7 @@ fn loopback_only(secrets: &Secrets, mode: Mode) -> Vec<LoopbackReason> {
 }
 
 async fn open_journal(config: &Config, metrics: &ServiceMetrics) -> Result<Journal, ServerError> {
-    let database = database::open(config).await?;
-    let found = database.check_schema().await;
-    found.map_err(|source| database::unusable(config, source))?;
-    if config.database.migrate {
-        let migrated = database.migrate().await;
-        migrated.map_err(|source| database::unusable(config, source))?;
-    } else {
-        let steps = database::migrations(config, &database).await?;
-        let is_pending = |step: &&MigrationStep| step.status == MigrationStatus::Pending;
-        let pending = steps.iter().filter(is_pending).count();
-        if pending > 0 {
-            let url = config.database.url.to_string();
-            return Err(ServerError::Pending { url, pending });
-        }
-    }
+    let database = database::open_migrated(config).await?;
     Ok(Journal::open(database, retention(config), metrics.journal.clone()).await?)
 }
 

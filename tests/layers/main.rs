@@ -60,6 +60,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "import",
+        &["auth", "config", "contract", "domain", "entity", "journal"],
+    ),
+    (
         "server",
         &[
             "access",
@@ -83,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "auth",
             "config",
             "domain",
+            "import",
             "journal",
             "server",
             "telemetry",

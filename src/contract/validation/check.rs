@@ -45,15 +45,15 @@ fn trimmed(value: &Value, max_chars: usize) -> Result<String, String> {
     }
 }
 
-pub(super) fn title(value: &Value) -> Result<String, String> {
+pub(crate) fn title(value: &Value) -> Result<String, String> {
     trimmed(value, MAX_TITLE_CHARS)
 }
 
-pub(super) fn name(value: &Value) -> Result<String, String> {
+pub(crate) fn name(value: &Value) -> Result<String, String> {
     trimmed(value, MAX_NAME_CHARS)
 }
 
-pub(super) fn file_url(value: &Value) -> Result<String, String> {
+pub(crate) fn file_url(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     let is_forbidden = |c: char| is_blank(c) || c.is_control();
     // The parser accepts blanks as well as missing or extra slashes. An absolute URL has none of these.
@@ -75,7 +75,7 @@ pub(super) fn file_url(value: &Value) -> Result<String, String> {
     }
 }
 
-pub(super) fn file_key(value: &Value) -> Result<String, String> {
+pub(crate) fn file_key(value: &Value) -> Result<String, String> {
     let text = text(value)?;
     if text.chars().count() <= MAX_FILE_KEY_CHARS {
         Ok(text.to_owned())
@@ -84,7 +84,7 @@ pub(super) fn file_key(value: &Value) -> Result<String, String> {
     }
 }
 
-pub(super) fn file_size(value: &Value) -> Result<u64, String> {
+pub(crate) fn file_size(value: &Value) -> Result<u64, String> {
     let size = value.as_u64().or_else(|| {
         // 5.0 and 1e3 are whole numbers as well.
         let number = value.as_f64()?;
@@ -97,7 +97,7 @@ pub(super) fn file_size(value: &Value) -> Result<u64, String> {
 
 /// Checks a media type, trimmed. `null` and an empty text mean the default: `File.type` of a browser is empty when the
 /// browser does not know the type.
-pub(super) fn mime_type(value: &Value) -> Result<String, String> {
+pub(crate) fn mime_type(value: &Value) -> Result<String, String> {
     if value.is_null() {
         return Ok(DEFAULT_MIME_TYPE.to_owned());
     }

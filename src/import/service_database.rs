@@ -1,0 +1,348 @@
+//! The service's database: what it has already, and the transactions of the import.
+//!
+//! A vault and its head are written in the last transaction of the vault, so no process sees a part of it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use entity::{event, head, member, source, user, vault};
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait,
+    sqlx::sqlite::SqliteSynchronous,
+};
+use serde::Deserialize;
+
+use crate::{
+    config::{DatabaseConfig, DatabaseUrl, Synchronous},
+    domain::{Role, Seq, User, UserId, VaultId, event::Actor},
+    journal::{MigrationStatus, SessionSettings, configure_postgres, migration_steps},
+};
+
+use super::{
+    batch::{Batch, BatchError},
+    error::ImportError,
+    service_rows::IMPORT_ACTOR,
+};
+
+/// How long to wait for the connection or for a lock of another client.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The key of PostgreSQL's advisory lock that only one import holds ("vc-impor" in ASCII).
+const IMPORT_LOCK: i64 = 0x7663_2d69_6d70_6f72;
+
+/// How many sequence numbers of an unfinished vault are deleted in one transaction.
+const DELETED_SEQS: i64 = 20_000;
+
+/// The service's database. One that does not exist yet, or has no tables, has no rows.
+pub(super) struct ServiceDatabase {
+    url: DatabaseUrl,
+    connection: Option<DatabaseConnection>,
+}
+
+/// What an import may do with a vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum VaultStatus {
+    /// It can be created.
+    Absent,
+    /// Nothing but imports has changed it: rows can be added.
+    ImportedOnly { head: Seq },
+    /// Users have changed it through the service.
+    Changed,
+    /// It was deleted through the service.
+    Deleted,
+}
+
+impl ServiceDatabase {
+    /// Connects to the database for a dry run; a missing SQLite file is not made.
+    ///
+    /// # Errors
+    /// When it does not answer, or was migrated by a newer version.
+    pub(super) async fn open_to_read(config: &DatabaseConfig) -> Result<Self, ImportError> {
+        let url = config.url.clone();
+        let mut this = Self {
+            url,
+            connection: None,
+        };
+        if config.url.sqlite_file().is_some_and(|file| !file.exists()) {
+            return Ok(this);
+        }
+        let connection = connect(config).await.map_err(|error| this.error(error))?;
+        let steps = migration_steps(&connection).await;
+        let steps = steps.map_err(|error| this.error(error))?;
+        let has = |status| steps.iter().find(|step| step.status == status);
+        if let Some(newer) = has(MigrationStatus::Unknown) {
+            return Err(ImportError::Newer {
+                url: this.url.to_string(),
+                migration: newer.name.clone(),
+            });
+        }
+        if has(MigrationStatus::Applied).is_some() {
+            this.connection = Some(connection);
+        }
+        Ok(this)
+    }
+
+    /// Connects to a migrated database, and keeps other imports out of it.
+    ///
+    /// # Errors
+    /// When it does not answer, or another import is running.
+    pub(super) async fn open_to_write(config: &DatabaseConfig) -> Result<Self, ImportError> {
+        let this = Self::open_to_read(config).await?;
+        let Some(connection) = &this.connection else {
+            return Ok(this);
+        };
+        // Imports into a SQLite file are kept apart by the lock file, like services.
+        if connection.get_database_backend() == DbBackend::Postgres {
+            // The connection, and the lock with it, lives as long as the import.
+            let sql = format!("SELECT pg_try_advisory_lock({IMPORT_LOCK})");
+            let statement = Statement::from_string(DbBackend::Postgres, sql);
+            let row = connection.query_one_raw(statement).await;
+            let is_locked =
+                row.and_then(|row| row.map_or(Ok(false), |row| row.try_get_by_index(0)));
+            if !is_locked.map_err(|error| this.error(error))? {
+                return Err(ImportError::AlreadyRunning(this.url.to_string()));
+            }
+        }
+        Ok(this)
+    }
+
+    /// Deletes the sources of vaults that an interrupted import has not finished.
+    pub(super) async fn delete_unfinished(&self) -> Result<(), ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(());
+        };
+        let delete = async {
+            let sql = "SELECT vault_id, MAX(created_seq) FROM sources s WHERE NOT EXISTS \
+                 (SELECT 1 FROM vaults v WHERE v.id = s.vault_id) GROUP BY vault_id";
+            let unfinished = Statement::from_string(db.get_database_backend(), sql);
+            for row in db.query_all_raw(unfinished).await? {
+                let (vault, last): (String, i64) =
+                    (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let mut through = 0;
+                while through < last {
+                    through += DELETED_SEQS;
+                    source::Entity::delete_many()
+                        .filter(source::Column::VaultId.eq(&vault))
+                        .filter(source::Column::CreatedSeq.lte(through))
+                        .exec(db)
+                        .await?;
+                }
+            }
+            Ok(())
+        };
+        delete.await.map_err(|error| self.error(error))
+    }
+
+    /// Writes a batch in one transaction.
+    pub(super) async fn write(&self, batch: Batch) -> Result<(), ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(());
+        };
+        let txn = db.begin().await.map_err(|error| self.error(error))?;
+        match batch.write(&txn).await {
+            Ok(()) => txn.commit().await.map_err(|error| self.error(error)),
+            Err(BatchError::HeadMoved(vault)) => Err(ImportError::VaultChanged(vault)),
+            Err(BatchError::Database(error)) => Err(self.error(error)),
+        }
+    }
+
+    /// Returns what the import may do with a vault.
+    pub(super) async fn vault_status(&self, id: &VaultId) -> Result<VaultStatus, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(VaultStatus::Absent);
+        };
+        self.query(async {
+            let id = id.as_str();
+            let Some(row) = vault::Entity::find_by_id(id).one(db).await? else {
+                return Ok(VaultStatus::Absent);
+            };
+            if row.deleted_at.is_some() {
+                return Ok(VaultStatus::Deleted);
+            }
+            let Some(row) = head::Entity::find_by_id(id).one(db).await? else {
+                return Ok(VaultStatus::Changed);
+            };
+            let key = (id.to_owned(), row.head);
+            // The newest event is never trimmed.
+            let last = event::Entity::find_by_id(key).one(db).await?;
+            Ok(
+                match last.is_some_and(|event| is_of_import(&event.payload)) {
+                    true => VaultStatus::ImportedOnly {
+                        head: Seq::from_row(row.head),
+                    },
+                    false => VaultStatus::Changed,
+                },
+            )
+        })
+        .await
+    }
+
+    /// Returns the users of these ids that the service knows.
+    pub(super) async fn users(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<HashMap<String, User>, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(HashMap::new());
+        };
+        self.query(async {
+            let found = user::Entity::find().filter(user::Column::Id.is_in(ids));
+            let user = |row: user::Model| {
+                let (name, email) = (row.name, row.email);
+                let id = UserId::from_row(row.id.clone());
+                (row.id, User { id, name, email })
+            };
+            Ok(found.all(db).await?.into_iter().map(user).collect())
+        })
+        .await
+    }
+
+    /// Returns the ids of a vault's users.
+    pub(super) async fn member_users(
+        &self,
+        vault: &VaultId,
+    ) -> Result<HashSet<String>, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(HashSet::new());
+        };
+        self.query(async {
+            let users: Vec<String> = member::Entity::find()
+                .select_only()
+                .column(member::Column::UserId)
+                .filter(member::Column::VaultId.eq(vault.as_str()))
+                .into_tuple()
+                .all(db)
+                .await?;
+            Ok(users.into_iter().collect())
+        })
+        .await
+    }
+
+    /// Returns the owner of a vault who has been a member for longest.
+    pub(super) async fn first_owner(&self, vault: &VaultId) -> Result<Option<UserId>, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(None);
+        };
+        self.query(async {
+            let owner = member::Entity::find()
+                .filter(member::Column::VaultId.eq(vault.as_str()))
+                .filter(member::Column::Role.eq(Role::Owner.as_str()))
+                .order_by_asc(member::Column::CreatedAt)
+                .order_by_asc(member::Column::Id)
+                .one(db)
+                .await?;
+            Ok(owner.map(|row| UserId::from_row(row.user_id)))
+        })
+        .await
+    }
+
+    /// Returns those of the membership ids that exist.
+    pub(super) async fn memberships(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<HashSet<String>, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(HashSet::new());
+        };
+        self.query(async {
+            let mut found = HashSet::new();
+            for ids in ids.chunks(1000) {
+                let existing: Vec<String> = member::Entity::find()
+                    .select_only()
+                    .column(member::Column::Id)
+                    .filter(member::Column::Id.is_in(ids))
+                    .into_tuple()
+                    .all(db)
+                    .await?;
+                found.extend(existing);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Returns the vaults of those of the sources that exist, by the ids of the sources.
+    pub(super) async fn source_vaults(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<HashMap<String, String>, ImportError> {
+        let Some(db) = &self.connection else {
+            return Ok(HashMap::new());
+        };
+        self.query(async {
+            let found: Vec<(String, String)> = source::Entity::find()
+                .select_only()
+                .columns([source::Column::Id, source::Column::VaultId])
+                .filter(source::Column::Id.is_in(ids))
+                .into_tuple()
+                .all(db)
+                .await?;
+            Ok(found.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn query<T>(
+        &self,
+        query: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, ImportError> {
+        query.await.map_err(|error| self.error(error))
+    }
+
+    fn error(&self, error: DbErr) -> ImportError {
+        ImportError::Service {
+            url: self.url.to_string(),
+            source: error.into(),
+        }
+    }
+}
+
+/// Returns whether an import has made the event.
+fn is_of_import(payload: &str) -> bool {
+    #[derive(Deserialize)]
+    struct ActedEvent {
+        actor: Actor,
+    }
+    let event = serde_json::from_str::<ActedEvent>(payload);
+    event.is_ok_and(|event| event.actor.user_name == IMPORT_ACTOR)
+}
+
+async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(config.url.driver_url());
+    let synchronous = match config.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Normal => SqliteSynchronous::Normal,
+    };
+    options
+        .max_connections(1)
+        .acquire_timeout(TIMEOUT)
+        .connect_timeout(TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite.create_if_missing(false).busy_timeout(TIMEOUT);
+            sqlite.synchronous(synchronous)
+        });
+    let settings = SessionSettings::for_journal(config.url.schema());
+    configure_postgres(&mut options, Some(settings));
+    Database::connect(options).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_of_an_import_is_known_by_its_actor() {
+        let event = |name: &str| {
+            format!(r#"{{"actor":{{"userId":"ana","userName":"{name}","role":"owner"}},"seq":1}}"#)
+        };
+        assert!(is_of_import(&event(IMPORT_ACTOR)));
+        assert!(!is_of_import(&event("Ana")));
+        assert!(!is_of_import("{}"));
+    }
+}
