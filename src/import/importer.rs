@@ -312,7 +312,11 @@ impl<'a, P: FnMut(ImportProgress)> Importer<'a, P> {
                 return Ok(next);
             }
             let ids = page.iter().map(|source| source.imported.id.to_string());
-            let present = self.service.source_vaults(ids.collect()).await?;
+            let mut present = self.service.source_vaults(ids.collect()).await?;
+            if let (ImportMode::DryRun, Target::New { .. }) = (self.report.mode, &*target) {
+                // Sources of an interrupted import, which would be deleted and copied again.
+                present.retain(|_, of| of != vault.as_str());
+            }
             for Candidate { row, imported } in page {
                 let id = imported.id.as_str();
                 let reason = match (present.get(id), &mut *target) {

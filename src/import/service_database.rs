@@ -9,9 +9,9 @@ use std::{
 
 use entity::{event, head, member, source, user, vault};
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait,
-    sqlx::sqlite::SqliteSynchronous,
+    AccessMode, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    TransactionTrait, sqlx::sqlite::SqliteSynchronous,
 };
 use serde::Deserialize;
 
@@ -56,11 +56,15 @@ pub(super) enum VaultStatus {
 }
 
 impl ServiceDatabase {
-    /// Connects to the database for a dry run; a missing SQLite file is not made.
+    /// Connects to the database for a dry run, which changes nothing and makes no SQLite file.
     ///
     /// # Errors
     /// When it does not answer, or was migrated by a newer version.
     pub(super) async fn open_to_read(config: &DatabaseConfig) -> Result<Self, ImportError> {
+        Self::open(config, AccessMode::ReadOnly).await
+    }
+
+    async fn open(config: &DatabaseConfig, mode: AccessMode) -> Result<Self, ImportError> {
         let url = config.url.clone();
         let mut this = Self {
             url,
@@ -69,7 +73,9 @@ impl ServiceDatabase {
         if config.url.sqlite_file().is_some_and(|file| !file.exists()) {
             return Ok(this);
         }
-        let connection = connect(config).await.map_err(|error| this.error(error))?;
+        let connection = connect(config, mode)
+            .await
+            .map_err(|error| this.error(error))?;
         let steps = migration_steps(&connection).await;
         let steps = steps.map_err(|error| this.error(error))?;
         let has = |status| steps.iter().find(|step| step.status == status);
@@ -90,7 +96,7 @@ impl ServiceDatabase {
     /// # Errors
     /// When it does not answer, or another import is running.
     pub(super) async fn open_to_write(config: &DatabaseConfig) -> Result<Self, ImportError> {
-        let this = Self::open_to_read(config).await?;
+        let this = Self::open(config, AccessMode::ReadWrite).await?;
         let Some(connection) = &this.connection else {
             return Ok(this);
         };
@@ -310,7 +316,7 @@ fn is_of_import(payload: &str) -> bool {
     event.is_ok_and(|event| event.actor.user_name == IMPORT_ACTOR)
 }
 
-async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, DbErr> {
+async fn connect(config: &DatabaseConfig, mode: AccessMode) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(config.url.driver_url());
     let synchronous = match config.synchronous {
         Synchronous::Full => SqliteSynchronous::Full,
@@ -325,7 +331,10 @@ async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, DbErr> {
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite.create_if_missing(false).busy_timeout(TIMEOUT);
-            sqlite.synchronous(synchronous)
+            match mode {
+                AccessMode::ReadOnly => sqlite.read_only(true),
+                AccessMode::ReadWrite => sqlite.synchronous(synchronous),
+            }
         });
     let settings = SessionSettings::for_journal(config.url.schema());
     configure_postgres(&mut options, Some(settings));
