@@ -13,6 +13,8 @@ mod connections;
 mod database_sessions;
 mod faults;
 mod idempotency;
+mod import;
+mod import_refusals;
 mod limits;
 mod listing_consistency;
 mod members;

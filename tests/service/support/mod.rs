@@ -4,6 +4,7 @@
 pub mod application_database;
 pub mod captured_log;
 pub mod database_access;
+pub mod importing_application;
 pub mod metrics_client;
 pub mod refused_start;
 pub mod vault_threads;
