@@ -19,7 +19,7 @@ const ROWS_PER_STATEMENT: usize = 1000;
 
 /// A move of a vault's head over events that the import has made.
 #[derive(Clone, Debug)]
-pub(super) struct HeadMove {
+pub(super) struct ImportHeadMove {
     pub vault: VaultId,
     pub from: Seq,
     pub to: Seq,
@@ -27,7 +27,7 @@ pub(super) struct HeadMove {
 
 /// Rows to be written.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct ImportBatch {
     /// Users of the application.
     pub users: Vec<user::Model>,
     /// Users whom only memberships name.
@@ -37,26 +37,26 @@ pub(super) struct Batch {
     pub members: Vec<member::Model>,
     pub sources: Vec<source::Model>,
     pub events: Vec<event::Model>,
-    pub head_moves: Vec<HeadMove>,
+    pub head_moves: Vec<ImportHeadMove>,
     /// The ids of the memberships and sources.
     ids: HashSet<String>,
 }
 
 /// Why a batch was not written. The transaction was rolled back.
 #[derive(Debug)]
-pub(super) enum BatchError {
+pub(super) enum ImportBatchError {
     Database(DbErr),
     /// The head of the vault has another value than expected.
     HeadMoved(VaultId),
 }
 
-impl From<DbErr> for BatchError {
+impl From<DbErr> for ImportBatchError {
     fn from(error: DbErr) -> Self {
         Self::Database(error)
     }
 }
 
-impl Batch {
+impl ImportBatch {
     /// Returns whether the batch should be written before more is added.
     pub(super) fn is_full(&self) -> bool {
         let rows = self.users.len() + self.members.len() + self.sources.len() + self.events.len();
@@ -72,8 +72,8 @@ impl Batch {
     ///
     /// # Errors
     /// When a vault's head was moved by another process, or the database rejects a statement.
-    pub(super) async fn write(self, txn: &impl ConnectionTrait) -> Result<(), BatchError> {
-        for HeadMove { vault, from, to } in self.head_moves {
+    pub(super) async fn write(self, txn: &impl ConnectionTrait) -> Result<(), ImportBatchError> {
+        for ImportHeadMove { vault, from, to } in self.head_moves {
             let moved = head::Entity::update_many()
                 .col_expr(head::Column::Head, Expr::value(to.to_row()))
                 .filter(head::Column::VaultId.eq(vault.as_str()))
@@ -81,7 +81,7 @@ impl Batch {
                 .exec(txn)
                 .await?;
             if moved.rows_affected != 1 {
-                return Err(BatchError::HeadMoved(vault));
+                return Err(ImportBatchError::HeadMoved(vault));
             }
         }
         insert(txn, self.events, None).await?;

@@ -9,7 +9,7 @@ use crate::domain::{Role, Seq, User, UserId, VaultId};
 use super::{
     application::{Application, RowReader},
     application_table::ApplicationTable,
-    batch::Batch,
+    batch::ImportBatch,
     error::ImportError,
     mapping::{ImportedMember, ImportedSource, ImportedVault, Mapping},
     raw_row::RawRow,
@@ -29,7 +29,7 @@ pub(super) struct Importer<'a, P> {
     service: ServiceDatabase,
     members: RowReader,
     sources: RowReader,
-    batch: Batch,
+    batch: ImportBatch,
     report: ImportReport,
     progress: ImportProgress,
     on_progress: P,
@@ -74,7 +74,7 @@ impl<'a, P: FnMut(ImportProgress)> Importer<'a, P> {
             mapping,
             application,
             service,
-            batch: Batch::default(),
+            batch: ImportBatch::default(),
             report: ImportReport::new(mode),
             progress: ImportProgress::default(),
             on_progress,
@@ -114,6 +114,7 @@ impl<'a, P: FnMut(ImportProgress)> Importer<'a, P> {
         self.refuse_rows(Bound::End, &RefusalReason::MissingVault)
             .await?;
         self.write().await?;
+        self.service.close().await?;
         Ok(self.report)
     }
 

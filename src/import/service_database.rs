@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, BatchError},
+    batch::{ImportBatch, ImportBatchError},
     error::ImportError,
     service_rows::IMPORT_ACTOR,
 };
@@ -143,16 +143,29 @@ impl ServiceDatabase {
     }
 
     /// Writes a batch in one transaction.
-    pub(super) async fn write(&self, batch: Batch) -> Result<(), ImportError> {
+    pub(super) async fn write(&self, batch: ImportBatch) -> Result<(), ImportError> {
         let Some(db) = &self.connection else {
             return Ok(());
         };
         let txn = db.begin().await.map_err(|error| self.error(error))?;
         match batch.write(&txn).await {
             Ok(()) => txn.commit().await.map_err(|error| self.error(error)),
-            Err(BatchError::HeadMoved(vault)) => Err(ImportError::VaultChanged(vault)),
-            Err(BatchError::Database(error)) => Err(self.error(error)),
+            Err(ImportBatchError::HeadMoved(vault)) => Err(ImportError::VaultChanged(vault)),
+            Err(ImportBatchError::Database(error)) => Err(self.error(error)),
         }
+    }
+
+    /// Closes the connection. On SQLite this checkpoints the WAL into the database file.
+    pub(super) async fn close(self) -> Result<(), ImportError> {
+        let Self { url, connection } = self;
+        let Some(connection) = connection else {
+            return Ok(());
+        };
+        let closed = connection.close().await;
+        closed.map_err(|error| ImportError::Service {
+            url: url.to_string(),
+            source: error.into(),
+        })
     }
 
     /// Returns what the import may do with a vault.

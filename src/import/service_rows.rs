@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, HeadMove},
+    batch::{ImportBatch, ImportHeadMove},
     mapping::{ImportedMember, ImportedSource, ImportedUser, ImportedVault},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn source_row(vault: &VaultId, source: ImportedSource, seq: Seq) -> s
 
 /// Adds a new vault with its members and the event that is kept, `head`. Its sources were added before.
 pub(super) fn add_vault(
-    batch: &mut Batch,
+    batch: &mut ImportBatch,
     vault: ImportedVault,
     owner: &UserId,
     members: Vec<ImportedMember>,
@@ -103,7 +103,12 @@ pub(super) struct ExtendedVault {
 
 impl ExtendedVault {
     /// Adds a member, with an event.
-    pub(super) fn add_member(&mut self, batch: &mut Batch, member: &ImportedMember, user: User) {
+    pub(super) fn add_member(
+        &mut self,
+        batch: &mut ImportBatch,
+        member: &ImportedMember,
+        user: User,
+    ) {
         let created_at = member.times.created_at;
         let membership = Membership {
             role: member.role,
@@ -115,7 +120,7 @@ impl ExtendedVault {
     }
 
     /// Adds a source, with an event for its creation and one for its last change.
-    pub(super) fn add_source(&mut self, batch: &mut Batch, source: ImportedSource) {
+    pub(super) fn add_source(&mut self, batch: &mut ImportBatch, source: ImportedSource) {
         let times = source.times;
         let created_seq = self.head.next();
         let seq = match times.updated_at == times.created_at {
@@ -134,7 +139,7 @@ impl ExtendedVault {
         }
     }
 
-    fn add_event(&mut self, batch: &mut Batch, data: EventData, timestamp: Timestamp) {
+    fn add_event(&mut self, batch: &mut ImportBatch, data: EventData, timestamp: Timestamp) {
         let from = self.head;
         self.head = from.next();
         let event = Event {
@@ -151,7 +156,7 @@ impl ExtendedVault {
             .filter(|last| last.vault == self.id)
         {
             Some(last) => last.to = self.head,
-            None => batch.head_moves.push(HeadMove {
+            None => batch.head_moves.push(ImportHeadMove {
                 vault: self.id.clone(),
                 from,
                 to: self.head,
@@ -161,7 +166,7 @@ impl ExtendedVault {
 }
 
 fn add_member_row(
-    batch: &mut Batch,
+    batch: &mut ImportBatch,
     vault: &VaultId,
     member: &ImportedMember,
     updated_at: Timestamp,
