@@ -20,29 +20,29 @@ const EXAMPLE_USERS: User[] = [
   { id: 'user-vera', name: 'Vera', email: 'vera@example.com' },
 ];
 
-const client = createClient({ url: process.env.APP_DATABASE_URL ?? 'file:app.db' });
-const database = drizzle(client);
+type Database = ReturnType<typeof drizzle>;
 
-let ready: Promise<void> | undefined;
+let opened: Promise<Database> | undefined;
 
-/** Creates the table and the users of the example, once. */
-function prepare(): Promise<void> {
-  ready ??= (async () => {
+/** Opens the database at the first use, and creates the table and the users of the example. */
+function database(): Promise<Database> {
+  opened ??= (async () => {
+    const client = createClient({ url: process.env.APP_DATABASE_URL ?? 'file:app.db' });
     await client.execute('CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL UNIQUE)');
+    const database = drizzle(client);
     await database.insert(users).values(EXAMPLE_USERS).onConflictDoNothing();
+    return database;
   })();
-  return ready;
+  return opened;
 }
 
 /** Returns all users, by name. */
 export async function listUsers(): Promise<User[]> {
-  await prepare();
-  return database.select().from(users).orderBy(users.name);
+  return (await database()).select().from(users).orderBy(users.name);
 }
 
 /** Returns the user with this id. */
 export async function findUser(id: string): Promise<User | undefined> {
-  await prepare();
-  const [user] = await database.select().from(users).where(eq(users.id, id));
+  const [user] = await (await database()).select().from(users).where(eq(users.id, id));
   return user;
 }

@@ -72,6 +72,10 @@ impl RelayHandle {
 
     /// Closes all connections that have joined a vault, because the database has another history. Does not wait.
     pub(in crate::gateway) fn end_positions(&self) {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "one message for each change of the database's epoch"
+        )]
         self.commands.do_send(RelayCommand::EndPositions);
     }
 
