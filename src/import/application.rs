@@ -28,6 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How many rows one query returns.
 const PAGE: usize = 2000;
 
+/// PostgreSQL: settings of the transaction with the cursors, which lasts as long as the import and reads every row.
+const CURSOR_SETTINGS: &str = "SET LOCAL statement_timeout = 0; \
+     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL cursor_tuple_fraction = 1";
+
 /// The application's database, with the rows of one moment.
 pub(super) struct Application {
     url: DatabaseUrl,
@@ -72,6 +76,12 @@ impl Application {
         }
         if !missing.is_empty() {
             return Err(ImportError::Shape(missing));
+        }
+        if backend == DbBackend::Postgres {
+            transaction
+                .execute_unprepared(CURSOR_SETTINGS)
+                .await
+                .map_err(failed)?;
         }
         for (table, select) in selects {
             let name = copy_name(table);

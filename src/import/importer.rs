@@ -176,74 +176,71 @@ impl<'a, P: FnMut(ImportProgress)> Importer<'a, P> {
         let status = self.service.vault_status(&id).await?;
         let members = self.take_members(&id).await?;
         let members = self.new_members(&id, &status, members).await?;
-        let mut target = match status {
-            VaultStatus::Absent => {
-                let is_owner =
-                    |member: &&Candidate<ImportedMember>| member.imported.role == Role::Owner;
-                let Some(owner) = members.iter().find(is_owner) else {
-                    self.refuse(ApplicationTable::Vaults, row, RefusalReason::NoOwner);
-                    for member in &members {
-                        let reason = RefusalReason::RefusedVault;
-                        self.refuse(ApplicationTable::Members, &member.row, reason);
-                    }
-                    return self.refuse_rest(Some(id.as_str())).await;
-                };
-                let owner = owner.imported.user.clone();
-                self.report.vaults.new += 1;
-                Target::New { owner }
-            }
-            VaultStatus::ImportedOnly { head } => {
-                self.report.vaults.present += 1;
-                match self.service.first_owner(&id).await? {
-                    Some(owner) => Target::Extended(ExtendedVault {
-                        id: id.clone(),
-                        owner,
-                        head,
-                    }),
-                    None => Target::Closed(RefusalReason::ChangedVault),
-                }
-            }
-            VaultStatus::Changed => {
-                self.report.vaults.present += 1;
-                Target::Closed(RefusalReason::ChangedVault)
-            }
-            VaultStatus::Deleted => {
-                self.report.vaults.present += 1;
-                Target::Closed(RefusalReason::DeletedVault)
-            }
+        let Some(mut target) = self.target(&id, status, &members).await? else {
+            self.refuse(ApplicationTable::Vaults, row, RefusalReason::NoOwner);
+            self.refuse_members(&members, &RefusalReason::RefusedVault);
+            return self.refuse_rest(Some(id.as_str())).await;
         };
         match &mut target {
+            // Written with the vault, after its sources.
             Target::New { .. } => {}
             Target::Extended(vault) => {
                 let ids = members
                     .iter()
-                    .map(|member| member.imported.user.to_string())
-                    .collect();
-                let users = self.service.users(ids).await?;
+                    .map(|member| member.imported.user.to_string());
+                let users = self.service.users(ids.collect()).await?;
                 for Candidate { imported, .. } in &members {
-                    let user = users.get(imported.user.as_str()).cloned();
                     let unnamed = || User {
                         id: imported.user.clone(),
                         name: None,
                         email: None,
                     };
+                    let user = users.get(imported.user.as_str()).cloned();
                     vault.add_member(&mut self.batch, imported, user.unwrap_or_else(unnamed));
-                    self.report.members.new += 1;
                 }
+                self.report.members.new += members.len() as u64;
             }
-            Target::Closed(reason) => {
-                for member in &members {
-                    self.refuse(ApplicationTable::Members, &member.row, reason.clone());
-                }
-            }
+            Target::Closed(reason) => self.refuse_members(&members, reason),
         }
         let head = self.import_sources(&id, &mut target).await?;
-        if let Target::New { owner } = target {
-            self.report.members.new += members.len() as u64;
-            let members = members.into_iter().map(|member| member.imported).collect();
-            add_vault(&mut self.batch, vault, &owner, members, head);
+        match target {
+            Target::New { owner } => {
+                self.report.vaults.new += 1;
+                self.report.members.new += members.len() as u64;
+                let members = members.into_iter().map(|member| member.imported).collect();
+                add_vault(&mut self.batch, vault, &owner, members, head);
+            }
+            Target::Extended(_) | Target::Closed(_) => self.report.vaults.present += 1,
         }
         self.write_if_full().await
+    }
+
+    /// Returns what the rows of a vault belong to; `None` for a new vault without an owner.
+    async fn target(
+        &self,
+        id: &VaultId,
+        status: VaultStatus,
+        members: &[Candidate<ImportedMember>],
+    ) -> Result<Option<Target>, ImportError> {
+        Ok(match status {
+            VaultStatus::Absent => {
+                let mut members = members.iter().map(|member| &member.imported);
+                let owner = members.find(|member| member.role == Role::Owner);
+                owner.map(|member| Target::New {
+                    owner: member.user.clone(),
+                })
+            }
+            VaultStatus::ImportedOnly { head } => {
+                let owner = self.service.first_owner(id).await?;
+                let id = id.clone();
+                Some(match owner {
+                    Some(owner) => Target::Extended(ExtendedVault { id, owner, head }),
+                    None => Target::Closed(RefusalReason::ChangedVault),
+                })
+            }
+            VaultStatus::Changed => Some(Target::Closed(RefusalReason::ChangedVault)),
+            VaultStatus::Deleted => Some(Target::Closed(RefusalReason::DeletedVault)),
+        })
     }
 
     /// Takes the members of a vault that can be read.
@@ -402,6 +399,12 @@ impl<'a, P: FnMut(ImportProgress)> Importer<'a, P> {
     fn refuse(&mut self, table: ApplicationTable, row: &RawRow, reason: RefusalReason) {
         let refusal: RowRefusal = self.mapping.refusal(table, row, reason);
         self.report.refusals.add(refusal);
+    }
+
+    fn refuse_members(&mut self, members: &[Candidate<ImportedMember>], reason: &RefusalReason) {
+        for member in members {
+            self.refuse(ApplicationTable::Members, &member.row, reason.clone());
+        }
     }
 
     async fn write_if_full(&mut self) -> Result<(), ImportError> {

@@ -235,7 +235,7 @@ async fn import_runs_beside_a_service_on_postgresql() {
         TestService::start_with(|config| config.database.url = url.parse().unwrap()).await;
     let ana = service.user("ana");
     let path = format!("/api/vaults/{VAULT}");
-    ana.get(&path).await.assert_refused(404, "NOT_FOUND");
+    ana.get(&path).await.assert_refused(403, "ACCESS_DENIED");
     importing.import(&[]).assert_status(0);
     assert_eq!(ana.get(&path).await.assert_status(200)["seq"], 4);
 
