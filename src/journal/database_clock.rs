@@ -6,7 +6,14 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
 use crate::domain::Timestamp;
+
+use super::database::{self, Database};
+
+/// The time of PostgreSQL in milliseconds.
+const QUERY: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS time";
 
 /// The clock of the database, by how much it was ahead of this process's when it was last read: when the journal was opened, and with
 /// each sweep. On SQLite, that of this process. Clones share it.
@@ -20,6 +27,20 @@ impl DatabaseClock {
     pub(super) fn now(&self) -> Timestamp {
         let ahead = self.ahead_millis.load(Ordering::Relaxed);
         Timestamp(Timestamp::now().0.saturating_add(ahead))
+    }
+
+    /// Reads the clock of PostgreSQL.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) async fn read(&self, database: &Database) -> Result<(), DbErr> {
+        let read = |db: sea_orm::DatabaseConnection| async move {
+            let query = Statement::from_string(DbBackend::Postgres, QUERY);
+            let row = db.query_one_raw(query).await?;
+            row.ok_or_else(database::no_epoch)?.try_get("", "time")
+        };
+        self.record(Timestamp(database.probe.run(read).await?));
+        Ok(())
     }
 
     /// Records that this is the present time of the database.

@@ -20,7 +20,7 @@ use super::{
     database_clock::DatabaseClock,
     db_thread::DbThread,
     error::JournalError,
-    head_sweep, lookup,
+    lookup,
     metrics::JournalMetrics,
     record::JournalRecord,
     request::{BatchBase, BatchRequest, CommitOutcome, MutationError, NewVault, WriteRequest},
@@ -59,7 +59,7 @@ impl Journal {
         let epoch = database.epoch().await?;
         let clock = DatabaseClock::default();
         match database.sharing {
-            DatabaseSharing::SeveralProcesses => clock.record(head_sweep::time(&database).await?),
+            DatabaseSharing::SeveralProcesses => clock.read(&database).await?,
             DatabaseSharing::ThisProcess => {}
         }
         let write_check = WriteCheck::new(database.write_outage.clone());

@@ -7,11 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::domain::{Seq, Timestamp, VaultHead, VaultId};
 
-use super::{
-    database::{self, Database},
-    error::JournalError,
-    handle::Journal,
-};
+use super::{database, error::JournalError, handle::Journal};
 
 /// Ids and heads are passed as two texts with commas: arrays would need a further feature of the driver, and one parameter for
 /// each vault would make a text of its own for each number of vaults.
@@ -61,15 +57,6 @@ struct SweptHeads {
     heads: JournalHeads,
     /// The time of the database.
     at: Timestamp,
-}
-
-/// Returns the time of the database.
-///
-/// # Errors
-/// When the database does not answer or was not migrated.
-pub(super) async fn time(database: &Database) -> Result<Timestamp, DbErr> {
-    let sweep = |db| async move { sweep(&db, String::new(), String::new()).await };
-    Ok(database.probe.run(sweep).await?.at)
 }
 
 async fn sweep(db: &DatabaseConnection, ids: String, heads: String) -> Result<SweptHeads, DbErr> {
