@@ -4,12 +4,15 @@ use std::time::Instant;
 
 use socketioxide_core::{Str, Value};
 
-use super::{connect_task::ConnectTask, packet_counter::PacketAdmission};
+use super::{
+    connect_task::ConnectTask,
+    early_events::EarlyEvents,
+    packet_counter::PacketAdmission,
+    received_event::{ReceivedEvent, payload_bytes},
+};
 use crate::{
-    ack::Ack,
-    decode::{DecodedEvent, decode_event, decode_payload, decode_refused_event, is_array},
+    decode::{decode_payload, is_array},
     error::DisconnectReason,
-    event::IncomingEvent,
     handler::SocketHandler,
     socket::Socket,
 };
@@ -22,44 +25,45 @@ pub(super) struct NamespaceEntry {
 }
 
 pub(super) enum EntryState {
-    Connecting(ConnectTask),
+    /// A task decides about the CONNECT. Events are kept meanwhile.
+    Connecting {
+        task: ConnectTask,
+        early: EarlyEvents,
+    },
     Connected(Box<dyn SocketHandler>),
 }
 
 impl NamespaceEntry {
-    /// Passes an event to the handler. Returns `None` if the event is malformed or if the CONNECT has not been answered.
+    /// Passes an event to the handler, or keeps it until the CONNECT is answered. Returns `None` if the event is malformed, or if too
+    /// much is kept already.
     pub(super) fn handle_event(
         &mut self,
         payload: Value,
         ack_id: Option<i64>,
         admission: PacketAdmission,
     ) -> Option<()> {
-        let DecodedEvent {
-            name,
-            args,
-            attachments,
-        } = match admission {
-            PacketAdmission::Accepted => decode_event(payload)?,
-            PacketAdmission::Refused => decode_refused_event(payload)?,
-        };
-        let EntryState::Connected(handler) = &mut self.state else {
-            return None;
-        };
-        // The server may have disconnected the socket, and the connection has not woken since.
-        if !self.socket.is_disconnected() {
-            let ack = ack_id.map(|id| Ack::new(self.socket.clone(), id));
-            let event = IncomingEvent {
-                name,
-                args,
-                attachments,
-                ack,
-            };
-            match admission {
-                PacketAdmission::Accepted => handler.on_event(event),
-                PacketAdmission::Refused => handler.on_refused_event(event),
-            }
+        let bytes = payload_bytes(&payload);
+        let event = ReceivedEvent::decode(payload, ack_id, admission)?;
+        match &mut self.state {
+            EntryState::Connecting { early, .. } => early.push(event, bytes)?,
+            EntryState::Connected(handler) => event.deliver(handler.as_mut(), &self.socket),
         }
         Some(())
+    }
+
+    /// Stores the handler of an accepted CONNECT, answers the CONNECT, and passes the events that were kept to the handler.
+    pub(super) fn accept(&mut self, handler: Box<dyn SocketHandler>) {
+        let early = match &mut self.state {
+            EntryState::Connecting { early, .. } => early.take(),
+            EntryState::Connected(_) => Vec::new(),
+        };
+        self.state = EntryState::Connected(handler);
+        self.socket.accept();
+        for event in early {
+            if let EntryState::Connected(handler) = &mut self.state {
+                event.deliver(handler.as_mut(), &self.socket);
+            }
+        }
     }
 
     /// Completes an acknowledgement that the server requested. Any other is ignored unread. Returns `None` if it is
@@ -77,7 +81,7 @@ impl NamespaceEntry {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             EntryState::Connected(handler) => handler.deadline(),
-            EntryState::Connecting(_) => None,
+            EntryState::Connecting { .. } => None,
         }
     }
 
@@ -85,7 +89,7 @@ impl NamespaceEntry {
     pub(super) fn wake(&mut self, now: Instant) {
         match &mut self.state {
             EntryState::Connected(handler) => handler.on_wake(now),
-            EntryState::Connecting(_) => {}
+            EntryState::Connecting { .. } => {}
         }
     }
 
@@ -95,7 +99,7 @@ impl NamespaceEntry {
         self.socket.mark_disconnected();
         match self.state {
             EntryState::Connected(mut handler) => handler.on_disconnect(reason),
-            EntryState::Connecting(mut task) => {
+            EntryState::Connecting { mut task, .. } => {
                 if let Some(Ok(mut handler)) = task.result() {
                     handler.on_disconnect(reason);
                 }

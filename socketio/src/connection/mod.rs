@@ -1,13 +1,16 @@
 //! The Socket.IO state of one Engine.IO session: the namespaces that its client is in, and the packets it may send next.
 //!
 //! A CONNECT calls [`Namespace::connect`](crate::Namespace::connect). If the call has to wait, a task continues with it. Until it
-//! ends, the client may send nothing else to that namespace. When it ends, the session in one step stores the handler and sends
-//! the answer. No event can therefore arrive before its handler, and no frame can overtake the answer.
+//! ends, the events that the client sends to that namespace are kept (`early_events.rs`). When it ends, the session in one step stores
+//! the handler, sends the answer and handles these events. No event can therefore arrive before its handler, and no frame can overtake
+//! the answer. Whether an event right behind its CONNECT is accepted does not depend on how long the decision takes.
 //! A packet that is malformed or not allowed in the current state closes the session.
 
 mod connect_task;
+mod early_events;
 mod entry;
 mod packet_counter;
+mod received_event;
 
 use std::{fmt::Display, rc::Rc, time::Instant};
 
@@ -22,6 +25,7 @@ use socketioxide_parser_common::CommonParser;
 
 use self::{
     connect_task::ConnectCall,
+    early_events::EarlyEvents,
     entry::{EntryState, NamespaceEntry},
     packet_counter::{PacketAdmission, PacketCounter},
 };
@@ -158,7 +162,10 @@ impl ClientConnection {
         let socket = Socket::connecting(&name, self.session.clone());
         let connect = namespace.connect(socket.clone(), auth, self.request.clone());
         let state = match ConnectCall::start(connect, &self.session) {
-            ConnectCall::Waiting(task) => EntryState::Connecting(task),
+            ConnectCall::Waiting(task) => EntryState::Connecting {
+                task,
+                early: EarlyEvents::default(),
+            },
             ConnectCall::Ended(Ok(handler)) => {
                 socket.accept();
                 self.connect_deadline = None;
@@ -196,15 +203,14 @@ impl ClientConnection {
     fn finish_connects(&mut self) {
         for index in (0..self.entries.len()).rev() {
             let entry = &mut self.entries[index];
-            let EntryState::Connecting(task) = &mut entry.state else {
+            let EntryState::Connecting { task, .. } = &mut entry.state else {
                 continue;
             };
             match task.result() {
                 None => {}
                 Some(Ok(handler)) => {
-                    entry.state = EntryState::Connected(handler);
-                    entry.socket.accept();
                     self.connect_deadline = None;
+                    entry.accept(handler);
                 }
                 Some(Err(refusal)) => {
                     let entry = self.entries.swap_remove(index);
@@ -246,11 +252,8 @@ impl ClientConnection {
     fn admits_attachments(&self, header: &str) -> bool {
         BinaryHeader::split(header).is_some_and(|header| {
             let mut entries = self.entries.iter();
-            let is_connected = entries.any(|entry| {
-                entry.namespace == header.namespace
-                    && matches!(entry.state, EntryState::Connected(_))
-            });
-            is_connected && header.is_valid()
+            let has_connect = entries.any(|entry| entry.namespace == header.namespace);
+            has_connect && header.is_valid()
         })
     }
 

@@ -1,6 +1,7 @@
 //! Socket.IO: how connections end and how CONNECTs are refused, observed on the client and in the application.
 
 use actix_socketio::engineio::{EngineConfig, OutboxBounds};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{scripted_server::ScriptedServer, test_server::quiet_config, timeout::within_timeout};
 
@@ -77,14 +78,72 @@ async fn connect_may_be_refused_by_closing_the_connection() {
 }
 
 #[actix_web::test]
-async fn event_before_the_answer_to_connect_closes_the_connection() {
+async fn events_before_the_answer_to_connect_are_handled_in_order_after_it() {
     let mut scripted = ScriptedServer::start(quiet_config());
     let mut client = scripted.server.connect_socketio().await;
     client.send_text(r#"40{"wait":true}"#).await;
     assert_eq!(scripted.next_report().await, "waiting");
-    client.send_text(r#"42["early"]"#).await;
-    assert_eq!(client.recv_close().await.1, "parse error");
-    assert_eq!(scripted.next_report().await, "cancelled");
+    client.send_text(r#"420["first"]"#).await;
+    client
+        .send_text(r#"451-1["second",{"_placeholder":true,"num":0}]"#)
+        .await;
+    client
+        .send_message(Message::Binary(b"attachment".as_slice().into()))
+        .await;
+    client.send_text(r#"422["third"]"#).await;
+    scripted.gate.notify_one();
+    assert!(client.recv_text().await.starts_with("40{"));
+    for answer in [r#"430["first"]"#, r#"431["second"]"#, r#"432["third"]"#] {
+        assert_eq!(client.recv_text().await, answer);
+    }
+}
+
+#[actix_web::test]
+async fn events_before_a_refusal_are_dropped() {
+    let mut scripted = ScriptedServer::start(quiet_config());
+    let mut client = scripted.server.connect_socketio().await;
+    client.send_text(r#"40{"wait":true,"refuse":"no"}"#).await;
+    assert_eq!(scripted.next_report().await, "waiting");
+    client.send_text(r#"420["early"]"#).await;
+    // This answer shows that the event was received.
+    client.send_text("40/unknown,").await;
+    assert!(client.recv_text().await.starts_with("44/unknown,"));
+    scripted.gate.notify_one();
+    assert!(client.recv_text().await.starts_with("44{"));
+
+    client.send_text("40").await;
+    assert!(client.recv_text().await.starts_with("40{"));
+    client.send_text(r#"421["later"]"#).await;
+    assert_eq!(client.recv_text().await, r#"431["later"]"#);
+}
+
+#[actix_web::test]
+async fn too_many_or_too_large_events_before_the_answer_close_the_connection() {
+    let mut scripted = ScriptedServer::start(quiet_config());
+    let large = format!(r#"42["{}"]"#, "x".repeat(33 * 1024));
+    for (event, count) in [(r#"42["early"]"#, 17), (large.as_str(), 2)] {
+        let mut client = scripted.server.connect_socketio().await;
+        client.send_text(r#"40{"wait":true}"#).await;
+        assert_eq!(scripted.next_report().await, "waiting");
+        for _ in 0..count {
+            client.send_text(event).await;
+        }
+        assert_eq!(client.recv_close().await.1, "parse error");
+        assert_eq!(scripted.next_report().await, "cancelled");
+    }
+}
+
+#[actix_web::test]
+async fn malformed_event_before_the_answer_to_connect_closes_the_connection() {
+    let mut scripted = ScriptedServer::start(quiet_config());
+    for event in ["42{}", r#"42["disconnect"]"#, r#"42/other,["early"]"#] {
+        let mut client = scripted.server.connect_socketio().await;
+        client.send_text(r#"40{"wait":true}"#).await;
+        assert_eq!(scripted.next_report().await, "waiting");
+        client.send_text(event).await;
+        assert_eq!(client.recv_close().await.1, "parse error", "{event}");
+        assert_eq!(scripted.next_report().await, "cancelled");
+    }
 }
 
 #[actix_web::test]
