@@ -1,6 +1,7 @@
 //! Closes the transport of a socket when its user session has ended.
 //!
-//! Between two checks this is a deadline of the socket and no task.
+//! Between two checks this is a deadline of the socket and no task. The deadline follows the monotonic clock, which stands still while
+//! the machine sleeps, and which a wall clock that is set does not move. So the wall clock is compared as well, at each heartbeat.
 
 use std::{
     mem,
@@ -66,13 +67,15 @@ impl ExpiryWatch {
         }
     }
 
-    /// Starts a check that is due, or takes the result of one that has ended. Called at the deadline, and when the socket wakes.
+    /// Starts a check that is due, or takes the result of one that has ended. Called at the deadline, when the socket wakes, and at each
+    /// heartbeat.
     pub(super) fn check(&mut self, now: Instant) {
         self.state = match mem::replace(&mut self.state, WatchState::Ended) {
-            WatchState::Valid {
-                expiry,
-                check_at: Some(check_at),
-            } if check_at <= now => WatchState::Checking(self.start_check(expiry)),
+            WatchState::Valid { expiry, check_at }
+                if is_due(expiry.next_check(), check_at, now, SystemTime::now()) =>
+            {
+                WatchState::Checking(self.start_check(expiry))
+            }
             WatchState::Checking(mut check) => match check.valid.try_recv() {
                 Ok(expiry) => WatchState::valid(expiry),
                 Err(oneshot::error::TryRecvError::Empty) => WatchState::Checking(check),
@@ -101,11 +104,42 @@ impl ExpiryWatch {
     }
 }
 
+/// Returns whether a session must be checked: its time on the wall clock, or its deadline on the monotonic clock, has come.
+fn is_due(
+    next_check: SystemTime,
+    deadline: Option<Instant>,
+    now: Instant,
+    wall_clock: SystemTime,
+) -> bool {
+    next_check <= wall_clock || deadline.is_some_and(|deadline| deadline <= now)
+}
+
 impl WatchState {
     /// Returns the state of a valid session. A time that is too far away for the clock is never reached.
     fn valid(expiry: SessionExpiry) -> Self {
         let left = expiry.next_check().duration_since(SystemTime::now());
         let check_at = Instant::now().checked_add(left.unwrap_or_default());
         Self::Valid { expiry, check_at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn session_is_due_when_either_clock_reaches_its_time() {
+        let (now, wall_clock) = (Instant::now(), SystemTime::now());
+        let (next_check, deadline) = (wall_clock + HOUR, now.checked_add(HOUR));
+        assert!(!is_due(next_check, deadline, now, wall_clock));
+        assert!(is_due(next_check, deadline, now + HOUR, wall_clock));
+        // The machine has slept, or the clock was set.
+        assert!(is_due(next_check, deadline, now, wall_clock + HOUR));
+        assert!(is_due(next_check, None, now, wall_clock + 2 * HOUR));
+        assert!(!is_due(next_check, None, now, wall_clock));
     }
 }

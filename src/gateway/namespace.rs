@@ -187,6 +187,7 @@ impl SocketHandler for ExpiringConnection {
 
     fn on_heartbeat(&mut self, beat: Heartbeat) {
         self.connection.on_heartbeat(beat);
+        self.expiry.check(Instant::now());
     }
 
     fn deadline(&self) -> Option<Instant> {
