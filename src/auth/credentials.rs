@@ -13,7 +13,7 @@ use crate::config::CookieName;
 const MAX_COOKIES: usize = 16;
 
 /// Where a token was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialSource {
     /// The auth payload of a socket's CONNECT.
     Payload,

@@ -1,18 +1,20 @@
 //! Caches the claims of authentic tokens, so that the next request with the same token needs no cryptography.
 //!
 //! Only authentic tokens are cached, so a client without a session cannot fill the cache. What a token says does not change, and
-//! neither do the secrets of a running service; times are compared at each request. Tokens are compared as a whole: equal
-//! hashes are not enough.
+//! neither do the secrets of a running service; times are compared at each request. The cache holds digests instead of tokens: no
+//! two tokens with equal digests are known, and a digest is no credential. A full cache evicts the tokens that were added first.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use sha2::{Digest, Sha256};
 
 use super::claims::SessionClaims;
 use super::credentials::{Credential, CredentialSource};
 
-/// The maximum number of cached tokens. A full cache is cleared, which costs one verification for each token in use.
+/// The maximum number of cached tokens.
 const CAPACITY: usize = 8192;
 
 /// The maximum length of a cached token in bytes. Longer ones are rare, and verified each time.
@@ -20,12 +22,31 @@ const MAX_LENGTH: usize = 2048;
 
 /// The claims of authentic tokens.
 #[derive(Default)]
-pub(super) struct VerifiedTokens(Mutex<HashMap<Box<str>, VerifiedToken>>);
+pub(super) struct VerifiedTokens(Mutex<TokenTable>);
 
-/// The claims of a token, and where it was found: keys depend on the name of the cookie.
-struct VerifiedToken {
+#[derive(Default)]
+struct TokenTable {
+    claims: HashMap<TokenKey, SessionClaims>,
+    /// The keys of the table in the order in which they were added.
+    order: VecDeque<TokenKey>,
+}
+
+/// The digest of a token, and where the token was found: keys depend on the name of the cookie.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct TokenKey {
     source: CredentialSource,
-    claims: SessionClaims,
+    digest: [u8; 32],
+}
+
+impl TokenKey {
+    /// Returns the key of a token; `None` if it is too long to be cached.
+    fn of(credential: &Credential) -> Option<Self> {
+        let Credential { source, token } = credential;
+        (token.len() <= MAX_LENGTH).then(|| Self {
+            source: *source,
+            digest: Sha256::digest(token).into(),
+        })
+    }
 }
 
 impl VerifiedTokens {
@@ -35,28 +56,34 @@ impl VerifiedTokens {
         credential: &Credential,
         read: impl FnOnce(&SessionClaims) -> T,
     ) -> Option<T> {
-        let tokens = self.tokens();
-        let verified = tokens.get(credential.token.as_str())?;
-        (verified.source == credential.source).then(|| read(&verified.claims))
+        let key = TokenKey::of(credential)?;
+        self.tokens().claims.get(&key).map(read)
     }
 
     /// Adds the claims of a token that was verified.
     pub(super) fn insert(&self, credential: &Credential, claims: SessionClaims) {
-        if credential.token.len() > MAX_LENGTH {
-            return;
+        if let Some(key) = TokenKey::of(credential) {
+            self.tokens().insert(key, claims);
         }
-        let mut tokens = self.tokens();
-        if tokens.len() >= CAPACITY {
-            tokens.clear();
-        }
-        let source = credential.source;
-        let verified = VerifiedToken { source, claims };
-        tokens.insert(credential.token.as_str().into(), verified);
     }
 
-    fn tokens(&self) -> MutexGuard<'_, HashMap<Box<str>, VerifiedToken>> {
-        // A panic under the lock cannot leave a wrong entry: at worst one is missing.
+    fn tokens(&self) -> MutexGuard<'_, TokenTable> {
+        // A panic under the lock cannot leave wrong claims: at worst some are missing.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenTable {
+    fn insert(&mut self, key: TokenKey, claims: SessionClaims) {
+        // Two requests may have verified one token at the same time.
+        if self.claims.insert(key, claims).is_none() {
+            self.order.push_back(key);
+        }
+        if self.claims.len() > CAPACITY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.claims.remove(&oldest);
+        }
     }
 }
 
@@ -104,16 +131,37 @@ mod tests {
     }
 
     #[test]
-    fn full_cache_is_cleared_and_long_tokens_are_not_cached() {
+    fn full_cache_evicts_the_oldest_token_and_long_tokens_are_not_cached() {
         let (config, tokens) = (AuthConfig::default(), VerifiedTokens::default());
         let claims = Claims::parse(br#"{"sub":"ana","exp":1}"#).unwrap();
         let claims = claims.to_session_claims(&config.id_claims).unwrap();
         for number in 0..=CAPACITY {
-            tokens.insert(&credential(&number.to_string()), claims.clone());
+            // The second insertion of a token changes nothing.
+            for _ in 0..2 {
+                tokens.insert(&credential(&number.to_string()), claims.clone());
+            }
         }
-        assert_eq!(tokens.tokens().len(), 1);
+        let is_cached = |token: &str| tokens.get(&credential(token), |_| ()).is_some();
+        assert!(!is_cached("0"));
+        assert!((1..=CAPACITY).all(|number| is_cached(&number.to_string())));
+        assert_eq!(tokens.tokens().order.len(), CAPACITY);
         let long = credential(&"x".repeat(MAX_LENGTH + 1));
         tokens.insert(&long, claims);
         assert!(tokens.get(&long, |_| ()).is_none());
+    }
+
+    #[test]
+    fn token_that_was_found_elsewhere_is_verified_again() {
+        let (config, tokens) = (AuthConfig::default(), VerifiedTokens::default());
+        let claims = Claims::parse(br#"{"sub":"ana","exp":1}"#).unwrap();
+        tokens.insert(
+            &credential("token"),
+            claims.to_session_claims(&config.id_claims).unwrap(),
+        );
+        let cookie = Credential {
+            source: CredentialSource::Cookie(0),
+            ..credential("token")
+        };
+        assert!(tokens.get(&cookie, |_| ()).is_none());
     }
 }
