@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use actix_socketio::engineio::CloseReason;
 
-use crate::domain::UserId;
+use crate::domain::{UserId, shrink_if_sparse};
 
 /// A connection whose state can be recovered over another transport.
 pub(super) trait RecoverableConnection {
@@ -42,6 +42,7 @@ impl ConnectionRegistry {
             .is_some_and(|registered| Rc::ptr_eq(registered, connection))
         {
             connections.remove(pid);
+            shrink_if_sparse(&mut connections);
         }
     }
 }

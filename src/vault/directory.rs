@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, error, info};
 
 use crate::{
-    domain::{Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId},
+    domain::{Mutation, Seq, SubscriberId, UserId, VaultHead, VaultId, shrink_if_sparse},
     journal::{DatabaseSharing, Journal},
     telemetry::throttle::LogThrottle,
 };
@@ -38,7 +38,6 @@ use super::{
     params::{LoadParams, VaultActorParams, VaultHost},
     permits::{AdmissionPermits, QueueSlot},
     sinks::OpenSubscribe,
-    sparse_table::shrink_if_sparse,
     stats::{QueueLevel, VaultStats, VaultStatsRecorder, VaultTotals},
     subscription::Subscription,
     vault_entry::VaultEntry,

@@ -31,7 +31,6 @@ mod params;
 mod perform;
 mod permits;
 mod sinks;
-mod sparse_table;
 mod stats;
 mod subscription;
 mod vault_entry;

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     cluster::PidHash,
-    domain::{MonotonicTime, UserId, hash_unordered},
+    domain::{MonotonicTime, UserId, hash_unordered, shrink_if_sparse},
     gateway::{recovery::state::RecoveryState, relay::machine::RelayId},
 };
 
@@ -132,6 +132,7 @@ impl RecoveryEntries {
     fn forget_connected(&mut self, pid: &str) {
         if self.connected.remove(pid).is_some() {
             self.connected_pids.remove(pid);
+            shrink_if_sparse(&mut self.connected);
         }
     }
 
@@ -241,6 +242,21 @@ mod tests {
         assert!(is_kept(&mut entries, "ana", "ana"));
         assert!(is_kept(&mut entries, "199999", "ben"));
         assert!(!is_kept(&mut entries, "0", "ben"));
+    }
+
+    #[test]
+    fn table_of_connected_sockets_shrinks_with_them() {
+        let mut entries = RecoveryEntries::new(StateBounds::default(), ClaimScope::ThisNode);
+        let (relay, pids) = (RelayId(0), (0..100_000).map(|pid| pid.to_string()));
+        let pids: Vec<_> = pids.collect();
+        for pid in &pids {
+            entries.insert_connected(pid, relay);
+        }
+        for pid in &pids[10..] {
+            entries.remove_connected(pid, relay);
+        }
+        assert!(entries.connected.capacity() <= 1024);
+        assert_eq!(entries.relay_of("9"), Some(relay));
     }
 
     #[test]

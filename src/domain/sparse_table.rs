@@ -1,13 +1,16 @@
 //! Frees the memory of a table most of whose entries have been removed. A `HashMap` does not shrink by itself.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash},
+};
 
 /// A table of this capacity is not shrunk.
 const RETAINED_CAPACITY: usize = 1024;
 
 /// Shrinks a table of which less than an eighth is used to twice what is used. Called after each removal, it costs little:
 /// most of the table was removed since the last time.
-pub(super) fn shrink_if_sparse<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+pub fn shrink_if_sparse<K: Eq + Hash, V, S: BuildHasher>(table: &mut HashMap<K, V, S>) {
     if table.capacity() > RETAINED_CAPACITY && table.len() < table.capacity() / 8 {
         table.shrink_to(2 * table.len());
     }
