@@ -6,7 +6,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use crate::domain::Timestamp;
 
@@ -29,12 +29,16 @@ impl DatabaseClock {
         Timestamp(Timestamp::now().0.saturating_add(ahead))
     }
 
-    /// Reads the clock of PostgreSQL.
+    /// Reads the clock of the database. That of SQLite is the one of this process.
     ///
     /// # Errors
     /// When the database does not answer.
     pub(super) async fn read(&self, database: &Database) -> Result<(), DbErr> {
-        let read = |db: sea_orm::DatabaseConnection| async move {
+        let read = |db: DatabaseConnection| async move {
+            match db.get_database_backend() {
+                DbBackend::Postgres => {}
+                _ => return Ok(Timestamp::now().0),
+            }
             let query = Statement::from_string(DbBackend::Postgres, QUERY);
             let row = db.query_one_raw(query).await?;
             row.ok_or_else(database::no_epoch)?.try_get("", "time")

@@ -58,10 +58,7 @@ impl Journal {
         database.measure_waits(&metrics.connection_wait);
         let epoch = database.epoch().await?;
         let clock = DatabaseClock::default();
-        match database.sharing {
-            DatabaseSharing::SeveralProcesses => clock.read(&database).await?,
-            DatabaseSharing::ThisProcess => {}
-        }
+        clock.read(&database).await?;
         let write_check = WriteCheck::new(database.write_outage.clone());
         let (retention, retention_changes) = watch::channel(retention);
         let start = |writer: &DbThread| {
