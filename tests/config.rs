@@ -412,14 +412,10 @@ fn zero_disables_a_limit() {
 }
 
 #[test]
-fn unsupported_value_is_rejected() {
-    let file = file("[socketio]\nallow_eio3 = true\n");
-    let error = load_from(file.path(), &[]).unwrap_err();
-    let origin = file.path().display();
-    assert_eq!(
-        error,
-        format!("socketio.allow_eio3: true is not supported yet (from {origin})")
-    );
+fn clients_of_socketio_2_are_served_only_if_allowed() {
+    assert!(!load("", &[]).unwrap().socketio.allow_eio3);
+    let allowed = load("[socketio]\nallow_eio3 = true\n", &[]).unwrap();
+    assert!(allowed.socketio.allow_eio3);
 }
 
 #[test]
@@ -544,9 +540,6 @@ fn value_with_a_blank_or_control_character_at_an_end_is_refused_by_name_for_ever
                 Some(text) => text.to_owned(),
                 None => value.to_string(),
             };
-            if key == "socketio.allow_eio3" {
-                continue;
-            }
             let variable = format!("VAULTCAST__{}", key.replace('.', "__").to_uppercase());
             assert_ends_are_checked(&variable, &key, &value);
         }

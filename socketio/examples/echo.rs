@@ -38,6 +38,9 @@ struct EchoArgs {
     max_payload: usize,
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     connect_timeout: Duration,
+    /// Serves clients of Engine.IO 3, too.
+    #[arg(long)]
+    allow_eio3: bool,
 }
 
 /// The time that a client may take to acknowledge an event.
@@ -50,6 +53,7 @@ fn main() -> io::Result<()> {
         ping_timeout: args.ping_timeout,
         max_payload: args.max_payload,
         connect_timeout: args.connect_timeout,
+        allow_eio3: args.allow_eio3,
         ..EngineConfig::default()
     };
     let listener = TcpListener::bind(("127.0.0.1", args.port))?;

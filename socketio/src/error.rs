@@ -36,7 +36,8 @@ impl fmt::Display for DisconnectReason {
 /// The way in which a namespace refuses a CONNECT.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConnectRefusal {
-    /// Answers with a CONNECT_ERROR packet. The official client emits `connect_error` and does not retry on its own.
+    /// Answers with a CONNECT_ERROR packet. The official client emits `connect_error` and does not retry on its own. A client of
+    /// Engine.IO 3 emits `error` with the data, or with the message if there is none.
     ConnectError {
         /// The `message` of the error on the client.
         message: String,

@@ -44,7 +44,8 @@ impl NamespaceMap {
 pub trait Namespace {
     /// Handles the CONNECT of a client.
     ///
-    /// `auth` is the client's auth payload, an empty object if it sent none. `request` is the HTTP request that opened
+    /// `auth` is the client's auth payload, an empty object if it sent none. Clients of Engine.IO 3 send none; they are connected to
+    /// the default namespace when their session opens. `request` is the HTTP request that opened
     /// the session. Frames that are pushed to `socket` before this returns are sent after the answer to the CONNECT.
     ///
     /// If the client disconnects before this returns, the future is dropped.

@@ -1,6 +1,6 @@
 //! A Socket.IO server for actix-web that works with the unmodified official clients.
 //!
-//! The crate has two layers. [`engineio`] implements Engine.IO 4: sessions, both transports, the upgrade and heartbeats.
+//! The crate has two layers. [`engineio`] implements Engine.IO 4, and 3 if it is allowed: sessions, both transports, the upgrade and heartbeats.
 //! The root of the crate implements Socket.IO 5 on top of it: namespaces, events, acknowledgements and binary data.
 //!
 //! An application implements two traits. A [`Namespace`] accepts or refuses clients; for each accepted client it returns
@@ -58,6 +58,12 @@
 //! [`SocketIo::namespace`] registers a namespace by its full name, such as `/` or `/news`. A client can be in several
 //! namespaces over one connection; each has its own [`Socket`] with its own id. A CONNECT for an unknown name is answered
 //! with the error `Invalid namespace`.
+//!
+//! # Clients of Socket.IO 2
+//! [`EngineConfig::allow_eio3`](engineio::EngineConfig::allow_eio3) admits clients of Engine.IO 3. They are connected to `/` when
+//! their session opens, without a CONNECT and without an auth payload: their credentials are in the headers of the request. A
+//! refusal is the packet ERROR, which they emit as `error`. [`Socket::version`] tells them apart. Events, acknowledgements, binary
+//! data and other namespaces work as for all others.
 //!
 //! # Refusing a connection
 //! A connection can be refused at two points. The first is the HTTP request that opens a session:

@@ -18,7 +18,9 @@ use super::{
     id::random_id,
     pending_ack::{AckResponse, AckTable, PendingAck},
 };
-use crate::engineio::{CloseReason, OutboxBounds, OutboxUsage, SessionAlias, SessionSocket};
+use crate::engineio::{
+    CloseReason, OutboxBounds, OutboxUsage, ProtocolVersion, SessionAlias, SessionSocket,
+};
 
 /// The connection of one client to one namespace. A clone is another handle to the same connection; all handles stay on
 /// one worker thread.
@@ -82,9 +84,16 @@ impl Socket {
     }
 
     /// Returns the socket's id, which is not secret. Unless [`set_identity`](Socket::set_identity) was called,
-    /// the first call generates it.
+    /// the first call generates it. A client of Engine.IO 3 does not receive it; as its `socket.id` it shows the id of the
+    /// session, which is secret.
     pub fn id(&self) -> &str {
         &self.identity().id
+    }
+
+    /// Returns the version of the Engine.IO protocol that the client speaks. Version 3 is that of Socket.IO 2, whose clients send no
+    /// auth payload and request no connection state recovery.
+    pub fn version(&self) -> ProtocolVersion {
+        self.0.session.version()
     }
 
     /// Returns the name of the Engine.IO session for logs. It does not reveal the session's id, which is a secret.
@@ -259,12 +268,23 @@ impl Socket {
         let mut phase = self.0.phase.borrow_mut();
         if let SocketPhase::Connecting(held) = &mut *phase {
             let held = mem::take(held);
-            let SocketIdentity { id, pid } = self.identity();
-            EventFrame::connect(&self.0.namespace, id, pid.as_deref()).push_to(&self.0.session);
+            self.connect_frame().push_to(&self.0.session);
             held.frames
                 .iter()
                 .for_each(|frame| frame.push_to(&self.0.session));
             *phase = SocketPhase::Connected;
+        }
+    }
+
+    /// Returns the answer to the CONNECT. In version 3 it has no ids.
+    fn connect_frame(&self) -> EventFrame {
+        let namespace = &self.0.namespace;
+        match self.0.session.version() {
+            ProtocolVersion::V4 => {
+                let SocketIdentity { id, pid } = self.identity();
+                EventFrame::connect(namespace, id, pid.as_deref())
+            }
+            ProtocolVersion::V3 => EventFrame::connect_without_ids(namespace),
         }
     }
 

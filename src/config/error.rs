@@ -55,16 +55,6 @@ pub enum ConfigError {
         /// The file or the variable.
         origin: String,
     },
-    /// The value is reserved for a future version.
-    #[error("{key}: {value} is not supported yet (from {origin})")]
-    Unsupported {
-        /// The key in dotted form.
-        key: &'static str,
-        /// The value.
-        value: &'static str,
-        /// The file or the variable.
-        origin: String,
-    },
     /// A listener is bound to a public address, but only loopback is allowed.
     #[error("{key}: {bind} is not a loopback address, and {explanation}")]
     NotLoopback {
@@ -112,15 +102,6 @@ impl ConfigError {
                 r#""{}" needs a database.url that begins with "postgres://": a SQLite file belongs to one process; "auto" and "off" are accepted"#,
                 cluster.bus
             ),
-            origin: origin_of(key, figment),
-        }
-    }
-
-    /// Returns the error for a value that is valid but not implemented.
-    pub(super) fn unsupported(key: &'static str, value: &'static str, figment: &Figment) -> Self {
-        Self::Unsupported {
-            key,
-            value,
             origin: origin_of(key, figment),
         }
     }

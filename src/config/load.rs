@@ -90,13 +90,6 @@ fn merge(layers: Vec<Layer>) -> Result<Config, ConfigError> {
     if config.database.url.sqlite_file().is_some() && config.cluster.bus.needs_postgres() {
         return Err(ConfigError::bus_without_postgres(&config.cluster, &figment));
     }
-    if config.socketio.allow_eio3 {
-        return Err(ConfigError::unsupported(
-            "socketio.allow_eio3",
-            "true",
-            &figment,
-        ));
-    }
     Ok(config)
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 use actix_socketio::{
     ConnectRefusal, DisconnectReason, IncomingEvent, Namespace, Socket, SocketHandler,
-    engineio::{CloseReason, Heartbeat, OpenRequest},
+    engineio::{CloseReason, Heartbeat, OpenRequest, ProtocolVersion},
 };
 
 use super::{
@@ -100,10 +100,12 @@ impl Namespace for Gateway {
                 Some(token) => Credentials::default().with_payload(Some(token)),
                 None => authenticator.credentials(&request.headers()),
             };
-            let recovery = if context.recovery.is_enabled() {
-                RecoveryRequest::from_auth(&auth)
-            } else {
-                RecoveryRequest::Off
+            let recovery = match socket.version() {
+                ProtocolVersion::V4 if context.recovery.is_enabled() => {
+                    RecoveryRequest::from_auth(&auth)
+                }
+                // Clients of version 3 have no recovery.
+                ProtocolVersion::V4 | ProtocolVersion::V3 => RecoveryRequest::Off,
             };
             // The payload may be large, and the session may be looked up for a long time.
             drop(auth);

@@ -282,6 +282,7 @@ fn engine_config(config: &Config, outbox: OutboxBounds) -> engineio::EngineConfi
         ping_timeout: config.socketio.ping_timeout,
         max_payload: config.socketio.max_payload,
         connect_timeout: config.socketio.connect_timeout,
+        allow_eio3: config.socketio.allow_eio3,
         outbox,
         ..engineio::EngineConfig::default()
     }

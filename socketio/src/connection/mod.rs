@@ -15,9 +15,10 @@ mod received_event;
 use std::{fmt::Display, rc::Rc, time::Instant};
 
 use bytes::Bytes;
-use engineioxide_core::Str;
+use engineioxide_core::{ProtocolVersion, Str};
 use smallvec::SmallVec;
 use socketioxide_core::{
+    Value,
     packet::{Packet, PacketData},
     parser::{Parse, ParseConfig, ParseError, ParserState},
 };
@@ -44,6 +45,9 @@ const MAX_ATTACHMENTS: usize = 10;
 /// The largest total size of the attachments of one packet, unless `max_payload` is larger.
 const MAX_ATTACHMENT_BYTES: usize = 1_000_000;
 
+/// The namespace of a client that names no other.
+const DEFAULT_NAMESPACE: &str = "/";
+
 /// The connection of one client, with its namespaces.
 pub(crate) struct ClientConnection {
     namespaces: Rc<NamespaceMap>,
@@ -60,7 +64,8 @@ pub(crate) struct ClientConnection {
 }
 
 impl ClientConnection {
-    /// Returns the connection of a new session. Its connect timeout starts now.
+    /// Returns the connection of a new session. Its connect timeout starts now. A client of Engine.IO 3 is connected to the default
+    /// namespace.
     pub(crate) fn new(
         namespaces: Rc<NamespaceMap>,
         session: SessionSocket,
@@ -68,7 +73,7 @@ impl ClientConnection {
         meter: Box<dyn PacketMeter>,
     ) -> Self {
         let connect_timeout = session.config().connect_timeout;
-        Self {
+        let mut connection = Self {
             namespaces,
             request: Rc::new(request),
             session,
@@ -77,7 +82,13 @@ impl ClientConnection {
             entries: SmallVec::new(),
             connect_deadline: Some(Instant::now() + connect_timeout),
             attachments_deadline: None,
+        };
+        match connection.session.version() {
+            ProtocolVersion::V4 => {}
+            // The clients of version 3 send no CONNECT for the default namespace.
+            ProtocolVersion::V3 => connection.connect(Str::from(DEFAULT_NAMESPACE), no_auth()),
         }
+        connection
     }
 
     /// Returns the limits of the codec for binary packets.
@@ -118,14 +129,17 @@ impl ClientConnection {
     }
 
     /// Handles a complete packet. Returns `None` if it is malformed or not allowed in the current state.
-    fn handle_packet(&mut self, packet: Packet, admission: PacketAdmission) -> Option<()> {
+    fn handle_packet(&mut self, mut packet: Packet, admission: PacketAdmission) -> Option<()> {
+        if let PacketData::Connect(_) = packet.inner {
+            packet.ns = self.requested_namespace(packet.ns);
+        }
         let index = self
             .entries
             .iter()
             .position(|entry| entry.namespace == packet.ns);
         match (packet.inner, index) {
             (PacketData::Connect(auth), None) => match admission {
-                PacketAdmission::Accepted => self.connect(packet.ns, decode_auth(auth)?),
+                PacketAdmission::Accepted => self.connect(packet.ns, self.auth(auth)?),
                 PacketAdmission::Refused => self.refuse_connect(&packet.ns),
             },
             (PacketData::Disconnect, Some(index)) => {
@@ -152,6 +166,22 @@ impl ClientConnection {
             | (PacketData::ConnectError(_), _) => return None,
         }
         Some(())
+    }
+
+    /// Returns the name of the namespace that a CONNECT requests. Clients of version 3 append a query, which is ignored.
+    fn requested_namespace(&self, name: Str) -> Str {
+        match (self.session.version(), name.find('?')) {
+            (ProtocolVersion::V3, Some(query)) => name.slice(..query),
+            (ProtocolVersion::V3, None) | (ProtocolVersion::V4, _) => name,
+        }
+    }
+
+    /// Returns the auth payload of a CONNECT, or `None` if it is malformed. Version 3 has none.
+    fn auth(&self, payload: Option<Value>) -> Option<serde_json::Value> {
+        match self.session.version() {
+            ProtocolVersion::V4 => decode_auth(payload),
+            ProtocolVersion::V3 => Some(no_auth()),
+        }
     }
 
     /// Handles a CONNECT, or starts the task that does.
@@ -224,8 +254,13 @@ impl ClientConnection {
     fn refuse(&self, namespace: &str, refusal: ConnectRefusal) {
         match refusal {
             ConnectRefusal::ConnectError { message, data } => {
-                EventFrame::connect_error(namespace, &message, data.as_ref())
-                    .push_to(&self.session);
+                let frame = match self.session.version() {
+                    ProtocolVersion::V4 => {
+                        EventFrame::connect_error(namespace, &message, data.as_ref())
+                    }
+                    ProtocolVersion::V3 => EventFrame::error(namespace, &message, data.as_ref()),
+                };
+                frame.push_to(&self.session);
             }
             ConnectRefusal::Close(reason) => self.session.close(reason),
         }
@@ -328,6 +363,11 @@ impl SessionHandler for ClientConnection {
             self.reject("the attachments of a binary packet are missing");
         }
     }
+}
+
+/// Returns the auth payload of a client that sends none.
+fn no_auth() -> serde_json::Value {
+    serde_json::Value::Object(serde_json::Map::new())
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use engineioxide_core::{ProtocolVersion, TransportType};
+use engineioxide_core::TransportType;
 
 use super::{
     address::SignalSender,
+    frame::BinaryEncoding,
     machine::upgrade::{DueUpgradeAction, UpgradeAttempt, UpgradeDecision},
     message::{OfferUpgrade, OfferedWriter, UpgradeId, UpgradePacket},
     polling_state::PollingState,
@@ -41,10 +42,11 @@ pub(super) struct UpgradeCandidate {
 }
 
 impl ActiveTransport {
-    /// Creates the transport of a session that polls. `signals` receives a signal when frames are queued.
-    pub(super) fn polling(signals: SignalSender) -> Self {
+    /// Creates the transport of a session that polls. `signals` receives a signal when frames are queued;
+    /// `binary` is how payloads contain binary messages.
+    pub(super) fn polling(signals: SignalSender, binary: BinaryEncoding) -> Self {
         Self::Polling(Box::new(PollingTransport {
-            polling: PollingState::new(signals),
+            polling: PollingState::new(signals, binary),
             candidate: None,
             attempts: 0,
         }))
@@ -114,7 +116,6 @@ impl ActiveTransport {
     pub(super) fn receive_upgrade_packet(
         &mut self,
         message: UpgradePacket,
-        version: ProtocolVersion,
         now: Instant,
         socket: &SessionSocket,
     ) -> UpgradeDecision {
@@ -127,7 +128,9 @@ impl ActiveTransport {
         let Some(mut current) = candidate.take_if(|candidate| candidate.id == message.id) else {
             return UpgradeDecision::Reject;
         };
-        let packet = message.packet.and_then(|packet| packet.decode(version));
+        let packet = message
+            .packet
+            .and_then(|packet| packet.decode(socket.version()));
         let decision = current.attempt.receive(packet.as_ref(), now);
         match decision {
             UpgradeDecision::AnswerProbe => {

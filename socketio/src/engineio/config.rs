@@ -28,6 +28,9 @@ pub struct EngineConfig {
     /// Time in which the binary attachments of a Socket.IO packet must arrive before the connection is closed. Engine.IO
     /// itself ignores it.
     pub attachments_timeout: Duration,
+    /// Whether clients of Engine.IO 3 may open sessions. They are those of Socket.IO 2. The reference
+    /// implementation calls this setting `allowEIO3`.
+    pub allow_eio3: bool,
     /// The bounds of one socket's outbox. Exceeding them closes the session as [slow](super::CloseReason::Slow).
     pub outbox: OutboxBounds,
 }
@@ -80,6 +83,7 @@ impl Default for EngineConfig {
             upgrade_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(45),
             attachments_timeout: Duration::from_secs(10),
+            allow_eio3: false,
             outbox: OutboxBounds::new(1024, 4 * 1024 * 1024),
         }
     }

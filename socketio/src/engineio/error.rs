@@ -22,7 +22,7 @@ pub(super) const WEBSOCKET_VERSION: &str = "13";
 /// | 2 | a request to open a session uses another method than GET |
 /// | 3 | the request contradicts itself or its session: a websocket without an upgrade, an upgrade for long polling, another protocol version than the session has, a second poll, an invalid POST; the version of the websocket protocol is not 13 (426); or what the session would keep of its headers is too large (431) |
 /// | 4 | the application refuses the request without an answer of its own (403) |
-/// | 5 | the protocol version is not 4 |
+/// | 5 | the protocol version is neither 4 nor, if [`allow_eio3`](super::EngineConfig::allow_eio3) is set, 3 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The requested transport does not exist.
@@ -47,7 +47,7 @@ pub enum HandshakeError {
     /// The headers that the session would keep have more than 16 KiB.
     #[error("Request headers too large")]
     HeadersTooLarge,
-    /// The client uses another protocol version than 4.
+    /// The client uses a protocol version that the server does not allow.
     #[error("Unsupported protocol version")]
     UnsupportedVersion,
 }

@@ -7,8 +7,13 @@ use engineioxide_core::{ProtocolVersion, Sid, TransportType};
 use tracing::{Span, field::display};
 
 use super::{
-    address::SessionAddress, alias::SessionAlias, error::HandshakeError, frame::BinaryEncoding,
-    query::HandshakeQuery, registry::SessionRegistry,
+    address::SessionAddress,
+    alias::SessionAlias,
+    config::EngineConfig,
+    error::HandshakeError,
+    frame::BinaryEncoding,
+    query::HandshakeQuery,
+    registry::{FoundSession, SessionRegistry},
     transport::websocket::upgrade_request::is_upgrade,
 };
 
@@ -19,7 +24,7 @@ pub(super) enum HandshakeRequest {
     /// Return the frames that are queued for this session.
     Poll(SessionAddress),
     /// Deliver packets to this session.
-    Post(SessionAddress),
+    Post(SessionAddress, ProtocolVersion),
     /// Upgrade this session to a websocket.
     Upgrade(SessionAddress, BinaryEncoding),
 }
@@ -31,13 +36,14 @@ pub(super) struct HandshakeParams {
     pub(super) version: ProtocolVersion,
     /// The first transport of the session.
     pub(super) transport: TransportType,
-    /// How a websocket sends binary messages.
+    /// How the transport sends binary messages.
     pub(super) binary: BinaryEncoding,
 }
 
 /// Returns the operation that `request` names.
 pub(super) fn parse(
     request: &HttpRequest,
+    config: &EngineConfig,
     registry: &SessionRegistry,
 ) -> Result<HandshakeRequest, HandshakeError> {
     let query = HandshakeQuery::parse(request.query_string());
@@ -48,7 +54,7 @@ pub(super) fn parse(
     if transport == TransportType::Polling && is_upgrade(request) {
         return Err(HandshakeError::BadRequest);
     }
-    let version = parse_version(&query.version);
+    let requested = parse_version(&query.version, config);
     if !query.sid.is_empty() {
         let sid = query.sid.parse::<Sid>().ok();
         if let Some(sid) = sid {
@@ -56,29 +62,40 @@ pub(super) fn parse(
         }
         let session = sid.and_then(|sid| registry.find(sid));
         let session = session.ok_or(HandshakeError::SessionUnknown)?;
-        // A session keeps its version, and every session has a supported one.
-        version.map_err(|_| HandshakeError::BadRequest)?;
+        let FoundSession { address, version } = session;
+        // A session keeps its version.
+        if requested != Ok(version) {
+            return Err(HandshakeError::BadRequest);
+        }
         return match (transport, request.method()) {
-            (TransportType::Websocket, _) => Ok(HandshakeRequest::Upgrade(session, query.binary)),
-            (TransportType::Polling, &Method::GET) => Ok(HandshakeRequest::Poll(session)),
-            (TransportType::Polling, &Method::POST) => Ok(HandshakeRequest::Post(session)),
+            (TransportType::Websocket, _) => {
+                let binary = query.binary.in_version(version);
+                Ok(HandshakeRequest::Upgrade(address, binary))
+            }
+            (TransportType::Polling, &Method::GET) => Ok(HandshakeRequest::Poll(address)),
+            (TransportType::Polling, &Method::POST) => Ok(HandshakeRequest::Post(address, version)),
             (TransportType::Polling, _) => Err(HandshakeError::BadRequest),
         };
     }
     if request.method() != Method::GET {
         return Err(HandshakeError::BadMethod);
     }
+    let version = requested?;
     Ok(HandshakeRequest::Open(HandshakeParams {
-        version: version?,
+        version,
         transport,
-        binary: query.binary,
+        binary: query.binary.in_version(version),
     }))
 }
 
 /// Returns the requested protocol version if it is supported.
-fn parse_version(requested: &str) -> Result<ProtocolVersion, HandshakeError> {
+fn parse_version(
+    requested: &str,
+    config: &EngineConfig,
+) -> Result<ProtocolVersion, HandshakeError> {
     match requested {
         "4" => Ok(ProtocolVersion::V4),
+        "3" if config.allow_eio3 => Ok(ProtocolVersion::V3),
         _ => Err(HandshakeError::UnsupportedVersion),
     }
 }
@@ -90,7 +107,12 @@ mod tests {
     use super::*;
 
     fn error_of(request: TestRequest) -> Option<HandshakeError> {
-        parse(&request.to_http_request(), &SessionRegistry::default()).err()
+        error_with(&EngineConfig::default(), request)
+    }
+
+    fn error_with(config: &EngineConfig, request: TestRequest) -> Option<HandshakeError> {
+        let registry = SessionRegistry::default();
+        parse(&request.to_http_request(), config, &registry).err()
     }
 
     fn get(query: &str) -> TestRequest {
@@ -101,6 +123,26 @@ mod tests {
     fn both_transports_of_version_four_open_a_session() {
         assert_eq!(error_of(get("EIO=4&transport=websocket")), None);
         assert_eq!(error_of(get("EIO=4&transport=polling&t=abc&sid=")), None);
+    }
+
+    #[test]
+    fn version_three_opens_a_session_only_if_it_is_allowed() {
+        let config = EngineConfig {
+            allow_eio3: true,
+            ..EngineConfig::default()
+        };
+        let unsupported = Some(HandshakeError::UnsupportedVersion);
+        for (version, error) in [
+            ("EIO=3", None),
+            ("EIO=4", None),
+            ("EIO=2", unsupported),
+            ("EIO=", unsupported),
+        ] {
+            let request = || get(&format!("{version}&transport=polling"));
+            assert_eq!(error_with(&config, request()), error, "{version}");
+        }
+        let refused = error_of(get("EIO=3&transport=websocket"));
+        assert_eq!(refused, unsupported);
     }
 
     #[test]

@@ -10,10 +10,13 @@ use tokio::sync::oneshot;
 use super::{
     close_reason::CloseReason,
     error::HandshakeError,
-    frame::BinaryEncoding,
+    frame::{BinaryEncoding, untyped},
     machine::upgrade::UpgradeDecision,
     task_guard::{GuardedTask, TaskGuard},
-    transport::websocket::{sink::WebSocketSink, wire::taken::DetachedConnection},
+    transport::{
+        payload::PollPayload,
+        websocket::{sink::WebSocketSink, wire::taken::DetachedConnection},
+    },
 };
 
 /// A packet of the client has arrived. The transport waits for the answer before it reads on, which is the backpressure.
@@ -38,7 +41,7 @@ impl PacketReceived {
 pub(super) enum EncodedPacket {
     /// A text packet with its type.
     Text(Str),
-    /// A binary message.
+    /// A binary message, which begins with its type in version 3.
     Binary(Bytes),
     /// The size of a frame without a packet, such as a websocket ping. It is only counted.
     Counted(usize),
@@ -49,7 +52,10 @@ impl EncodedPacket {
     pub(super) fn decode(self, version: ProtocolVersion) -> Option<Packet> {
         match self {
             Self::Text(text) => Packet::parse(version, text).ok(),
-            Self::Binary(bytes) => Some(Packet::Binary(bytes)),
+            Self::Binary(bytes) => match version {
+                ProtocolVersion::V4 => Some(Packet::Binary(bytes)),
+                ProtocolVersion::V3 => untyped(&bytes).map(Packet::BinaryV3),
+            },
             Self::Counted(_) => Some(Packet::Noop),
         }
     }
@@ -74,7 +80,7 @@ pub(super) struct MalformedPacket;
 pub(super) struct PollRequest(pub(super) PollReply);
 
 /// The payload that answers a poll, or its refusal.
-pub(super) type PollResult = Result<Bytes, HandshakeError>;
+pub(super) type PollResult = Result<PollPayload, HandshakeError>;
 
 /// Receives the response to a poll.
 pub(super) type PollReply = oneshot::Sender<PollResult>;

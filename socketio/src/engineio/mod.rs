@@ -1,4 +1,4 @@
-//! An Engine.IO 4 server for actix-web: sessions that carry messages in both directions over HTTP polling or a websocket.
+//! An Engine.IO 4 server for actix-web, which also speaks version 3: sessions that carry messages in both directions over HTTP polling or a websocket.
 //! Start with [`EngineServer`].
 
 mod abort;
@@ -21,13 +21,14 @@ mod query;
 mod registry;
 mod server;
 mod session;
+mod session_name;
 mod socket;
 mod task_guard;
 mod timer;
 mod transport;
 mod worker;
 
-pub use engineioxide_core::{Str, TransportType};
+pub use engineioxide_core::{ProtocolVersion, Str, TransportType};
 
 pub use self::{
     abort::{AbortHandle, AbortableStream},

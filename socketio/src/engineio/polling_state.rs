@@ -5,6 +5,7 @@
 //! sends it a signal, because the session actor takes the frames out itself.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     task::{self, Context, Wake, Waker},
 };
@@ -15,7 +16,7 @@ use super::{
     address::SignalSender,
     close_reason::CloseReason,
     error::HandshakeError,
-    frame::Frame,
+    frame::{BinaryEncoding, Frame},
     message::{PollReply, PollResult, SessionSignal},
     outbox::{Outbox, PollContent},
     task_guard::{GuardedTask, TaskGuard, task_guard},
@@ -27,6 +28,7 @@ pub(super) struct PollingState {
     parked: Option<PollReply>,
     posting: Option<TaskGuard>,
     waker: Waker,
+    binary: BinaryEncoding,
 }
 
 /// A request of the same kind is already in progress.
@@ -44,12 +46,14 @@ pub(super) enum PollAnswer {
 }
 
 impl PollingState {
-    /// Creates the state of a session without requests. `signals` receives a signal when frames are queued.
-    pub(super) fn new(signals: SignalSender) -> Self {
+    /// Creates the state of a session without requests. `signals` receives a signal when frames are queued; `binary` is how
+    /// payloads contain binary messages.
+    pub(super) fn new(signals: SignalSender, binary: BinaryEncoding) -> Self {
         Self {
             parked: None,
             posting: None,
             waker: Arc::new(FramesQueuedWaker(signals)).into(),
+            binary,
         }
     }
 
@@ -85,10 +89,10 @@ impl PollingState {
                 return PollAnswer::None;
             }
             task::Poll::Ready(PollContent::Frames(frames)) => {
-                (Ok(payload::join(frames)), PollAnswer::Frames)
+                (Ok(payload::join(frames, self.binary)), PollAnswer::Frames)
             }
             task::Poll::Ready(PollContent::Closed(reason)) => {
-                (end_of_session(reason), PollAnswer::End)
+                (self.end_of_session(reason), PollAnswer::End)
             }
         };
         // If the client has aborted the poll, the frames are lost; the session is notified of the abort and closes.
@@ -98,7 +102,7 @@ impl PollingState {
 
     /// Answers the parked poll with an empty packet.
     pub(super) fn release_poll(&mut self) {
-        self.answer_with(noop());
+        self.answer_with(self.noop());
     }
 
     /// Refuses the parked poll, because a websocket has become the transport.
@@ -108,7 +112,7 @@ impl PollingState {
 
     /// Answers the parked poll with the end of the session.
     pub(super) fn end_poll(&mut self, reason: CloseReason) {
-        self.answer_with(end_of_session(reason));
+        self.answer_with(self.end_of_session(reason));
     }
 
     fn answer_with(&mut self, response: PollResult) {
@@ -116,31 +120,33 @@ impl PollingState {
             let _aborted = reply.send(response);
         }
     }
-}
 
-/// Returns the answer to the last poll of a session: that of an unknown session, unless the client itself has closed.
-///
-/// Clients treat that answer as a lost transport and reconnect. After a close packet, clients in Python and Rust do not
-/// reconnect.
-fn end_of_session(reason: CloseReason) -> PollResult {
-    match reason {
-        CloseReason::TransportClose => noop(),
-        CloseReason::TransportError
-        | CloseReason::InvalidText
-        | CloseReason::TooLarge
-        | CloseReason::ParseError
-        | CloseReason::PingTimeout
-        | CloseReason::ConnectTimeout
-        | CloseReason::Slow
-        | CloseReason::Shutdown
-        | CloseReason::Forced
-        | CloseReason::Application(_)
-        | CloseReason::Fault => Err(HandshakeError::SessionUnknown),
+    /// Returns the answer to the last poll of a session: that of an unknown session, unless the client itself has closed.
+    ///
+    /// Clients treat that answer as a lost transport and reconnect. After a close packet, clients in Python and Rust do not
+    /// reconnect.
+    fn end_of_session(&self, reason: CloseReason) -> PollResult {
+        match reason {
+            CloseReason::TransportClose => self.noop(),
+            CloseReason::TransportError
+            | CloseReason::InvalidText
+            | CloseReason::TooLarge
+            | CloseReason::ParseError
+            | CloseReason::PingTimeout
+            | CloseReason::ConnectTimeout
+            | CloseReason::Slow
+            | CloseReason::Shutdown
+            | CloseReason::Forced
+            | CloseReason::Application(_)
+            | CloseReason::Fault => Err(HandshakeError::SessionUnknown),
+        }
     }
-}
 
-fn noop() -> PollResult {
-    Ok(payload::join([Frame::from(Packet::Noop)]))
+    /// Returns a payload with an empty packet.
+    fn noop(&self) -> PollResult {
+        let noop = VecDeque::from([Frame::from(Packet::Noop)]);
+        Ok(payload::join(noop, self.binary))
+    }
 }
 
 /// Signals the session that frames are queued. The outbox drops a waker when it wakes it, so at most one signal is in the

@@ -8,13 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use engineioxide_core::Sid;
+use engineioxide_core::{ProtocolVersion, Sid};
 use tokio::sync::watch;
 
 use super::{
     address::{SessionAddress, SignalSender},
     close_reason::CloseReason,
     message::SessionSignal,
+    session_name::SessionName,
 };
 
 /// All sessions of a server. A clone is another handle to the same registry.
@@ -32,7 +33,15 @@ struct RegistryState {
 
 struct RegisteredSession {
     address: SessionAddress,
+    version: ProtocolVersion,
     stage: SessionStage,
+}
+
+/// An open session, for a request that names it.
+pub(super) struct FoundSession {
+    pub(super) address: SessionAddress,
+    /// The protocol version with which the session was opened.
+    pub(super) version: ProtocolVersion,
 }
 
 enum SessionStage {
@@ -81,16 +90,21 @@ impl SessionRegistry {
         }
     }
 
-    /// Returns the address of the session that a request names.
-    pub(super) fn find(&self, sid: Sid) -> Option<SessionAddress> {
+    /// Returns the session that a request names.
+    pub(super) fn find(&self, sid: Sid) -> Option<FoundSession> {
         let sessions = self.lock();
-        sessions.get(&sid).map(|session| session.address.clone())
+        sessions.get(&sid).map(|session| FoundSession {
+            address: session.address.clone(),
+            version: session.version,
+        })
     }
 
     /// Registers a session for as long as the returned entry exists.
-    pub(super) fn register(&self, sid: Sid, address: SessionAddress) -> SessionEntry {
+    pub(super) fn register(&self, name: SessionName, address: SessionAddress) -> SessionEntry {
+        let SessionName { sid, version } = name;
         let session = RegisteredSession {
             address,
+            version,
             stage: SessionStage::Active,
         };
         self.lock().insert(sid, session);

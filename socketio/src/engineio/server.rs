@@ -15,7 +15,7 @@ use super::{
     registry::SessionRegistry,
     session::actor::{AdmittedRequest, SessionActor},
     transport::{
-        polling,
+        polling::{self, PostOptions},
         unread_body::close_connection_if_unread,
         websocket::{WebSocketOptions, accept::AcceptedWebSocket},
     },
@@ -97,6 +97,12 @@ use super::{
 /// transport at a time. A websocket that fails or never sends `5` changes nothing. The websocket may arrive on another
 /// worker thread; session and outbox stay where the session began.
 ///
+/// **Version 3** (`EIO=3`), the version of Socket.IO 2, is refused unless
+/// [`allow_eio3`](super::EngineConfig::allow_eio3) is set. There the client sends `2`, and the server answers `3`. Packets of a
+/// polling payload have a length in UTF-16 code units before them (`6:4hello2:40`), and a payload with binary messages is binary
+/// unless the client requests base64 with `b64`. A binary message begins with the byte 4. JSONP is not supported in this version
+/// either: a client that is restricted to it cannot connect. All else is as in version 4.
+///
 /// # Admission
 /// [`EngineHandler::admit`] decides whether a request may open a session, and [`EngineHandler::trim_request`] what the session
 /// keeps of it, at most 16 KiB. CORS and allowed origins belong in a middleware
@@ -172,11 +178,15 @@ async fn dispatch(
     body: &mut dev::Payload,
 ) -> Result<HttpResponse, actix_web::Error> {
     let max_payload = worker.config.max_payload;
-    match handshake::parse(request, &worker.registry)? {
+    match handshake::parse(request, &worker.config, &worker.registry)? {
         HandshakeRequest::Open(params) => open(worker, params, request, body).await,
         HandshakeRequest::Poll(session) => Ok(polling::poll(session).await?),
-        HandshakeRequest::Post(session) => {
-            Ok(polling::post(session, request, body, max_payload).await?)
+        HandshakeRequest::Post(session, version) => {
+            let options = PostOptions {
+                version,
+                max_payload,
+            };
+            Ok(polling::post(session, request, body, options).await?)
         }
         HandshakeRequest::Upgrade(session, binary) => {
             let options = WebSocketOptions {

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use engineioxide_core::Sid;
+use engineioxide_core::{ProtocolVersion, Sid};
 
 use super::{
     address::SignalSender,
@@ -13,6 +13,7 @@ use super::{
     message::SessionSignal,
     observer::SessionObserver,
     outbox::{Outbox, OutboxUsage, PushOutcome},
+    session_name::SessionName,
 };
 
 /// The sending side of a session. A clone is another handle to the same session; all handles stay on one worker thread.
@@ -20,7 +21,7 @@ use super::{
 pub struct SessionSocket(Rc<SessionSocketState>);
 
 struct SessionSocketState {
-    sid: Sid,
+    name: SessionName,
     config: Rc<EngineConfig>,
     outbox: Outbox,
     signals: SignalSender,
@@ -30,14 +31,14 @@ struct SessionSocketState {
 
 impl SessionSocket {
     pub(super) fn new(
-        sid: Sid,
+        name: SessionName,
         config: Rc<EngineConfig>,
         observer: Rc<dyn SessionObserver>,
         signals: SignalSender,
     ) -> Self {
         let outbox = Outbox::new(config.clone(), observer);
         Self(Rc::new(SessionSocketState {
-            sid,
+            name,
             config,
             outbox,
             signals,
@@ -47,12 +48,17 @@ impl SessionSocket {
 
     /// Returns the session's id, which is a secret between this client and the server.
     pub fn sid(&self) -> Sid {
-        self.0.sid
+        self.0.name.sid
+    }
+
+    /// Returns the protocol version of the client.
+    pub fn version(&self) -> ProtocolVersion {
+        self.0.name.version
     }
 
     /// Returns the session's name in the log.
     pub fn alias(&self) -> SessionAlias {
-        SessionAlias::from_sid(self.0.sid)
+        SessionAlias::from_sid(self.0.name.sid)
     }
 
     /// Returns the settings of the session's server.
@@ -126,9 +132,17 @@ impl SessionSocket {
 impl SessionSocket {
     /// Creates a socket without a session; a test takes the queued frames with [`take_all`](SessionSocket::take_all).
     pub fn detached(config: EngineConfig) -> Self {
+        Self::detached_in_version(ProtocolVersion::V4, config)
+    }
+
+    /// Creates a socket without a session, whose client speaks this protocol version.
+    pub fn detached_in_version(version: ProtocolVersion, config: EngineConfig) -> Self {
         let observer = Rc::new(super::observer::NoopObserver);
         Self::new(
-            Sid::new(),
+            SessionName {
+                sid: Sid::new(),
+                version,
+            },
             Rc::new(config),
             observer,
             SignalSender::detached(),

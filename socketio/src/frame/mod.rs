@@ -115,15 +115,31 @@ impl EventFrame {
         ))
     }
 
+    /// Encodes the answer to an accepted CONNECT of a client of Engine.IO 3.
+    pub(crate) fn connect_without_ids(ns: &str) -> Self {
+        Self::encode(Packet::connect(ns.to_owned(), None))
+    }
+
+    /// Encodes the answer to a refused CONNECT of a client of Engine.IO 3: the packet ERROR with the data, or with the message if
+    /// there is none.
+    pub(crate) fn error(ns: &str, message: &str, data: Option<&Json>) -> Self {
+        let payload = data.cloned().unwrap_or_else(|| Json::from(message));
+        Self::encode_error(ns, &payload)
+    }
+
     /// Encodes the answer to a refused CONNECT.
     pub(crate) fn connect_error(ns: &str, message: &str, data: Option<&Json>) -> Self {
         let Some(data) = data else {
             return Self::encode(Packet::connect_error(ns.to_owned(), message));
         };
-        // The codec does not support `data`, so only the head of the packet comes from the codec.
+        Self::encode_error(ns, &serde_json::json!({ "message": message, "data": data }))
+    }
+
+    /// Encodes a CONNECT_ERROR, which is called ERROR in older versions, with any payload.
+    fn encode_error(ns: &str, payload: &Json) -> Self {
+        // The codec supports a message only, so only the head of the packet comes from the codec.
         let bare = Self::encode(Packet::connect_error(ns.to_owned(), ""));
         let head = bare.text().trim_end_matches(r#"{"message":""}"#);
-        let payload = serde_json::json!({ "message": message, "data": data });
         let text = engineio::Frame::Text(ByteString::from(format!("{head}{payload}")));
         Self {
             text,

@@ -30,5 +30,6 @@ mod handshake_query;
 mod metering;
 mod polling;
 mod upgrade;
+mod version_3;
 mod websocket;
 mod websocket_handshake;

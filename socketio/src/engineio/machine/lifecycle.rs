@@ -1,14 +1,15 @@
 //! The lifecycle of a session: phase × input → phase + effects.
 //!
 //! In Engine.IO 4 the server sends the pings: one after each `ping_interval`, and a client that does not answer with a
-//! pong within `ping_timeout` is disconnected. A close has two steps: the application is notified at once, and after an
+//! pong within `ping_timeout` is disconnected. In Engine.IO 3 the client sends them, and the server answers; a client that sends none
+//! for the sum of both times is disconnected. A close has two steps: the application is notified at once, and after an
 //! orderly close queued frames may still be sent for a short time. A polling client receives them by its next poll, for
 //! which the session waits longer.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use engineioxide_core::{Packet, Str, TransportType};
+use engineioxide_core::{Packet, ProtocolVersion, Str, TransportType};
 use smallvec::{SmallVec, smallvec};
 
 use crate::engineio::{close_reason::CloseReason, config::EngineConfig};
@@ -25,6 +26,8 @@ pub(in crate::engineio) enum SessionPhase {
     Idle { ping_at: Instant },
     /// A ping was sent and must be answered by `pong_by`.
     AwaitingPong { pong_by: Instant },
+    /// Version 3: the client must send its next ping by `ping_by`.
+    AwaitingPing { ping_by: Instant },
     /// The application is notified of the close; queued frames may be sent until `until`.
     Closing { until: Instant },
     /// The session is released.
@@ -68,6 +71,8 @@ pub(in crate::engineio) enum SessionEffect {
     DeliverText(Str),
     /// Pass a binary message to the application.
     DeliverBinary(Bytes),
+    /// Answer the ping of a client of version 3.
+    AnswerPing,
     /// Notify the application that the client has answered the last ping.
     NotifyPong,
     /// Notify the application that the session is closed, and finish the outbox.
@@ -80,9 +85,23 @@ pub(in crate::engineio) type SessionEffects = SmallVec<[SessionEffect; 2]>;
 
 impl SessionPhase {
     /// Returns the phase of a session that opens now.
-    pub(in crate::engineio) fn open(now: Instant, config: &EngineConfig) -> Self {
-        Self::Idle {
-            ping_at: now + config.ping_interval,
+    pub(in crate::engineio) fn open(
+        version: ProtocolVersion,
+        now: Instant,
+        config: &EngineConfig,
+    ) -> Self {
+        match version {
+            ProtocolVersion::V4 => Self::Idle {
+                ping_at: now + config.ping_interval,
+            },
+            ProtocolVersion::V3 => Self::await_ping(now, config),
+        }
+    }
+
+    /// Returns the phase of a session of version 3 whose client has just opened it or sent a ping.
+    fn await_ping(now: Instant, config: &EngineConfig) -> Self {
+        Self::AwaitingPing {
+            ping_by: now + config.ping_interval + config.ping_timeout,
         }
     }
 
@@ -91,6 +110,7 @@ impl SessionPhase {
         match *self {
             Self::Idle { ping_at: at }
             | Self::AwaitingPong { pong_by: at }
+            | Self::AwaitingPing { ping_by: at }
             | Self::Closing { until: at } => Some(at),
             Self::Closed => None,
         }
@@ -99,7 +119,7 @@ impl SessionPhase {
     /// Returns whether the session still receives and sends messages.
     pub(in crate::engineio) fn is_open(&self) -> bool {
         match self {
-            Self::Idle { .. } | Self::AwaitingPong { .. } => true,
+            Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. } => true,
             Self::Closing { .. } | Self::Closed => false,
         }
     }
@@ -108,7 +128,10 @@ impl SessionPhase {
     pub(in crate::engineio) fn awaits(&self, packet: &Packet) -> bool {
         match self {
             Self::AwaitingPong { .. } => matches!(packet, Packet::Pong),
-            Self::Idle { .. } | Self::Closing { .. } | Self::Closed => false,
+            // Each ping of a client is counted, because it may send any number of them.
+            Self::Idle { .. } | Self::AwaitingPing { .. } | Self::Closing { .. } | Self::Closed => {
+                false
+            }
         }
     }
 
@@ -127,12 +150,13 @@ impl SessionPhase {
         let now = context.now;
         match (self, input) {
             (
-                phase @ (Self::Idle { .. } | Self::AwaitingPong { .. }),
+                phase @ (Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. }),
                 SessionInput::Packet(packet),
             ) => phase.receive(packet, context),
-            (Self::Idle { .. } | Self::AwaitingPong { .. }, SessionInput::Malformed) => {
-                Self::close(CloseReason::ParseError, context)
-            }
+            (
+                Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. },
+                SessionInput::Malformed,
+            ) => Self::close(CloseReason::ParseError, context),
             (Self::Idle { ping_at }, SessionInput::Tick) if ping_at <= now => {
                 // The client's time starts when the ping was due. If the server is late, the client still gets at
                 // least half of the timeout.
@@ -143,14 +167,16 @@ impl SessionPhase {
             (Self::Idle { .. }, SessionInput::RequestHeartbeat) => {
                 Self::send_ping(now + context.config.ping_timeout)
             }
-            (Self::AwaitingPong { pong_by }, SessionInput::Tick) if pong_by <= now => {
-                Self::close(CloseReason::PingTimeout, context)
-            }
-            (Self::Idle { .. } | Self::AwaitingPong { .. }, SessionInput::Close(reason)) => {
-                Self::close(reason, context)
-            }
             (
-                Self::Idle { .. } | Self::AwaitingPong { .. },
+                Self::AwaitingPong { pong_by: by } | Self::AwaitingPing { ping_by: by },
+                SessionInput::Tick,
+            ) if by <= now => Self::close(CloseReason::PingTimeout, context),
+            (
+                Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. },
+                SessionInput::Close(reason),
+            ) => Self::close(reason, context),
+            (
+                Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. },
                 SessionInput::TransportEnded(reason),
             ) => Self::release(reason),
             (Self::Closing { until }, SessionInput::Tick) if until <= now => {
@@ -161,10 +187,13 @@ impl SessionPhase {
             }
             // Early ticks, and inputs after the close.
             (
-                phase @ (Self::Idle { .. } | Self::AwaitingPong { .. }),
+                phase @ (Self::Idle { .. } | Self::AwaitingPong { .. } | Self::AwaitingPing { .. }),
                 SessionInput::Tick | SessionInput::Flushed,
             )
-            | (phase @ Self::AwaitingPong { .. }, SessionInput::RequestHeartbeat)
+            | (
+                phase @ (Self::AwaitingPong { .. } | Self::AwaitingPing { .. }),
+                SessionInput::RequestHeartbeat,
+            )
             | (
                 phase @ Self::Closing { .. },
                 SessionInput::Packet(_)
@@ -190,7 +219,9 @@ impl SessionPhase {
     fn receive(self, packet: Packet, context: StepContext<'_>) -> (Self, SessionEffects) {
         match packet {
             Packet::Message(text) => (self, smallvec![SessionEffect::DeliverText(text)]),
-            Packet::Binary(bytes) => (self, smallvec![SessionEffect::DeliverBinary(bytes)]),
+            Packet::Binary(bytes) | Packet::BinaryV3(bytes) => {
+                (self, smallvec![SessionEffect::DeliverBinary(bytes)])
+            }
             Packet::Pong | Packet::PongUpgrade => match self {
                 Self::AwaitingPong { .. } => (
                     Self::Idle {
@@ -198,6 +229,8 @@ impl SessionPhase {
                     },
                     smallvec![SessionEffect::NotifyPong],
                 ),
+                // The server sends no pings to a client of version 3.
+                Self::AwaitingPing { .. } => Self::close(CloseReason::ParseError, context),
                 // An unsolicited pong does not extend the session: the next ping is due as before.
                 Self::Idle { .. } | Self::Closing { .. } | Self::Closed => {
                     (self, SessionEffects::new())
@@ -206,10 +239,19 @@ impl SessionPhase {
             Packet::Close => Self::release(CloseReason::TransportClose),
             // Upgrade packets without an upgrade in progress have no effect.
             Packet::Upgrade | Packet::Noop => (self, SessionEffects::new()),
-            // Only a server sends these packets.
-            Packet::Open(_) | Packet::Ping | Packet::PingUpgrade | Packet::BinaryV3(_) => {
-                Self::close(CloseReason::ParseError, context)
-            }
+            Packet::Ping | Packet::PingUpgrade => match self {
+                Self::AwaitingPing { .. } => (
+                    Self::await_ping(context.now, context.config),
+                    smallvec![SessionEffect::AnswerPing],
+                ),
+                // In version 4, only the server sends pings.
+                Self::Idle { .. }
+                | Self::AwaitingPong { .. }
+                | Self::Closing { .. }
+                | Self::Closed => Self::close(CloseReason::ParseError, context),
+            },
+            // Only a server sends this packet.
+            Packet::Open(_) => Self::close(CloseReason::ParseError, context),
         }
     }
 

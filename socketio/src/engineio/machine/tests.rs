@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use engineioxide_core::{Packet, TransportType};
+use engineioxide_core::{Packet, ProtocolVersion, TransportType};
 use proptest::prelude::*;
 
 use super::lifecycle::{SessionEffect, SessionInput, SessionPhase, StepContext};
@@ -19,14 +19,19 @@ struct SimulatedSession {
 
 impl SimulatedSession {
     fn websocket() -> Self {
-        Self::new(TransportType::Websocket)
+        Self::new(ProtocolVersion::V4, TransportType::Websocket)
+    }
+
+    /// Returns the session of a client of version 3.
+    fn version_3() -> Self {
+        Self::new(ProtocolVersion::V3, TransportType::Websocket)
     }
 
     fn polling() -> Self {
-        Self::new(TransportType::Polling)
+        Self::new(ProtocolVersion::V4, TransportType::Polling)
     }
 
-    fn new(transport: TransportType) -> Self {
+    fn new(version: ProtocolVersion, transport: TransportType) -> Self {
         let config = EngineConfig {
             ping_interval: Duration::from_millis(300),
             ping_timeout: Duration::from_millis(200),
@@ -34,7 +39,7 @@ impl SimulatedSession {
         };
         let now = Instant::now();
         Self {
-            phase: SessionPhase::open(now, &config),
+            phase: SessionPhase::open(version, now, &config),
             now,
             config,
             transport,
@@ -69,6 +74,42 @@ impl SimulatedSession {
 }
 
 const SEND_PING: SessionEffect = SessionEffect::Send(Packet::Ping);
+
+#[test]
+fn client_of_version_3_pings_and_stays_open() {
+    let mut session = SimulatedSession::version_3();
+    for _ in 0..3 {
+        session.advance(499).receive(Packet::Ping);
+        assert_eq!(session.take_effects(), [SessionEffect::AnswerPing]);
+    }
+    session.step(SessionInput::RequestHeartbeat);
+    assert_eq!(session.take_effects(), []);
+}
+
+#[test]
+fn client_of_version_3_that_sends_no_ping_is_closed_after_both_times() {
+    let mut session = SimulatedSession::version_3();
+    session.advance(100).receive(Packet::Message("a".into()));
+    session.take_effects();
+    session.advance(399);
+    assert_eq!(session.take_effects(), []);
+    session.advance(1);
+    let effects = session.take_effects();
+    assert_eq!(
+        effects.first(),
+        Some(&SessionEffect::Close(CloseReason::PingTimeout))
+    );
+}
+
+#[test]
+fn pong_of_a_client_of_version_3_is_malformed() {
+    let mut session = SimulatedSession::version_3();
+    let effects = session.receive(Packet::Pong).take_effects();
+    assert_eq!(
+        effects.first(),
+        Some(&SessionEffect::Close(CloseReason::ParseError))
+    );
+}
 
 #[test]
 fn ping_is_sent_at_its_interval_and_not_before() {
@@ -242,10 +283,11 @@ proptest! {
         polling in any::<bool>(),
         inputs in prop::collection::vec((0u64..400, any_input()), 0..60)
     ) {
-        let mut session = SimulatedSession::new(match polling {
+        let transport = match polling {
             true => TransportType::Polling,
             false => TransportType::Websocket,
-        });
+        };
+        let mut session = SimulatedSession::new(ProtocolVersion::V4, transport);
         for (ms, input) in inputs {
             session.now += Duration::from_millis(ms);
             session.step(input);

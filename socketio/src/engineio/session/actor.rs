@@ -6,7 +6,7 @@
 use std::{rc::Rc, time::Instant};
 
 use actix::{Actor, ActorContext, AsyncContext, Context};
-use engineioxide_core::{OpenPacket, Packet, ProtocolVersion, Sid, TransportType};
+use engineioxide_core::{OpenPacket, Packet, Sid, TransportType};
 
 use crate::engineio::{
     active_transport::ActiveTransport,
@@ -21,6 +21,7 @@ use crate::engineio::{
     open_request::OpenRequest,
     polling_state::PollAnswer,
     registry::SessionEntry,
+    session_name::SessionName,
     socket::SessionSocket,
     timer::DeadlineChange,
     transport::websocket::accept::AcceptedWebSocket,
@@ -30,7 +31,6 @@ use crate::engineio::{
 /// The actor of one session.
 pub(in crate::engineio) struct SessionActor {
     pub(super) phase: SessionPhase,
-    pub(super) version: ProtocolVersion,
     pub(super) transport: ActiveTransport,
     pub(super) worker: Rc<WorkerState>,
     pub(super) socket: SessionSocket,
@@ -62,8 +62,9 @@ impl SessionActor {
         worker: &Rc<WorkerState>,
         admitted: AdmittedRequest,
     ) -> SessionAddress {
+        let binary = admitted.params.binary;
         Self::start(worker, admitted, |_, address| {
-            ActiveTransport::polling(address.signal_sender())
+            ActiveTransport::polling(address.signal_sender(), binary)
         })
     }
 
@@ -88,20 +89,19 @@ impl SessionActor {
         let context = Context::<Self>::new();
         let address = SessionAddress::new(context.address());
         let sid = Sid::new();
+        let HandshakeParams {
+            version, transport, ..
+        } = admitted.params;
         let socket = SessionSocket::new(
-            sid,
+            SessionName { sid, version },
             worker.config.clone(),
             worker.observer.clone(),
             address.signal_sender(),
         );
-        let HandshakeParams {
-            version, transport, ..
-        } = admitted.params;
         socket.push(open_packet(sid, transport, &worker.config).into());
         let handler = worker.handler.open(socket.clone(), admitted.request);
         let mut session = Self {
-            phase: SessionPhase::open(Instant::now(), &worker.config),
-            version,
+            phase: SessionPhase::open(version, Instant::now(), &worker.config),
             transport: attach(socket.clone(), address.clone()),
             worker: worker.clone(),
             socket,
@@ -109,7 +109,9 @@ impl SessionActor {
             observed: ObservedSession::open(worker.observer.clone(), transport),
             close_report: CloseReport::Pending,
             scheduled: None,
-            entry: worker.registry.register(sid, address.clone()),
+            entry: worker
+                .registry
+                .register(SessionName { sid, version }, address.clone()),
             _permit: admitted.permit,
         };
         session.reschedule();
@@ -137,6 +139,10 @@ impl SessionActor {
                 SessionEffect::Send(packet) => self.send(packet),
                 SessionEffect::DeliverText(text) => self.handler.on_text(text),
                 SessionEffect::DeliverBinary(bytes) => self.handler.on_binary(bytes),
+                SessionEffect::AnswerPing => {
+                    self.socket.outbox().free_unused();
+                    self.send(Packet::Pong);
+                }
                 SessionEffect::NotifyPong => {
                     // An idle session has no queue. That of a busy one is allocated once between two heartbeats.
                     self.socket.outbox().free_unused();

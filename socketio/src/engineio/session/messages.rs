@@ -29,7 +29,7 @@ impl Handler<PacketReceived> for SessionActor {
     fn handle(&mut self, message: PacketReceived, context: &mut Self::Context) -> Self::Result {
         let _timer = MessageTimer::start(self.worker.observer.clone(), message.received_at);
         let bytes = message.packet.len();
-        let packet = message.packet.decode(self.version);
+        let packet = message.packet.decode(self.socket.version());
         if let Some(packet) = &packet {
             self.report_control(packet, bytes);
         }
@@ -98,9 +98,9 @@ impl Handler<UpgradePacket> for SessionActor {
 
     fn handle(&mut self, message: UpgradePacket, _: &mut Self::Context) -> Self::Result {
         let now = Instant::now();
-        let decision =
-            self.transport
-                .receive_upgrade_packet(message, self.version, now, &self.socket);
+        let decision = self
+            .transport
+            .receive_upgrade_packet(message, now, &self.socket);
         if decision == UpgradeDecision::Complete {
             self.observed.upgrade();
         }

@@ -10,10 +10,11 @@ use actix_web::{
     http::header::{self, HeaderValue},
 };
 use bytes::{Bytes, BytesMut};
+use engineioxide_core::ProtocolVersion;
 use futures_util::StreamExt;
 use tokio::sync::oneshot;
 
-use super::payload::{self, MalformedPayload};
+use super::payload::{self, MalformedPayload, PollPayload, PostedFormat};
 use crate::engineio::{
     address::SessionAddress,
     close_reason::CloseReason,
@@ -26,6 +27,7 @@ use crate::engineio::{
 const TEXT_PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
 /// The type of the reference implementation: some browsers offer plain text as a download.
 const TEXT_HTML: HeaderValue = HeaderValue::from_static("text/html");
+const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Answers a GET as soon as frames are queued for the session's client.
@@ -39,17 +41,29 @@ pub(in crate::engineio) async fn poll(
         let answered = answer.await;
         answered.map_err(|_| HandshakeError::SessionUnknown)?
     });
-    Ok(ok(TEXT_PLAIN, payload.await?))
+    Ok(match payload.await? {
+        PollPayload::Text(payload) => ok(TEXT_PLAIN, payload),
+        PollPayload::Binary(payload) => ok(OCTET_STREAM, payload),
+    })
 }
 
-/// Answers a POST when the session has handled all packets of its body, which may have at most `max_payload` bytes.
+/// What the body of a POST may be.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engineio) struct PostOptions {
+    /// The protocol version of the session.
+    pub(in crate::engineio) version: ProtocolVersion,
+    /// The largest body in bytes.
+    pub(in crate::engineio) max_payload: usize,
+}
+
+/// Answers a POST when the session has handled all packets of its body.
 pub(in crate::engineio) async fn post(
     session: SessionAddress,
     request: &HttpRequest,
     body: &mut dev::Payload,
-    max_payload: usize,
+    options: PostOptions,
 ) -> Result<HttpResponse, HandshakeError> {
-    let receive = receive_packets(&session, request, body, max_payload);
+    let receive = receive_packets(&session, request, body, options);
     match abort_session_if_dropped(&session, receive).await {
         Ok(()) => Ok(ok(TEXT_HTML, Bytes::from_static(b"ok"))),
         Err(PostError::Refused(error)) => Err(error),
@@ -82,14 +96,18 @@ async fn receive_packets(
     session: &SessionAddress,
     request: &HttpRequest,
     body: &mut dev::Payload,
-    max_payload: usize,
+    options: PostOptions,
 ) -> Result<(), PostError> {
+    let PostOptions {
+        version,
+        max_payload,
+    } = options;
     let unknown = |_| HandshakeError::SessionUnknown;
     let mut task = session.posts().send(BeginPost).await.map_err(unknown)??;
     let header = |name| request.headers().get(name)?.to_str().ok();
-    if header(header::CONTENT_TYPE) == Some("application/octet-stream") {
+    let Some(format) = PostedFormat::of(version, header(header::CONTENT_TYPE)) else {
         return Err(PostError::Fatal(CloseReason::TransportError));
-    }
+    };
     let declared = header(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     if declared.is_some_and(|length| length > max_payload) {
         return Err(PostError::TooLarge);
@@ -101,13 +119,14 @@ async fn receive_packets(
         let _session_ended = session.packets().send(counted).await;
     }
     let body = body?;
-    let packets = payload::split(&body).map_err(|malformed| match malformed {
+    let packets = payload::split(&body, format).map_err(|malformed| match malformed {
         MalformedPayload::NotUtf8 => PostError::Fatal(CloseReason::InvalidText),
         MalformedPayload::TooManyPackets => PostError::Fatal(CloseReason::TooLarge),
+        MalformedPayload::InvalidLength => PostError::Fatal(CloseReason::ParseError),
     })?;
     let recipient = session.packets();
     for packet in packets {
-        let packet = PacketReceived::now(EncodedPacket::Text(packet));
+        let packet = PacketReceived::now(packet);
         let handled = recipient.send(packet).await.map_err(unknown)?;
         handled.map_err(|MalformedPacket| HandshakeError::BadRequest)?;
     }

@@ -9,12 +9,8 @@ use actix_web::rt;
 
 use super::sink::{WebSocketSink, close_frame, try_close};
 use crate::engineio::{
-    abort::AbortHandle,
-    frame::{BinaryEncoding, Frame},
-    message::SessionSignal,
-    outbox::WriterStep,
+    abort::AbortHandle, frame::Frame, message::SessionSignal, outbox::WriterStep,
     socket::SessionSocket,
-    transport::payload::encode_base64,
 };
 
 /// Time in which a peer can receive the close frame before its connection is aborted.
@@ -37,14 +33,9 @@ async fn write_outbox(socket: SessionSocket, sink: WebSocketSink) {
             WriterStep::Write(frame) => {
                 let size = frame.len();
                 let write = unless_discarded(&socket, async {
-                    match (frame, binary) {
-                        (Frame::Text(text), _) => session.text(text).await,
-                        (Frame::Binary(bytes), BinaryEncoding::Frames) => {
-                            session.binary(bytes).await
-                        }
-                        (Frame::Binary(bytes), BinaryEncoding::Base64) => {
-                            session.text(encode_base64(bytes)).await
-                        }
+                    match frame.encode(binary) {
+                        Frame::Text(text) => session.text(text).await,
+                        Frame::Binary(bytes) => session.binary(bytes).await,
                     }
                 });
                 match write.await {

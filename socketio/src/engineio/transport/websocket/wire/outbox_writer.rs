@@ -14,7 +14,6 @@ use crate::engineio::{
     frame::{BinaryEncoding, Frame},
     outbox::{OutboxEnd, OutboxTransport},
     socket::SessionSocket,
-    transport::payload::encode_base64,
 };
 
 use super::{
@@ -154,12 +153,9 @@ impl OutboxWriter {
     }
 
     fn message(&self, frame: Frame) -> ws::Message {
-        match (frame, self.binary) {
-            (Frame::Text(text), _) => ws::Message::Text(text),
-            (Frame::Binary(bytes), BinaryEncoding::Frames) => ws::Message::Binary(bytes),
-            (Frame::Binary(bytes), BinaryEncoding::Base64) => {
-                ws::Message::Text(encode_base64(bytes).into())
-            }
+        match frame.encode(self.binary) {
+            Frame::Text(text) => ws::Message::Text(text),
+            Frame::Binary(bytes) => ws::Message::Binary(bytes),
         }
     }
 }

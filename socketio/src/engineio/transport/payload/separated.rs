@@ -1,23 +1,15 @@
-//! The payload of a polling request: packets separated by 0x1e. Binary packets are encoded in base64.
+//! The payload of version 4: packets separated by 0x1e. Binary packets are encoded in base64.
 
 use bytes::Bytes;
-use engineioxide_core::{Packet, Str};
+use engineioxide_core::Str;
 
-use crate::engineio::frame::Frame;
+use super::{MAX_PACKETS, MalformedPayload};
+use crate::engineio::frame::{Frame, encode_base64};
 
 const SEPARATOR: char = '\x1e';
-/// The most packets in one payload; each is a message to the session. The official clients send far fewer.
-const MAX_PACKETS: usize = 16_384;
-
-/// Why a payload is malformed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MalformedPayload {
-    NotUtf8,
-    TooManyPackets,
-}
 
 /// Joins frames into one payload.
-pub(in crate::engineio) fn join(frames: impl IntoIterator<Item = Frame>) -> Bytes {
+pub(super) fn join(frames: impl IntoIterator<Item = Frame>) -> Bytes {
     let mut payload = String::new();
     for (index, frame) in frames.into_iter().enumerate() {
         if index > 0 {
@@ -29,11 +21,6 @@ pub(in crate::engineio) fn join(frames: impl IntoIterator<Item = Frame>) -> Byte
         }
     }
     payload.into()
-}
-
-/// Encodes a binary message as text.
-pub(super) fn encode_base64(message: Bytes) -> String {
-    String::from(Packet::Binary(message))
 }
 
 /// Splits a payload into its encoded packets. Each packet is a copy, so that keeping one does not keep the payload.
