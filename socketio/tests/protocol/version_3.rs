@@ -231,7 +231,7 @@ async fn default_namespace_is_connected_without_a_connect() {
     assert_eq!(client.recv_binary().await, [4, 1, 2][..]);
 
     let polling = PollingClient::open(&server, "/socket.io/", "").await;
-    assert_eq!(polling.behind_open, r#"2:4014:42["auth",{}]"#);
+    assert_eq!(polling.behind_open, r#"2:4013:42["auth",{}]"#);
 }
 
 #[actix_web::test]

@@ -39,6 +39,8 @@ mod metering;
 mod polling;
 #[path = "../protocol/upgrade.rs"]
 mod upgrade;
+#[path = "../protocol/version_3.rs"]
+mod version_3;
 #[path = "../protocol/websocket.rs"]
 mod websocket;
 #[path = "../protocol/websocket_handshake.rs"]
