@@ -7,6 +7,7 @@ mod address;
 mod alias;
 mod close_reason;
 mod config;
+mod encoded_packet;
 mod error;
 mod frame;
 mod handler;

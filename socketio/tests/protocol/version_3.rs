@@ -28,14 +28,14 @@ async fn connect_websocket(server: &TestServer, path: &str) -> WebSocketClient {
 }
 
 /// A client of version 3 with a session on the polling transport.
-struct PollingClient {
+struct Version3PollingClient {
     url: String,
     sid: String,
     /// What followed the open packet in the first payload.
     behind_open: String,
 }
 
-impl PollingClient {
+impl Version3PollingClient {
     /// Opens a session. `query` follows the parameters of the protocol.
     async fn open(server: &TestServer, path: &str, query: &str) -> Self {
         let url = format!(
@@ -101,7 +101,7 @@ async fn version_3_is_refused_unless_it_is_allowed() {
 #[actix_web::test]
 async fn session_keeps_its_version() {
     let server = start_server(quiet_config());
-    let client = PollingClient::open(&server, "/engine.io/", "").await;
+    let client = Version3PollingClient::open(&server, "/engine.io/", "").await;
     let other = client.url.replace("EIO=3", "EIO=4");
     let response = reqwest::get(other).await.unwrap();
     assert_eq!(response.status(), 400);
@@ -112,7 +112,7 @@ async fn session_keeps_its_version() {
 #[actix_web::test]
 async fn messages_of_a_polling_payload_have_lengths() {
     let server = start_server(quiet_config());
-    let client = PollingClient::open(&server, "/engine.io/", "").await;
+    let client = Version3PollingClient::open(&server, "/engine.io/", "").await;
     assert_eq!(client.post_text("6:4hello4:4€😀1:2").await, 200);
     assert_eq!(client.poll_text().await, "6:4hello4:4€😀1:3");
 }
@@ -120,7 +120,7 @@ async fn messages_of_a_polling_payload_have_lengths() {
 #[actix_web::test]
 async fn payload_with_a_binary_message_is_binary() {
     let server = start_server(quiet_config());
-    let client = PollingClient::open(&server, "/engine.io/", "").await;
+    let client = Version3PollingClient::open(&server, "/engine.io/", "").await;
     assert_eq!(client.post_text("4:4abc10:b4AQIDBA==").await, 200);
     let response = client.poll().await;
     assert_eq!(
@@ -141,7 +141,7 @@ async fn payload_with_a_binary_message_is_binary() {
 #[actix_web::test]
 async fn client_that_requests_base64_receives_text_payloads() {
     let server = start_server(quiet_config());
-    let client = PollingClient::open(&server, "/engine.io/", "&b64=1").await;
+    let client = Version3PollingClient::open(&server, "/engine.io/", "&b64=1").await;
     assert_eq!(client.post_text("10:b4AQIDBA==").await, 200);
     assert_eq!(client.poll_text().await, "10:b4AQIDBA==");
 
@@ -187,7 +187,7 @@ async fn client_that_sends_no_ping_is_closed() {
 #[actix_web::test]
 async fn polling_client_upgrades_to_a_websocket() {
     let server = start_server(quiet_config());
-    let client = PollingClient::open(&server, "/engine.io/", "").await;
+    let client = Version3PollingClient::open(&server, "/engine.io/", "").await;
     let target = format!("/engine.io/?EIO=3&transport=websocket&sid={}", client.sid);
     let mut websocket = WebSocketClient::connect(server.address, &target).await;
     let poll = client.poll_text();
@@ -206,7 +206,7 @@ async fn polling_client_upgrades_to_a_websocket() {
 async fn malformed_payloads_end_the_session() {
     let server = start_server(quiet_config());
     for payload in ["", "4hello", "9:4hello", "5:4hello", "2:4😀", "1:92:4a"] {
-        let client = PollingClient::open(&server, "/engine.io/", "").await;
+        let client = Version3PollingClient::open(&server, "/engine.io/", "").await;
         assert_eq!(client.post_text(payload).await, 400, "{payload}");
         assert_eq!(client.poll().await.status(), 400, "{payload}");
     }
@@ -230,7 +230,7 @@ async fn default_namespace_is_connected_without_a_connect() {
     assert_eq!(client.recv_text().await, echoed);
     assert_eq!(client.recv_binary().await, [4, 1, 2][..]);
 
-    let polling = PollingClient::open(&server, "/socket.io/", "").await;
+    let polling = Version3PollingClient::open(&server, "/socket.io/", "").await;
     assert_eq!(polling.behind_open, r#"2:4013:42["auth",{}]"#);
 }
 

@@ -18,10 +18,9 @@ use super::payload::{self, MalformedPayload, PollPayload, PostedFormat};
 use crate::engineio::{
     address::SessionAddress,
     close_reason::CloseReason,
+    encoded_packet::EncodedPacket,
     error::HandshakeError,
-    message::{
-        BeginPost, EncodedPacket, MalformedPacket, PacketReceived, PollRequest, SessionSignal,
-    },
+    message::{BeginPost, MalformedPacket, PacketReceived, PollRequest, SessionSignal},
 };
 
 const TEXT_PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");

@@ -10,10 +10,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use engineioxide_core::Str;
 
-use super::{MAX_PACKETS, MalformedPayload};
+use super::malformed::{MAX_PACKETS, MalformedPayload};
 use crate::engineio::{
+    encoded_packet::EncodedPacket,
     frame::{BinaryEncoding, Frame},
-    message::EncodedPacket,
 };
 
 /// More digits than the length of any payload has.

@@ -1,7 +1,10 @@
 //! The payloads of polling requests: several packets in one body. Each protocol version has a format of its own.
 
 mod length_prefixed;
+mod malformed;
 mod separated;
+
+pub(super) use malformed::MalformedPayload;
 
 use std::collections::VecDeque;
 
@@ -9,21 +12,9 @@ use bytes::Bytes;
 use engineioxide_core::ProtocolVersion;
 
 use crate::engineio::{
+    encoded_packet::EncodedPacket,
     frame::{BinaryEncoding, Frame},
-    message::EncodedPacket,
 };
-
-/// The most packets in one payload; each is a message to the session. The official clients send far fewer.
-const MAX_PACKETS: usize = 16_384;
-
-/// Why a payload is malformed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MalformedPayload {
-    NotUtf8,
-    TooManyPackets,
-    /// A length is not a number, or is not the length of its packet. Only version 3 has lengths.
-    InvalidLength,
-}
 
 /// The body of the response to a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use engineioxide_core::Str;
 
-use super::{MAX_PACKETS, MalformedPayload};
+use super::malformed::{MAX_PACKETS, MalformedPayload};
 use crate::engineio::frame::{Frame, encode_base64};
 
 const SEPARATOR: char = '\x1e';

@@ -21,10 +21,11 @@ use super::{
 use crate::engineio::{
     address::SessionAddress,
     close_reason::CloseReason,
+    encoded_packet::EncodedPacket,
     machine::upgrade::UpgradeDecision,
     message::{
-        AdoptConnection, EncodedPacket, MalformedPacket, OfferUpgrade, PacketReceived,
-        SessionSignal, UpgradeId, UpgradePacket,
+        AdoptConnection, MalformedPacket, OfferUpgrade, PacketReceived, SessionSignal, UpgradeId,
+        UpgradePacket,
     },
     task_guard::{GuardedTask, task_guard},
 };
