@@ -3,8 +3,8 @@
 # The commit of the previous release, 0.1.0.
 PREVIOUS_RELEASE=023457cbef06c0ad34dc15f404a189378bec1c19
 
-# Builds the previous release, which shares the dependencies of the debug build, and exports its path as PREVIOUS_BIN. A clone
-# without the commit leaves the test out.
+# Builds the previous release, which shares the dependencies of the debug build, and exports its path as PREVIOUS_BIN. Then builds the
+# present binaries again, whose names are the same. A clone without the commit leaves the test out.
 build_previous_release() {
     local target directory commit
     target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
@@ -19,5 +19,6 @@ build_previous_release() {
     mkdir -p "$directory/source"
     git archive "$commit" | tar -x -C "$directory/source" &&
         (cd "$directory/source" && cargo build --workspace --bins --target-dir "$target") &&
-        cp "$(build_directory)/vaultcast" "$PREVIOUS_BIN"
+        cp "$(build_directory)/vaultcast" "$PREVIOUS_BIN" &&
+        cargo build --workspace --bins --example echo
 }
