@@ -62,10 +62,12 @@ fn code_of(error: &DbErr) -> Option<DatabaseCode> {
     }
 }
 
-/// Returns whether PostgreSQL has rejected the rows (class 23), or the transaction because of others (class 40 but for
-/// `statement_completion_unknown`).
+/// Returns whether PostgreSQL has rejected the transaction: because of its rows, of a trigger, or of other transactions. Errors of
+/// connections, of an ending server, of the system and of the server's own faults may follow a commit.
 fn is_rejection(code: &str) -> bool {
-    code.starts_with("23") || (code.starts_with("40") && code != "40003")
+    const STATEMENT_COMPLETION_UNKNOWN: &str = "40003";
+    let is_certain_class = |class: &str| !matches!(class, "08" | "57" | "58" | "XX");
+    code.get(..2).is_some_and(is_certain_class) && code != STATEMENT_COMPLETION_UNKNOWN
 }
 
 /// Returns whether this is SQLITE_BUSY or SQLITE_FULL, extended codes included.
@@ -109,10 +111,10 @@ mod tests {
 
     #[test]
     fn answer_of_postgres_to_a_commit_is_certain_if_it_is_a_rejection() {
-        for code in ["23503", "23505", "40001", "40P01"] {
+        for code in ["23503", "23505", "40001", "40P01", "P0001"] {
             assert!(is_rejection(code), "{code}");
         }
-        for code in ["40003", "08006", "57P01", "XX000", "25P02"] {
+        for code in ["40003", "08006", "57P01", "58030", "XX000", ""] {
             assert!(!is_rejection(code), "{code}");
         }
     }
