@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
 };
 
 use crate::{
     config::{DatabaseUrl, ImportConfig},
-    journal::{SearchOrder, SessionSettings, begin_read, configure_postgres},
+    journal::{SearchOrder, SessionSettings, begin_read, connect_once},
 };
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     select::{copy_name, quote_table, select_all},
 };
 
-/// How long to wait for the connection or for a lock of the application.
+/// How long to wait for the connection, which then has the transaction or the temporary tables, or for a lock of the application.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many rows one query returns.
@@ -186,22 +185,11 @@ impl RowReader {
 }
 
 async fn connect(url: &DatabaseUrl) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(url.driver_url());
-    options
-        .max_connections(1)
-        .acquire_timeout(TIMEOUT)
-        .connect_timeout(TIMEOUT)
-        // The only connection has the transaction or the temporary tables.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(|sqlite| {
-            let sqlite = sqlite.create_if_missing(false).read_only(true);
-            sqlite.busy_timeout(TIMEOUT)
-        });
     let settings = SessionSettings::for_application(url.schema(), SearchOrder::SchemaFirst);
-    configure_postgres(&mut options, settings);
-    Database::connect(options).await
+    connect_once(url.driver_url(), TIMEOUT, settings, |sqlite| {
+        sqlite.read_only(true)
+    })
+    .await
 }
 
 /// Returns the names of a table's columns; none if there is no such table.

@@ -9,16 +9,16 @@ use std::{
 
 use entity::{event, head, member, source, user, vault};
 use sea_orm::{
-    AccessMode, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
-    TransactionTrait, sqlx::sqlite::SqliteSynchronous,
+    AccessMode, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait,
+    sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
 use serde::Deserialize;
 
 use crate::{
     config::{DatabaseConfig, DatabaseUrl, Synchronous},
     domain::{Role, Seq, User, UserId, VaultId, event::Actor},
-    journal::{MigrationStatus, SessionSettings, configure_postgres, migration_steps},
+    journal::{MigrationStatus, SessionSettings, connect_once, migration_steps},
 };
 
 use super::{
@@ -330,28 +330,16 @@ fn is_of_import(payload: &str) -> bool {
 }
 
 async fn connect(config: &DatabaseConfig, mode: AccessMode) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(config.url.driver_url());
     let synchronous = match config.synchronous {
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
     };
-    options
-        .max_connections(1)
-        .acquire_timeout(TIMEOUT)
-        .connect_timeout(TIMEOUT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            let sqlite = sqlite.create_if_missing(false).busy_timeout(TIMEOUT);
-            match mode {
-                AccessMode::ReadOnly => sqlite.read_only(true),
-                AccessMode::ReadWrite => sqlite.synchronous(synchronous),
-            }
-        });
     let settings = SessionSettings::for_journal(config.url.schema());
-    configure_postgres(&mut options, Some(settings));
-    Database::connect(options).await
+    let of_mode = move |sqlite: SqliteConnectOptions| match mode {
+        AccessMode::ReadOnly => sqlite.read_only(true),
+        AccessMode::ReadWrite => sqlite.synchronous(synchronous),
+    };
+    connect_once(config.url.driver_url(), TIMEOUT, Some(settings), of_mode).await
 }
 
 #[cfg(test)]

@@ -265,7 +265,7 @@ pub(super) fn no_answer(deadline: Duration) -> DbErr {
 
 /// Makes a PostgreSQL pool apply the settings to each connection, test a connection before and after its use, and close one
 /// that does not answer. The pool's own pings have no timeout, so a stuck connection would occupy a pool slot.
-pub(crate) fn configure_postgres(options: &mut ConnectOptions, settings: Option<SessionSettings>) {
+pub(super) fn configure_postgres(options: &mut ConnectOptions, settings: Option<SessionSettings>) {
     options.map_sqlx_postgres_opts(|postgres| {
         // Poolers such as PgBouncer refuse the startup parameter `extra_float_digits`.
         let postgres = postgres.extra_float_digits(None);

@@ -4,14 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use entity::{epoch, event, head, idempotency_key, member, source, vault};
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
-    DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
 };
 
-use crate::journal::{
-    MigrationStatus, SessionSettings, begin_read, configure_postgres, migration_steps,
-};
+use crate::journal::{MigrationStatus, SessionSettings, begin_read, connect_once, migration_steps};
 
 use super::{
     answers::{self, AnswerContext},
@@ -42,22 +39,11 @@ impl Snapshot {
     /// # Errors
     /// When it does not answer, is not a vaultcast database, or has other migrations than this program.
     pub(super) async fn open(url: &str, schema: Option<&str>) -> Result<Self, VerifyError> {
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(1)
-            .acquire_timeout(TIMEOUT)
-            .connect_timeout(TIMEOUT)
-            // One transaction on one connection, which may take any time.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(|sqlite| {
-                let sqlite = sqlite.create_if_missing(false).read_only(true);
-                sqlite.busy_timeout(TIMEOUT).pragma("query_only", "ON")
-            });
         let settings = SessionSettings::for_journal(schema);
-        configure_postgres(&mut options, Some(settings));
-        let connection = Database::connect(options).await?;
+        let connection = connect_once(url, TIMEOUT, Some(settings), |sqlite| {
+            sqlite.read_only(true).pragma("query_only", "ON")
+        })
+        .await?;
         let txn = begin_read(&connection).await?;
         let snapshot = Self { connection, txn };
         snapshot.check_migrations().await?;
