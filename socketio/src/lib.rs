@@ -62,7 +62,7 @@
 //! # Clients of Socket.IO 2
 //! [`EngineConfig::allow_eio3`](engineio::EngineConfig::allow_eio3) admits clients of Engine.IO 3. They are connected to `/` when
 //! their session opens, without a CONNECT and without an auth payload: their credentials are in the headers of the request. A
-//! refusal is the packet ERROR, which they emit as `error`. [`Socket::version`] tells them apart. Events, acknowledgements, binary
+//! refusal is the packet ERROR, which they emit as `error`. [`Socket::version`] distinguishes them. Events, acknowledgements, binary
 //! data and other namespaces work as for all others.
 //!
 //! # Refusing a connection

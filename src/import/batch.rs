@@ -30,7 +30,7 @@ pub(super) struct ImportHeadMove {
 pub(super) struct ImportBatch {
     /// Users of the application.
     pub users: Vec<user::Model>,
-    /// Users whom only memberships name.
+    /// Users that only memberships name.
     pub referenced_users: Vec<user::Model>,
     pub vaults: Vec<vault::Model>,
     pub heads: Vec<head::Model>,

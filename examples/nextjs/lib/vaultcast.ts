@@ -60,7 +60,7 @@ export function createVault(name: string): Promise<VaultSummary> {
   return request('POST', '/api/vaults', { name });
 }
 
-/** Adds a user to a vault by the id that this application gives to the user, who need not have signed in before. */
+/** Adds a user to a vault by the id of the user in this application. The user may sign in later. */
 export function addMember(vaultId: string, userId: string, role: string): Promise<unknown> {
   return request('POST', `/api/vaults/${encodeURIComponent(vaultId)}/members`, { userId, role });
 }

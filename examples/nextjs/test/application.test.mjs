@@ -74,7 +74,7 @@ test('what one member changes, all members see at once, with its author', async 
   await entry(carl.page, 'Olga removed a source').waitFor();
 });
 
-test('a viewer sees everything and changes nothing, and a user who has never signed in can be a member', async () => {
+test('a viewer sees everything and changes nothing, and a user can be a member before the first sign-in', async () => {
   await addMember(olga.page, 'Vera', 'viewer');
   // vaultcast learns the name at the first sign-in.
   await entry(olga.page, 'Olga added user-vera as viewer').waitFor();
