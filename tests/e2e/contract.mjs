@@ -43,6 +43,8 @@ const messageViolation = (name, value) => violation('asyncapi', `/components/sch
 const sent = new Map(
   Object.values(asyncapi.operations).filter(({ action }) => action === 'send').map(({ messages, title }) => [title, nameOf(messages[0])]),
 );
+/** The names of the events that the service sends. */
+export const EVENT_NAMES = [...sent.keys()];
 /** The acknowledgements of an event of the client, by its name. */
 const acknowledgements = new Map(
   Object.values(asyncapi.operations).filter(({ reply }) => reply).map(({ title, reply }) => [title, reply.messages.map(nameOf)]),
@@ -83,6 +85,14 @@ export function checkPacket({ type, data }) {
   else if (type === EVENT) checkEvent(data);
   // An emitter with a timeout has already put its absent error before the arguments.
   else if (type === ACK) reject(acknowledgementViolation(anyAcknowledgement, data.filter((argument) => argument !== null)));
+}
+
+/** Checks a packet that a client of Socket.IO 2 received: its events have no offset, and its refusal is the error itself. */
+export function checkVersion3Packet({ type, data }) {
+  if (type === CONNECT) reject(data === undefined ? undefined : 'a CONNECT of version 3 has a payload');
+  else if (type === CONNECT_ERROR) reject(messageViolation('Problem', data));
+  else if (type === EVENT) reject(data.length === 2 ? eventViolation(data) : `${data[0]} has ${data.length - 1} arguments`);
+  else if (type === ACK) reject(acknowledgementViolation(anyAcknowledgement, data));
 }
 
 /** Checks the acknowledgement of an event of a client. An unknown event can only fail. */

@@ -11,7 +11,7 @@ import { TestUser } from './test-user.mjs';
 
 export { PAPER, range } from './fixtures.mjs';
 
-const TRANSPORTS = [
+export const TRANSPORTS = [
   { name: 'default settings', options: {} },
   { name: 'polling', options: { transports: ['polling'] } },
   { name: 'websocket', options: { transports: ['websocket'] } },
@@ -30,16 +30,7 @@ export function testEachTransportWith(settings) {
     for (const transport of TRANSPORTS) {
       test(`${title} (${transport.name})`, { timeout: 600_000 }, async () => {
         const service = await (starting ??= TestServer.start('serve', settings));
-        const outputBefore = service.output.length;
-        const context = new TestContext(service, transport.options, ++contexts);
-        try {
-          await run(context);
-        } catch (error) {
-          console.error(`--- output of the service during "${title}"\n${service.output.slice(outputBefore)}---`);
-          throw error;
-        } finally {
-          await context.close();
-        }
+        await new TestContext(service, transport.options, ++contexts).run(title, run);
       });
     }
   };
@@ -48,11 +39,12 @@ export function testEachTransportWith(settings) {
 export const testEachTransport = testEachTransportWith({});
 
 /** The users, vaults and clients of one test. Its functions may be destructured. */
-class TestContext {
+export class TestContext {
   #clients = [];
   #proxies = [];
 
-  constructor(service, transport, number) {
+  /** `number` distinguishes the contexts of one service, and `Client` is the class of its clients. */
+  constructor(service, transport, number, Client = TestClient) {
     Object.assign(this, { service, transport });
 
     /** Returns a user whose id no other test uses. */
@@ -78,18 +70,31 @@ class TestContext {
 
     /** Opens a client with these options, without waiting for its connection; `via` is a proxy to connect through. */
     this.openClient = ({ via = service, ...options } = {}) => {
-      const client = new TestClient(via.url, { ...transport, ...options });
+      const client = new Client(via.url, { ...transport, ...options });
       this.#clients.push(client);
       return client;
     };
 
     /** Opens a client of the user and waits until it is connected, and has upgraded if its connection can be cut by a proxy. */
     this.connectClient = async (user, options) => {
-      const client = this.openClient({ auth: { token: user.token() }, ...options });
+      const client = this.openClient({ ...Client.credentials(user.token()), ...options });
       await client.nextEvent('connect');
       if (options?.via) await client.waitForUpgrade();
       return client;
     };
+  }
+
+  /** Runs the test, prints the service's output on failure, and closes everything that was opened. */
+  async run(title, run) {
+    const outputBefore = this.service.output.length;
+    try {
+      await run(this);
+    } catch (error) {
+      console.error(`--- output of the service during "${title}"\n${this.service.output.slice(outputBefore)}---`);
+      throw error;
+    } finally {
+      await this.close();
+    }
   }
 
   async close() {

@@ -1,0 +1,84 @@
+// The official clients of Socket.IO 2 as recording clients, and a test function that runs a test with each of them over each
+// transport. Everything that they receive is checked against the AsyncAPI document; events have no offset.
+
+import io21 from 'socket.io-client-2.1';
+import io25 from 'socket.io-client-2.5';
+import { after, test } from 'node:test';
+import { EVENT_NAMES, checkVersion3Packet } from './contract.mjs';
+import { DEFAULT_TIMEOUT } from './observable.mjs';
+import { CONNECTION_EVENTS, RecordingClient } from './recording-client.mjs';
+import { TestContext, TRANSPORTS } from './test-context.mjs';
+import { TestServer } from './test-server.mjs';
+
+/** The tested releases, by name. */
+export const OLD_RELEASES = { 'socket.io-client 2.1': io21, 'socket.io-client 2.5': io25 };
+
+/** The setting that admits them. */
+export const ALLOW_OLD_CLIENTS = { VAULTCAST__SOCKETIO__ALLOW_EIO3: 'true' };
+
+export class OldClient extends RecordingClient {
+  constructor(io, url, options) {
+    super();
+    this.socket = io(url, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...options });
+    this.socket.io.on('packet', checkVersion3Packet);
+    for (const event of [...CONNECTION_EVENTS, ...EVENT_NAMES]) this.socket.on(event, (...args) => this.record(event, ...args));
+  }
+
+  /** The options of a client with this session token. The client has no `auth` option. */
+  static credentials(token) {
+    return OldClient.withHeaders({ authorization: `Bearer ${token}` });
+  }
+
+  /** The options of a client that sends these headers with each request. */
+  static withHeaders(extraHeaders) {
+    return { extraHeaders, transportOptions: { polling: { extraHeaders }, websocket: { extraHeaders } } };
+  }
+
+  /** Replaces the headers, from the next connection on. */
+  setHeaders(headers) {
+    Object.assign(this.socket.io.opts, OldClient.withHeaders(headers));
+  }
+
+  /** The client has no timeouts of acknowledgements. */
+  requestAck(event, ...args) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error('timeout')), DEFAULT_TIMEOUT);
+      this.socket.emit(event, ...args, (ack) => (clearTimeout(timer), resolve(ack)));
+    });
+  }
+
+  /** Resolves with the refusal of a connection or of an event. A lost connection is an `error` without a code. */
+  nextRefusal() {
+    return this.nextEvent('error', ({ code }) => code !== undefined);
+  }
+}
+
+/** Returns a class of clients of this release, with the interface of {@link OldClient} but for the first parameter. */
+const clientOf = (io) =>
+  class extends OldClient {
+    constructor(url, options) {
+      super(io, url, options);
+    }
+  };
+
+let contexts = 0;
+
+/** Returns a test function whose tests share one service with these settings, and run with each release over each transport. */
+export function testEachOldClientWith(settings = {}) {
+  let starting;
+  after(async () => {
+    const service = await starting?.catch(() => undefined);
+    await service?.dispose();
+  });
+  return (title, run) => {
+    for (const [name, io] of Object.entries(OLD_RELEASES)) {
+      for (const transport of TRANSPORTS) {
+        test(`${title} (${name}, ${transport.name})`, { timeout: 180_000 }, async () => {
+          const service = await (starting ??= TestServer.start('serve', { ...ALLOW_OLD_CLIENTS, ...settings }));
+          const context = new TestContext(service, transport.options, `v2-${++contexts}`, clientOf(io));
+          await context.run(title, run);
+        });
+      }
+    }
+  };
+}
