@@ -63,22 +63,44 @@ const clientOf = (io) =>
 
 let contexts = 0;
 
-/** Returns a test function whose tests share one service with these settings, and run with each release over each transport. */
-export function testEachOldClientWith(settings = {}) {
+/** Returns a function that starts the service with these settings at its first call, and stops it after the tests. */
+function sharedService(settings) {
   let starting;
   after(async () => {
     const service = await starting?.catch(() => undefined);
     await service?.dispose();
   });
+  return () => (starting ??= TestServer.start('serve', { ...ALLOW_OLD_CLIENTS, ...settings }));
+}
+
+/** The name of each release over each transport, and a function that returns a context of it. */
+const COMBINATIONS = Object.entries(OLD_RELEASES).flatMap(([release, io]) =>
+  TRANSPORTS.map((transport) => ({
+    name: `${release}, ${transport.name}`,
+    newContext: (service) => new TestContext(service, transport.options, `v2-${++contexts}`, clientOf(io)),
+  })),
+);
+
+/** Returns a test function whose tests share one service with these settings, and run with each release over each transport. */
+export function testEachOldClientWith(settings = {}) {
+  const service = sharedService(settings);
   return (title, run) => {
-    for (const [name, io] of Object.entries(OLD_RELEASES)) {
-      for (const transport of TRANSPORTS) {
-        test(`${title} (${name}, ${transport.name})`, { timeout: 180_000 }, async () => {
-          const service = await (starting ??= TestServer.start('serve', { ...ALLOW_OLD_CLIENTS, ...settings }));
-          const context = new TestContext(service, transport.options, `v2-${++contexts}`, clientOf(io));
-          await context.run(title, run);
-        });
-      }
+    for (const { name, newContext } of COMBINATIONS) {
+      test(`${title} (${name})`, { timeout: 180_000 }, async () => newContext(await service()).run(title, run));
     }
   };
+}
+
+/** Returns a test function whose tests share one service with these settings. A test receives a context of each release over each
+ * transport, so that what takes long is done for all of them at once. */
+export function testOldClientsTogetherWith(settings = {}) {
+  const service = sharedService(settings);
+  return (title, run) =>
+    test(title, { timeout: 600_000 }, async () => {
+      const started = await service();
+      const contexts = COMBINATIONS.map(({ newContext }) => newContext(started));
+      // Each one runs inside the one before, and is closed with it.
+      const runFrom = (index) => (index < contexts.length ? contexts[index].run(title, () => runFrom(index + 1)) : run(contexts));
+      await runFrom(0);
+    });
 }

@@ -55,7 +55,10 @@ async function writeUntilSlow({ write, probe }, count) {
   let running = true;
   let last = 0;
   const lanes = range(1, 8).map(async () => {
-    while (running) last = Math.max(last, await write());
+    while (running) {
+      const seq = await write();
+      last = Math.max(last, seq);
+    }
   });
   try {
     await probe.waitForMetric('slow_closings_total', (closed) => closed >= count, 300_000);
