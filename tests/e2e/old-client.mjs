@@ -17,26 +17,22 @@ export const OLD_RELEASES = { 'socket.io-client 2.1': io21, 'socket.io-client 2.
 export const ALLOW_OLD_CLIENTS = { VAULTCAST__SOCKETIO__ALLOW_EIO3: 'true' };
 
 export class OldClient extends RecordingClient {
-  constructor(io, url, options) {
+  /** `headers` are sent with each request; the other options are those of the client. */
+  constructor(io, url, { headers = {}, ...options } = {}) {
     super();
-    this.socket = io(url, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...options });
+    this.socket = io(url, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 200, ...headerOptions(headers), ...options });
     this.socket.io.on('packet', checkVersion3Packet);
     for (const event of [...CONNECTION_EVENTS, ...EVENT_NAMES]) this.socket.on(event, (...args) => this.record(event, ...args));
   }
 
   /** The options of a client with this session token. The client has no `auth` option. */
   static credentials(token) {
-    return OldClient.withHeaders({ authorization: `Bearer ${token}` });
-  }
-
-  /** The options of a client that sends these headers with each request. */
-  static withHeaders(extraHeaders) {
-    return { extraHeaders, transportOptions: { polling: { extraHeaders }, websocket: { extraHeaders } } };
+    return { headers: { authorization: `Bearer ${token}` } };
   }
 
   /** Replaces the headers, from the next connection on. */
   setHeaders(headers) {
-    Object.assign(this.socket.io.opts, OldClient.withHeaders(headers));
+    Object.assign(this.socket.io.opts, headerOptions(headers));
   }
 
   /** The client has no timeouts of acknowledgements. */
@@ -52,6 +48,9 @@ export class OldClient extends RecordingClient {
     return this.nextEvent('error', ({ code }) => code !== undefined);
   }
 }
+
+/** Returns the options of a client that sends these headers with each request. */
+const headerOptions = (extraHeaders) => ({ extraHeaders, transportOptions: { polling: { extraHeaders }, websocket: { extraHeaders } } });
 
 /** Returns a class of clients of this release, with the interface of {@link OldClient} but for the first parameter. */
 const clientOf = (io) =>
