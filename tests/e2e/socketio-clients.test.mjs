@@ -1,5 +1,5 @@
-// The Socket.IO server without the service, tested with the oldest and the newest supported client on each transport, and with the
-// Engine.IO client that they are based on.
+// The Socket.IO server without the service, tested with the oldest and the newest supported client of Socket.IO 4 and 2 on each transport,
+// and with the Engine.IO client that those of version 4 are based on.
 // Independent of the database: runs once, on SQLite.
 
 import assert from 'node:assert/strict';
@@ -7,12 +7,22 @@ import { connect as connectTo, createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Socket as EngineSocket } from 'engine.io-client';
 import { io as newest } from 'socket.io-client';
+import oldestOf2 from 'socket.io-client-2.1';
+import newestOf2 from 'socket.io-client-2.5';
 import { io as oldest } from 'socket.io-client-4.0';
 import { EchoServer } from './echo-server.mjs';
 import { CuttingProxy } from './cutting-proxy.mjs';
 import { Observable } from './observable.mjs';
 
-const CLIENTS = { 'socket.io-client 4.0': oldest, 'socket.io-client 4.8': newest };
+/** Clients of Socket.IO 2 send no auth payload, show the id of their Engine.IO session, and a refused connection is their `error`. */
+const VERSION_4 = { auth: { token: 'abc' }, socketId: /^[\w-]{20}$/, refusal: 'connect_error' };
+const VERSION_2 = { auth: {}, socketId: /^(\/custom#)?[\w-]{16}$/, refusal: 'error' };
+const CLIENTS = {
+  'socket.io-client 2.1': { io: oldestOf2, ...VERSION_2 },
+  'socket.io-client 2.5': { io: newestOf2, ...VERSION_2 },
+  'socket.io-client 4.0': { io: oldest, ...VERSION_4 },
+  'socket.io-client 4.8': { io: newest, ...VERSION_4 },
+};
 const TRANSPORTS = {
   'default settings': {},
   polling: { transports: ['polling'] },
@@ -25,7 +35,7 @@ const MESSAGES = 10_000;
 
 let echo;
 before(async () => {
-  echo = await EchoServer.start('--connect-timeout', '10s');
+  echo = await EchoServer.start('--connect-timeout', '10s', '--allow-eio3');
 });
 after(() => echo?.stop());
 
@@ -51,7 +61,7 @@ class EventLog extends Observable {
 
 /** Runs a test with each Socket.IO client over each transport. */
 function testEachClient(title, run, transports = TRANSPORTS) {
-  for (const [client, io] of Object.entries(CLIENTS)) {
+  for (const [client, { io, ...version }] of Object.entries(CLIENTS)) {
     for (const [transport, options] of Object.entries(transports)) {
       test(`${title} (${client}, ${transport})`, { timeout: 180_000 }, async () => {
         const sockets = [];
@@ -65,7 +75,7 @@ function testEachClient(title, run, transports = TRANSPORTS) {
           return [socket, events];
         };
         try {
-          await run(connect, options);
+          await run(connect, version);
         } finally {
           for (const socket of sockets) socket.disconnect();
         }
@@ -74,15 +84,15 @@ function testEachClient(title, run, transports = TRANSPORTS) {
   }
 }
 
-testEachClient('a client connects to each namespace with its auth payload', async (connect) => {
+testEachClient('a client connects to each namespace with its auth payload', async (connect, { auth, socketId, refusal }) => {
   for (const namespace of ['/', '/custom']) {
     const [socket, events] = connect(echo.url + namespace, { auth: { token: 'abc' } });
     await events.next('connect');
-    assert.match(socket.id, /^[\w-]{20}$/);
-    assert.deepEqual(await events.next('auth'), [{ token: 'abc' }]);
+    assert.match(socket.id, socketId);
+    assert.deepEqual(await events.next('auth'), [auth]);
   }
   const [unknown] = connect(`${echo.url}/unknown`);
-  const error = await new Promise((resolve) => unknown.on('connect_error', resolve));
+  const error = await new Promise((resolve) => unknown.on(refusal, resolve));
   assert.equal(error.message, 'Invalid namespace');
 });
 
@@ -118,6 +128,19 @@ testEachClient('the server emits with an acknowledgement and receives it, text a
     socket.emit('ask', ...args);
     assert.deepEqual(await events.next('answered'), ['received', ...args]);
   }
+});
+
+testEachClient('a client that forces base64 sends and receives binary', async (connect) => {
+  const [socket, events] = connect(echo.url, { forceBase64: true });
+  socket.on('question', (...args) => args.pop()('received', ...args));
+  await events.next('connect');
+  await events.next('auth');
+  for (const [event, answer, expected] of [['message', 'message-back', BINARY], ['ask', 'answered', ['received', ...BINARY]]]) {
+    socket.emit(event, ...BINARY);
+    assert.deepEqual(await events.next(answer), expected);
+  }
+  const acknowledged = await new Promise((resolve) => socket.emit('message-with-ack', ...BINARY, (...args) => resolve(args)));
+  assert.deepEqual(acknowledged, BINARY);
 });
 
 testEachClient('a client reconnects by itself after a cut', async (connect) => {
