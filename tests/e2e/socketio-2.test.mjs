@@ -4,11 +4,12 @@
 
 import assert from 'node:assert/strict';
 import { PAPER, range } from './fixtures.mjs';
-import { testEachOldClientWith } from './old-client.mjs';
+import { OldClient, testEachOldClientWith, testOldClientsTogetherWith } from './old-client.mjs';
 import { httpApi, socketApi } from './source-api.mjs';
 import { TestClient } from './test-client.mjs';
 
 const testEachOldClient = testEachOldClientWith();
+const testOldClientsTogether = testOldClientsTogetherWith({ VAULTCAST__SOCKETIO__ALLOW_EIO3: 'false' });
 
 testEachOldClient('members join, and receive every event with one argument', async ({ connectClient, newUser, newVault }) => {
   const [ana, ben] = [newUser('ana'), newUser('ben')];
@@ -97,4 +98,12 @@ testEachOldClient('a client leaves by a disconnect and connects again', async ({
   client.socket.connect();
   await client.nextEvent('connect');
   await client.join(vault);
+});
+
+testOldClientsTogether('without the setting every client reports an error of its transport, and the log names the setting', async (contexts) => {
+  for (const { openClient, newUser } of contexts) {
+    const { message } = await openClient(OldClient.credentials(newUser('ana').token())).nextEvent('connect_error');
+    assert.match(message, /^(xhr poll|websocket) error$/);
+  }
+  await contexts[0].service.waitForOutput(/handshake refused: .*socketio\.allow_eio3/);
 });
