@@ -45,11 +45,6 @@ export class BrowserClient extends RecordingClient {
     return this.evaluate((socket, packet) => new Promise((resolve) => socket.emit(...packet, resolve)), [event, ...args]);
   }
 
-  /** Resolves with the refusal of a connection or of an event. A lost connection is an `error` without a code. */
-  nextRefusal() {
-    return this.nextEvent('error', ({ code }) => code !== undefined);
-  }
-
   async waitForUpgrade() {
     const isUpgraded = () => globalThis.socket.io.engine.transport.name === 'websocket' || !globalThis.socket.io.engine.transports.includes('websocket');
     await this.#page.waitForFunction(isUpgraded, undefined, { timeout: DEFAULT_TIMEOUT });

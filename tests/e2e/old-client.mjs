@@ -3,12 +3,11 @@
 
 import io21 from 'socket.io-client-2.1';
 import io25 from 'socket.io-client-2.5';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { EVENT_NAMES, checkVersion3Packet } from './contract.mjs';
 import { DEFAULT_TIMEOUT } from './observable.mjs';
 import { CONNECTION_EVENTS, RecordingClient } from './recording-client.mjs';
-import { TestContext, TRANSPORTS } from './test-context.mjs';
-import { TestServer } from './test-server.mjs';
+import { sharedService, TestContext, TRANSPORTS } from './test-context.mjs';
 
 /** The tested releases, by name. */
 export const OLD_RELEASES = { 'socket.io-client 2.1': io21, 'socket.io-client 2.5': io25 };
@@ -42,11 +41,6 @@ export class OldClient extends RecordingClient {
       this.socket.emit(event, ...args, (ack) => (clearTimeout(timer), resolve(ack)));
     });
   }
-
-  /** Resolves with the refusal of a connection or of an event. A lost connection is an `error` without a code. */
-  nextRefusal() {
-    return this.nextEvent('error', ({ code }) => code !== undefined);
-  }
 }
 
 /** Returns the options of a client that sends these headers with each request. */
@@ -62,16 +56,6 @@ const clientOf = (io) =>
 
 let contexts = 0;
 
-/** Returns a function that starts the service with these settings at its first call, and stops it after the tests. */
-function sharedService(settings) {
-  let starting;
-  after(async () => {
-    const service = await starting?.catch(() => undefined);
-    await service?.dispose();
-  });
-  return () => (starting ??= TestServer.start('serve', { ...ALLOW_OLD_CLIENTS, ...settings }));
-}
-
 /** The name of each release over each transport, and a function that returns a context of it. */
 const COMBINATIONS = Object.entries(OLD_RELEASES).flatMap(([release, io]) =>
   TRANSPORTS.map((transport) => ({
@@ -82,7 +66,7 @@ const COMBINATIONS = Object.entries(OLD_RELEASES).flatMap(([release, io]) =>
 
 /** Returns a test function whose tests share one service with these settings, and run with each release over each transport. */
 export function testEachOldClientWith(settings = {}) {
-  const service = sharedService(settings);
+  const service = sharedService({ ...ALLOW_OLD_CLIENTS, ...settings });
   return (title, run) => {
     for (const { name, newContext } of COMBINATIONS) {
       test(`${title} (${name})`, { timeout: 180_000 }, async () => newContext(await service()).run(title, run));
@@ -93,13 +77,16 @@ export function testEachOldClientWith(settings = {}) {
 /** Returns a test function whose tests share one service with these settings. A test receives a context of each release over each
  * transport, so that what takes long is done for all of them at once. */
 export function testOldClientsTogetherWith(settings = {}) {
-  const service = sharedService(settings);
+  const service = sharedService({ ...ALLOW_OLD_CLIENTS, ...settings });
   return (title, run) =>
     test(title, { timeout: 600_000 }, async () => {
       const started = await service();
       const contexts = COMBINATIONS.map(({ newContext }) => newContext(started));
-      // Each one runs inside the one before, and is closed with it.
-      const runFrom = (index) => (index < contexts.length ? contexts[index].run(title, () => runFrom(index + 1)) : run(contexts));
-      await runFrom(0);
+      const [first, ...others] = contexts;
+      try {
+        await first.run(title, () => run(contexts));
+      } finally {
+        for (const context of others) await context.close();
+      }
     });
 }

@@ -29,6 +29,11 @@ export class RecordingClient extends Observable {
     return this.waitFor(check, () => `no ${event}; ${this}`).then(({ payload }) => payload);
   }
 
+  /** Resolves with the next `error` of the service. In Socket.IO 2 a lost connection is an `error`, too, without a code. */
+  nextRefusal() {
+    return this.nextEvent('error', ({ code }) => code !== undefined);
+  }
+
   /** Waits until the client has received event `seq` of the vault. */
   async waitForSeq(vault, seq) {
     const check = () => this.log.findLast((entry) => belongsTo(vault, entry))?.payload.seq >= seq || undefined;

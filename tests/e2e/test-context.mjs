@@ -19,18 +19,23 @@ export const TRANSPORTS = [
 
 let contexts = 0;
 
-/** Returns a test function whose tests share one service with these settings. The first test starts the service. */
-export function testEachTransportWith(settings) {
+/** Returns a function that starts a service with these settings at its first call. The service is stopped after the tests. */
+export function sharedService(settings) {
   let starting;
   after(async () => {
     const service = await starting?.catch(() => undefined);
     await service?.dispose();
   });
+  return () => (starting ??= TestServer.start('serve', settings));
+}
+
+/** Returns a test function whose tests share one service with these settings. The first test starts the service. */
+export function testEachTransportWith(settings) {
+  const service = sharedService(settings);
   return (title, run) => {
     for (const transport of TRANSPORTS) {
       test(`${title} (${transport.name})`, { timeout: 600_000 }, async () => {
-        const service = await (starting ??= TestServer.start('serve', settings));
-        await new TestContext(service, transport.options, ++contexts).run(title, run);
+        await new TestContext(await service(), transport.options, ++contexts).run(title, run);
       });
     }
   };
