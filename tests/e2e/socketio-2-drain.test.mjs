@@ -6,11 +6,15 @@ import assert from 'node:assert/strict';
 import { assertCompleteStop } from './complete-stop.mjs';
 import { CreateLoad } from './create-load.mjs';
 import { PAPER, range } from './fixtures.mjs';
-import { testEachOldClientWith } from './old-client.mjs';
+import { OldClient, testEachOldClientWith, testOldClientsTogetherWith } from './old-client.mjs';
 import { httpApi } from './source-api.mjs';
 
 /** More than a stop takes, even on a busy machine. */
-const testEachOldClient = testEachOldClientWith({ VAULTCAST__SERVER__SHUTDOWN_GRACE: '1m' });
+const SETTINGS = { VAULTCAST__SERVER__SHUTDOWN_GRACE: '1m' };
+
+const testEachOldClient = testEachOldClientWith(SETTINGS);
+// The stop of all clients takes some seconds, in which others try to connect.
+const testOldClientsTogether = testOldClientsTogetherWith({ ...SETTINGS, VAULTCAST__SERVER__DRAIN_RATE: '2' });
 
 testEachOldClient('a client reconnects after a graceful stop and receives every event once', async ({ service, connectClient, newUser, newVault }) => {
   const [ana, ben] = [newUser('ana'), newUser('ben')];
@@ -43,4 +47,20 @@ testEachOldClient('a client reconnects after a graceful stop and receives every 
   const received = new Set(client.eventsOf(vault).map(({ payload }) => payload.source.title));
   for (const { title } of load.acknowledged) assert(received.has(title), `${title} was acknowledged, but not received`);
   assert.equal(client.disconnects.length, 1);
+});
+
+testOldClientsTogether('while the service drains no client can connect, and all are connected after its restart', async (contexts) => {
+  const [{ service }] = contexts;
+  const connected = await Promise.all(contexts.map(({ newUser, connectClient }) => connectClient(newUser('ana'))));
+  for (const client of connected) await client.waitForUpgrade();
+  service.signal('SIGTERM');
+  await service.waitForOutput(/draining/);
+  const late = contexts.map(({ newUser, openClient }) => openClient(OldClient.credentials(newUser('ben').token())));
+  for (const client of late) assert.match((await client.nextEvent('connect_error')).message, /^(xhr poll|websocket) error$/);
+  await service.waitForExit();
+  assertCompleteStop(service);
+  for (const client of connected) assert.match(await client.nextEvent('disconnect'), /^transport (close|error)$/);
+
+  await service.restart();
+  for (const client of [...late, ...connected]) await client.nextEvent('connect');
 });
