@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use actix_socketio::{
     ConnectRefusal, DisconnectReason, IncomingEvent, MeterDecision, Namespace, PacketMeter, Socket,
     SocketHandler, SocketIo,
-    engineio::{CloseReason, EngineServer, OpenRequest},
+    engineio::{CloseReason, EngineConfig, EngineServer, OpenRequest},
 };
 use actix_web::App;
 use futures_util::{FutureExt, future::LocalBoxFuture};
@@ -79,7 +79,7 @@ impl SocketHandler for MeteredHandler {
     fn on_disconnect(&mut self, _reason: DisconnectReason) {}
 }
 
-fn start(config: actix_socketio::engineio::EngineConfig) -> TestServer {
+fn start(config: EngineConfig) -> TestServer {
     TestServer::start(|listener, sessions| {
         let server = HttpServer::new(move || {
             let socketio = SocketIo::new()
@@ -167,6 +167,32 @@ async fn binary_event_is_refused_if_one_of_its_messages_is() {
     assert_eq!(client.recv_text().await, r#"437["refused","binary",0,0]"#);
     client.send_text(r#"428["small"]"#).await;
     assert_eq!(client.recv_text().await, r#"438["accepted"]"#);
+}
+
+#[actix_web::test]
+async fn binary_message_counts_once_in_both_versions() {
+    let server = start(EngineConfig {
+        allow_eio3: true,
+        ..quiet_config()
+    });
+    let target = "/socket.io/?EIO=3&transport=websocket";
+    let mut version_3 = WebSocketClient::connect(server.address, target).await;
+    assert!(version_3.recv_text().await.starts_with("0{"));
+    assert_eq!(version_3.recv_text().await, "40");
+    let clients = [
+        (connect(&server).await, vec![1]),
+        (version_3, vec![4, 1]), // behind the packet's type
+    ];
+    for (mut client, attachment) in clients {
+        for _ in 0..ACCEPTED / 2 {
+            let header = r#"451-7["binary",{"_placeholder":true,"num":0}]"#;
+            client.send_text(header).await;
+            client
+                .send_message(Message::binary(attachment.clone()))
+                .await;
+            assert_eq!(client.recv_text().await, r#"437["accepted"]"#);
+        }
+    }
 }
 
 #[actix_web::test]

@@ -178,8 +178,18 @@ impl SessionActor {
 
     /// Reports a packet to the handler that is not a message and that the session does not await.
     pub(super) fn report_control(&mut self, packet: &Packet, bytes: usize) {
-        let is_message = matches!(packet, Packet::Message(_) | Packet::Binary(_));
-        if self.phase.is_open() && !is_message && !self.phase.awaits(packet) {
+        let is_control = match packet {
+            Packet::Message(_) | Packet::Binary(_) | Packet::BinaryV3(_) => false,
+            Packet::Open(_)
+            | Packet::Close
+            | Packet::Ping
+            | Packet::Pong
+            | Packet::PingUpgrade
+            | Packet::PongUpgrade
+            | Packet::Upgrade
+            | Packet::Noop => true,
+        };
+        if self.phase.is_open() && is_control && !self.phase.awaits(packet) {
             self.handler.on_control(bytes);
         }
     }

@@ -68,6 +68,10 @@ impl Handler<BeginPost> for SessionActor {
     type Result = Result<GuardedTask, HandshakeError>;
 
     fn handle(&mut self, _: BeginPost, context: &mut Self::Context) -> Self::Result {
+        // As for a poll: a ping or pong that is too late must not revive the session.
+        if self.step(SessionInput::Tick, context).is_some() {
+            return Err(HandshakeError::SessionUnknown);
+        }
         let Some(polling) = self.transport.polling_mut() else {
             return Err(HandshakeError::BadRequest);
         };
@@ -162,5 +166,74 @@ impl Handler<SessionSignal> for SessionActor {
             SessionSignal::Flushed => SessionInput::Flushed,
         };
         self.step(input, context);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{rc::Rc, time::Duration};
+
+    use actix_web::test::TestRequest;
+    use bytes::Bytes;
+    use engineioxide_core::{ProtocolVersion, Str};
+
+    use super::*;
+    use crate::engineio::{
+        config::EngineConfig,
+        frame::BinaryEncoding,
+        handler::{EngineHandler, SessionHandler},
+        handshake::HandshakeParams,
+        observer::NoopObserver,
+        open_request::OpenRequest,
+        registry::SessionRegistry,
+        session::actor::AdmittedRequest,
+        socket::SessionSocket,
+        worker::WorkerState,
+    };
+
+    struct SilentEngine;
+
+    impl EngineHandler for SilentEngine {
+        fn open(&self, _: SessionSocket, _: OpenRequest) -> Box<dyn SessionHandler> {
+            Box::new(SilentSession)
+        }
+    }
+
+    struct SilentSession;
+
+    impl SessionHandler for SilentSession {
+        fn on_text(&mut self, _: Str) {}
+        fn on_binary(&mut self, _: Bytes) {}
+        fn on_close(&mut self, _: CloseReason) {}
+    }
+
+    #[actix_web::test]
+    async fn post_after_the_ping_timeout_finds_no_session_though_the_timer_is_late() {
+        let config = EngineConfig {
+            ping_interval: Duration::ZERO,
+            ping_timeout: Duration::ZERO,
+            ..EngineConfig::default()
+        };
+        let worker = Rc::new(WorkerState {
+            config: Rc::new(config),
+            observer: Rc::new(NoopObserver),
+            registry: SessionRegistry::default(),
+            handler: Rc::new(SilentEngine),
+            timer: Rc::default(),
+            flusher: Rc::default(),
+        });
+        let admitted = AdmittedRequest {
+            params: HandshakeParams {
+                version: ProtocolVersion::V3,
+                transport: TransportType::Polling,
+                binary: BinaryEncoding::TypedFrames,
+            },
+            request: OpenRequest::from_http(&TestRequest::default().to_http_request()),
+            permit: Box::new(()),
+        };
+        // The timer's task has not run yet, so its signal is behind this message.
+        let session = SessionActor::start_polling(&worker, admitted);
+        let post = session.posts().send(BeginPost).await.unwrap();
+        assert_eq!(post.err(), Some(HandshakeError::SessionUnknown));
     }
 }
