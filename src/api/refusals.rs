@@ -35,7 +35,9 @@ fn handshake_error_name(error: HandshakeError) -> &'static str {
         HandshakeError::WebSocketVersion => "unsupported_websocket_version",
         HandshakeError::Forbidden => "forbidden",
         HandshakeError::HeadersTooLarge => "headers_too_large",
-        HandshakeError::UnsupportedVersion => "unsupported_protocol_version",
+        HandshakeError::UnsupportedVersion | HandshakeError::Version3NotAllowed => {
+            "unsupported_protocol_version"
+        }
     }
 }
 
@@ -48,20 +50,27 @@ pub(super) fn log_protocol_error<B>(response: &ServiceResponse<B>) {
     };
     let request = response.request();
     let version = requested_version(request.query_string());
-    let Some(suppressed) = throttle(*error, version.as_deref()).and_then(LogThrottle::allow) else {
+    let Some(suppressed) = throttle(*error).and_then(LogThrottle::allow) else {
         return;
     };
     let proxies = &Api::from_request(request).proxies;
     let client = request
         .peer_addr()
         .map(|peer| display(proxies.client_address(peer.ip(), request.headers())));
-    match (error, version.as_deref()) {
-        (HandshakeError::UnsupportedVersion, Some("3")) => info!(
+    match error {
+        HandshakeError::Version3NotAllowed => info!(
             client,
             suppressed,
             "handshake refused: the client uses Engine.IO protocol 3 (Socket.IO 2), and socketio.allow_eio3 is false"
         ),
-        (error, version) => info!(
+        HandshakeError::TransportUnknown
+        | HandshakeError::SessionUnknown
+        | HandshakeError::BadMethod
+        | HandshakeError::BadRequest
+        | HandshakeError::WebSocketVersion
+        | HandshakeError::Forbidden
+        | HandshakeError::HeadersTooLarge
+        | HandshakeError::UnsupportedVersion => info!(
             reason = handshake_error_name(*error),
             version,
             method = loggable(request.method().as_str().as_bytes()),
@@ -72,9 +81,8 @@ pub(super) fn log_protocol_error<B>(response: &ServiceResponse<B>) {
     }
 }
 
-/// Returns the throttle of the log lines about this error of a client that uses this protocol version; `None` if they are not
-/// logged.
-fn throttle(error: HandshakeError, version: Option<&str>) -> Option<&'static LogThrottle> {
+/// Returns the throttle of the log lines about this error; `None` if they are not logged.
+fn throttle(error: HandshakeError) -> Option<&'static LogThrottle> {
     static TRANSPORT: LogThrottle = LogThrottle::new();
     static METHOD: LogThrottle = LogThrottle::new();
     static REQUEST: LogThrottle = LogThrottle::new();
@@ -91,8 +99,8 @@ fn throttle(error: HandshakeError, version: Option<&str>) -> Option<&'static Log
         HandshakeError::WebSocketVersion => Some(&WEBSOCKET_VERSION),
         HandshakeError::Forbidden => Some(&FORBIDDEN),
         HandshakeError::HeadersTooLarge => Some(&HEADERS),
-        HandshakeError::UnsupportedVersion if version == Some("3") => Some(&VERSION_3),
         HandshakeError::UnsupportedVersion => Some(&VERSION),
+        HandshakeError::Version3NotAllowed => Some(&VERSION_3),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const WEBSOCKET_VERSION: &str = "13";
 /// | 2 | a request to open a session uses another method than GET |
 /// | 3 | the request contradicts itself or its session: a websocket without an upgrade, an upgrade for long polling, another protocol version than the session has, a second poll, an invalid POST; the version of the websocket protocol is not 13 (426); or what the session would keep of its headers is too large (431) |
 /// | 4 | the application refuses the request without an answer of its own (403) |
-/// | 5 | the protocol version is neither 4 nor, if [`allow_eio3`](super::EngineConfig::allow_eio3) is set, 3 |
+/// | 5 | the protocol version is neither 4 nor, if [`allow_eio3`](super::EngineConfig::allow_eio3) is set, 3; the message about version 3 names the setting |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     /// The requested transport does not exist.
@@ -47,9 +47,12 @@ pub enum HandshakeError {
     /// The headers that the session would keep have more than 16 KiB.
     #[error("Request headers too large")]
     HeadersTooLarge,
-    /// The client uses a protocol version that the server does not allow.
+    /// The client uses a protocol version that does not exist, or one that the server never speaks.
     #[error("Unsupported protocol version")]
     UnsupportedVersion,
+    /// The client uses version 3, and [`allow_eio3`](super::EngineConfig::allow_eio3) is not set.
+    #[error("Unsupported protocol version (Engine.IO 3 needs allow_eio3 = true)")]
+    Version3NotAllowed,
 }
 
 impl HandshakeError {
@@ -61,7 +64,7 @@ impl HandshakeError {
             Self::BadMethod => 2,
             Self::BadRequest | Self::WebSocketVersion | Self::HeadersTooLarge => 3,
             Self::Forbidden => 4,
-            Self::UnsupportedVersion => 5,
+            Self::UnsupportedVersion | Self::Version3NotAllowed => 5,
         }
     }
 }
@@ -76,7 +79,8 @@ impl ResponseError for HandshakeError {
             | Self::SessionUnknown
             | Self::BadMethod
             | Self::BadRequest
-            | Self::UnsupportedVersion => StatusCode::BAD_REQUEST,
+            | Self::UnsupportedVersion
+            | Self::Version3NotAllowed => StatusCode::BAD_REQUEST,
         }
     }
 

@@ -96,6 +96,7 @@ fn parse_version(
     match requested {
         "4" => Ok(ProtocolVersion::V4),
         "3" if config.allow_eio3 => Ok(ProtocolVersion::V3),
+        "3" => Err(HandshakeError::Version3NotAllowed),
         _ => Err(HandshakeError::UnsupportedVersion),
     }
 }
@@ -136,13 +137,15 @@ mod tests {
             ("EIO=3", None),
             ("EIO=4", None),
             ("EIO=2", unsupported),
+            ("EIO=5", unsupported),
             ("EIO=", unsupported),
+            ("b64=1", unsupported),
         ] {
             let request = || get(&format!("{version}&transport=polling"));
             assert_eq!(error_with(&config, request()), error, "{version}");
         }
         let refused = error_of(get("EIO=3&transport=websocket"));
-        assert_eq!(refused, unsupported);
+        assert_eq!(refused, Some(HandshakeError::Version3NotAllowed));
     }
 
     #[test]
@@ -154,8 +157,10 @@ mod tests {
             ("EIO=4&transport=websocket&sid=abc", SessionUnknown),
             ("EIO=4&transport=polling&sid=abc", SessionUnknown),
             ("transport=websocket", UnsupportedVersion),
-            ("EIO=3&transport=polling", UnsupportedVersion),
-            ("EIO=4&EIO=3&transport=websocket", UnsupportedVersion),
+            ("EIO=5&transport=polling", UnsupportedVersion),
+            ("EIO=03&transport=polling", UnsupportedVersion),
+            ("EIO=3&transport=polling", Version3NotAllowed),
+            ("EIO=4&EIO=3&transport=websocket", Version3NotAllowed),
             ("EIO=4&transport=polling&sid=&sid=b", SessionUnknown),
         ] {
             assert_eq!(error_of(get(query)), Some(error), "{query}");

@@ -102,7 +102,7 @@ async fn invalid_handshake_is_answered_with_an_error_code() {
         (
             "GET",
             "EIO=3&transport=websocket",
-            r#"{"code":5,"message":"Unsupported protocol version"}"#,
+            r#"{"code":5,"message":"Unsupported protocol version (Engine.IO 3 needs allow_eio3 = true)"}"#,
         ),
     ] {
         let url = format!("http://{}/engine.io/?{query}", server.address);

@@ -10,7 +10,8 @@ use crate::{
     websocket_client::WebSocketClient,
 };
 
-const UNSUPPORTED: &str = r#"{"code":5,"message":"Unsupported protocol version"}"#;
+const NOT_ALLOWED: &str =
+    r#"{"code":5,"message":"Unsupported protocol version (Engine.IO 3 needs allow_eio3 = true)"}"#;
 
 /// Returns a server that admits clients of version 3.
 fn start_server(config: EngineConfig) -> TestServer {
@@ -95,7 +96,7 @@ async fn version_3_is_refused_unless_it_is_allowed() {
     );
     let response = reqwest::get(url).await.unwrap();
     assert_eq!(response.status(), 400);
-    assert_eq!(response.text().await.unwrap(), UNSUPPORTED);
+    assert_eq!(response.text().await.unwrap(), NOT_ALLOWED);
 }
 
 #[actix_web::test]
