@@ -2,7 +2,7 @@
 //! then closes.
 #![no_main]
 
-use actix_socketio_fuzz::{FuzzTarget, run, session_id};
+use actix_socketio_fuzz::{FuzzTarget, opened_session, run};
 use actix_web::{
     http::{Method, Uri, header::HeaderValue},
     test::TestRequest,
@@ -36,12 +36,16 @@ const METHODS: [Method; 5] = [
     Method::OPTIONS,
     Method::HEAD,
 ];
-const QUERY_PREFIXES: [&str; 5] = [
+const QUERY_PREFIXES: [&str; 9] = [
     "",
     "EIO=4&",
     "EIO=4&transport=polling&",
     "EIO=4&transport=websocket&",
     "EIO=4&transport=polling&sid=",
+    "EIO=3&transport=polling&",
+    "EIO=3&transport=polling&b64=1&",
+    "EIO=3&transport=websocket&",
+    "EIO=3&transport=polling&sid=",
 ];
 /// Headers with a valid value each.
 const HEADERS: [(&str, &str); 6] = [
@@ -79,9 +83,11 @@ async fn send_request(target: &FuzzTarget, input: HandshakeInput<'_>) {
     }
     let request = request.set_payload(input.body.to_vec()).to_request();
     let response = target.request(request).await;
-    if let Some(sid) = session_id(&response) {
-        let uri = format!("/engine.io/?EIO=4&transport=polling&sid={sid}");
-        let close = TestRequest::post().uri(&uri).set_payload("1");
+    if let Some(session) = opened_session(&response) {
+        let query = session.version.query("polling");
+        let uri = format!("/engine.io/?{query}&sid={}", session.sid);
+        let payload = session.version.payload("1");
+        let close = TestRequest::post().uri(&uri).set_payload(payload);
         target.request(close.to_request()).await;
     }
     target.assert_empty().await;

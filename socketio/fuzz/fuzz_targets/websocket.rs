@@ -2,7 +2,7 @@
 //! ends when the bytes end.
 #![no_main]
 
-use actix_socketio_fuzz::{FuzzTarget, run, session_id};
+use actix_socketio_fuzz::{ClientVersion, FuzzTarget, opened_session, run};
 use actix_web::test::TestRequest;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
@@ -14,6 +14,9 @@ const BINARY: u8 = 0x82;
 
 #[derive(Arbitrary, Debug)]
 struct WebSocketInput<'a> {
+    version: ClientVersion,
+    /// Whether the client requests binary messages in base64.
+    base64: bool,
     session: SessionKind,
     chunks: Vec<Chunk<'a>>,
 }
@@ -23,7 +26,7 @@ struct WebSocketInput<'a> {
 enum SessionKind {
     EngineIo,
     SocketIo,
-    /// A Socket.IO session whose client sends a CONNECT first.
+    /// A Socket.IO session whose client sends a CONNECT first. In version 3 the server has connected it.
     SocketIoConnected,
     /// An Engine.IO session over polling that the WebSocket upgrades.
     Upgrade {
@@ -36,6 +39,8 @@ enum SessionKind {
 enum Chunk<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
+    /// A binary message of version 3, behind the packet's type.
+    TypedBinary(&'a [u8]),
     Frame {
         head: u8,
         mask: [u8; 4],
@@ -50,21 +55,27 @@ fuzz_target!(|input: WebSocketInput| {
 
 async fn send_bytes(target: &FuzzTarget, input: WebSocketInput<'_>) {
     let mut bytes = Vec::new();
-    let mut uri = "/engine.io/?EIO=4&transport=websocket".to_owned();
+    let version = input.version;
+    let base64 = if input.base64 { "&b64=1" } else { "" };
+    let mut uri = format!("/engine.io/?{}{base64}", version.query("websocket"));
     let mut polling_uri = None;
     match input.session {
         SessionKind::EngineIo => {}
         SessionKind::SocketIo => uri = uri.replace("engine", "socket"),
         SessionKind::SocketIoConnected => {
             uri = uri.replace("engine", "socket");
-            write_frame(&mut bytes, TEXT, [0; 4], b"40");
+            match version {
+                ClientVersion::Version3 => {}
+                ClientVersion::Version4 => write_frame(&mut bytes, TEXT, [0; 4], b"40"),
+            }
         }
         SessionKind::Upgrade { complete } => {
-            let open = TestRequest::with_uri("/engine.io/?EIO=4&transport=polling");
-            let open = target.request(open.to_request()).await;
-            let sid = session_id(&open).expect("a valid handshake opens a session");
-            uri = format!("{uri}&sid={sid}");
-            polling_uri = Some(format!("/engine.io/?EIO=4&transport=polling&sid={sid}"));
+            let polling = format!("/engine.io/?{}{base64}", version.query("polling"));
+            let open = TestRequest::with_uri(&polling).to_request();
+            let open = target.request(open).await;
+            let session = opened_session(&open).expect("a valid handshake opens a session");
+            uri = format!("{uri}&sid={}", session.sid);
+            polling_uri = Some(format!("{polling}&sid={}", session.sid));
             if complete {
                 write_frame(&mut bytes, TEXT, [0; 4], b"2probe");
                 write_frame(&mut bytes, TEXT, [0; 4], b"5");
@@ -75,6 +86,9 @@ async fn send_bytes(target: &FuzzTarget, input: WebSocketInput<'_>) {
         match chunk {
             Chunk::Text(text) => write_frame(&mut bytes, TEXT, [1, 2, 3, 4], text.as_bytes()),
             Chunk::Binary(binary) => write_frame(&mut bytes, BINARY, [0; 4], binary),
+            Chunk::TypedBinary(binary) => {
+                write_frame(&mut bytes, BINARY, [0; 4], &[&[4], binary].concat());
+            }
             Chunk::Frame {
                 head,
                 mask,
@@ -91,7 +105,9 @@ async fn send_bytes(target: &FuzzTarget, input: WebSocketInput<'_>) {
         .set_payload(bytes);
     target.request(request.to_request()).await;
     if let Some(uri) = polling_uri {
-        let close = TestRequest::post().uri(&uri).set_payload("1");
+        let close = TestRequest::post()
+            .uri(&uri)
+            .set_payload(version.payload("1"));
         target.request(close.to_request()).await;
     }
     target.assert_empty().await;

@@ -18,6 +18,7 @@ use actix_web::{
     rt::{System, SystemRunner},
     test::init_service,
 };
+use arbitrary::Arbitrary;
 use bytes::Bytes;
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use serde_json::Value;
@@ -40,6 +41,7 @@ impl FuzzTarget {
         let sessions = SessionRegistry::default();
         let config = EngineConfig {
             max_payload: 4096,
+            allow_eio3: true,
             ..EngineConfig::default()
         };
         let namespaces = SocketIo::new()
@@ -89,12 +91,54 @@ pub fn run<F: Future<Output = ()>>(input: impl FnOnce(Rc<FuzzTarget>) -> F) {
     RUNNER.with(|(system, target)| system.block_on(input(target.clone())));
 }
 
-/// Returns the session id of an open packet, or `None` if the response is another one.
-pub fn session_id(response: &[u8]) -> Option<&str> {
-    let rest = std::str::from_utf8(response)
-        .ok()?
-        .strip_prefix(r#"0{"sid":""#)?;
-    rest.split('"').next()
+/// The protocol version of a client.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum ClientVersion {
+    Version3,
+    Version4,
+}
+
+impl ClientVersion {
+    /// Returns the value of `EIO` in the client's requests.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Version3 => 3,
+            Self::Version4 => 4,
+        }
+    }
+
+    /// Returns the query of the requests that use this transport.
+    pub fn query(self, transport: &str) -> String {
+        format!("EIO={}&transport={transport}", self.number())
+    }
+
+    /// Returns the payload that contains one packet.
+    pub fn payload(self, packet: &str) -> String {
+        match self {
+            Self::Version3 => format!("{}:{packet}", packet.encode_utf16().count()),
+            Self::Version4 => packet.to_owned(),
+        }
+    }
+}
+
+/// The session that a response has opened.
+pub struct OpenedSession<'a> {
+    pub version: ClientVersion,
+    pub sid: &'a str,
+}
+
+/// Returns the session of a payload that begins with an open packet, or `None` if the response is another one.
+pub fn opened_session(response: &[u8]) -> Option<OpenedSession<'_>> {
+    let payload = std::str::from_utf8(response).ok()?;
+    let (version, packet) = match payload.split_once(':') {
+        Some((length, packets)) if length.parse::<usize>().is_ok() => {
+            (ClientVersion::Version3, packets)
+        }
+        Some(_) | None => (ClientVersion::Version4, payload),
+    };
+    let rest = packet.strip_prefix(r#"0{"sid":""#)?;
+    let sid = rest.split('"').next()?;
+    Some(OpenedSession { version, sid })
 }
 
 struct FuzzEcho;
