@@ -38,6 +38,8 @@ pub struct PollingClient {
     http: reqwest::Client,
     authority: String,
     pub path: &'static str,
+    /// The parameter `EIO` of each request.
+    version: &'static str,
     pub sid: String,
     /// The headers of the response that opened the session.
     pub open_headers: HeaderMap,
@@ -46,31 +48,37 @@ pub struct PollingClient {
 impl PollingClient {
     /// Opens an Engine.IO session.
     pub async fn open_engineio(server: &TestServer) -> Self {
-        Self::open(server, "/engine.io/").await
+        Self::open(server, "/engine.io/", "EIO=4").await
     }
 
     /// Opens a session and connects it to the default namespace. The first events of the application may be in the same
     /// payload as the answer to the CONNECT, which is discarded.
     pub async fn connect_to_namespace(server: &TestServer) -> Self {
-        let client = Self::open(server, "/socket.io/").await;
+        let client = Self::open(server, "/socket.io/", "EIO=4").await;
         client.post_ok("40").await;
         assert!(client.poll_ok().await.starts_with(r#"40{"sid":""#));
         client
     }
 
-    async fn open(server: &TestServer, path: &'static str) -> Self {
+    /// Opens a session of version 3, whose payloads have lengths. A client of Socket.IO is connected to the default namespace.
+    pub async fn open_version_3(server: &TestServer, path: &'static str) -> Self {
+        Self::open(server, path, "EIO=3").await
+    }
+
+    async fn open(server: &TestServer, path: &'static str, version: &'static str) -> Self {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0);
         let (http, authority) = (http.build().unwrap(), server.address.to_string());
-        let url = format!("http://{authority}{path}?EIO=4&transport=polling");
+        let url = format!("http://{authority}{path}?{version}&transport=polling");
         let response = http.get(url).send().await.unwrap();
         let open_headers = response.headers().clone();
         let open = PollResponse::read(response).await;
-        let rest = open.body.strip_prefix(r#"0{"sid":""#).unwrap();
+        let (_length, rest) = open.body.split_once(r#"0{"sid":""#).unwrap();
         let (sid, _) = rest.split_once('"').unwrap();
         Self {
             http,
             authority,
             path,
+            version,
             sid: sid.to_owned(),
             open_headers,
         }
@@ -78,7 +86,8 @@ impl PollingClient {
 
     /// Returns the path and query of the session's requests.
     fn target(&self) -> String {
-        format!("{}?EIO=4&transport=polling&sid={}", self.path, self.sid)
+        let (path, version, sid) = (self.path, self.version, &self.sid);
+        format!("{path}?{version}&transport=polling&sid={sid}")
     }
 
     fn url(&self) -> String {

@@ -28,6 +28,10 @@ mod captured_log;
 mod handshakes;
 mod packets;
 mod payloads;
+mod version_3;
+mod version_3_packets;
+mod version_3_payloads;
+mod version_3_websockets;
 mod websockets;
 
 #[global_allocator]

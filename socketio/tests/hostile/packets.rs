@@ -82,7 +82,7 @@ async fn packet_whose_attachments_are_not_sent_closes_the_connection() {
 }
 
 /// Headers of binary packets that close the connection before any attachment.
-const MALFORMED_HEADERS: [&str; 31] = [
+pub const MALFORMED_HEADERS: [&str; 31] = [
     // The payload is no JSON array.
     r#"451-["message""#,
     r#"451-7["message",{"_placeholder":true,"num":0}"#,

@@ -32,6 +32,14 @@ mod handshakes;
 mod packets;
 #[path = "../hostile/payloads.rs"]
 mod payloads;
+#[path = "../hostile/version_3.rs"]
+mod version_3;
+#[path = "../hostile/version_3_packets.rs"]
+mod version_3_packets;
+#[path = "../hostile/version_3_payloads.rs"]
+mod version_3_payloads;
+#[path = "../hostile/version_3_websockets.rs"]
+mod version_3_websockets;
 #[path = "../hostile/websockets.rs"]
 mod websockets;
 
