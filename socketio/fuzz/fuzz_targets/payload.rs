@@ -15,11 +15,11 @@ struct PayloadInput<'a> {
     connect: bool,
     /// Whether the client requests binary messages in base64.
     base64: bool,
-    payloads: Vec<Payload<'a>>,
+    payloads: Vec<PayloadBody<'a>>,
 }
 
 #[derive(Arbitrary, Debug)]
-enum Payload<'a> {
+enum PayloadBody<'a> {
     Text(&'a [u8]),
     /// A body with the content type of a binary payload. Only version 3 has those.
     Binary(&'a [u8]),
@@ -32,7 +32,7 @@ enum Payload<'a> {
     },
 }
 
-impl Payload<'_> {
+impl PayloadBody<'_> {
     /// Returns the request that posts this payload.
     fn request(self, uri: &str, version: ClientVersion) -> TestRequest {
         let request = TestRequest::post().uri(uri);
