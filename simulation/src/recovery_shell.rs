@@ -121,6 +121,10 @@ impl World {
             }
             ClaimStep::Granted { subscriptions, .. } => {
                 self.recovery_input(node, RecoveryInput::Confirm { id });
+                let refused = |connect: &PendingConnect| connect.step.is_some();
+                if self.nodes[node].claims.get(&id).is_some_and(refused) {
+                    return;
+                }
                 self.clients[client].connecting = None;
                 self.open_connection(client, (node, relay, pid), Some(subscriptions), log);
                 if let Some(address) = self.clients[client].connection

@@ -127,7 +127,7 @@ impl Namespace for Gateway {
                     return Err(refuse(&context, error.into()));
                 }
             };
-            let recovered = claimed.map(ClaimedSocket::confirm);
+            let recovered = claimed.and_then(ClaimedSocket::confirm);
             let recovers = recovered.is_some();
             let outcome = if recovers { "recovered" } else { "connected" };
             context.metrics.connect(outcome);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Seq, SubscriberId, UserId};
+use crate::domain::{Epoch, Seq, SubscriberId, UserId};
 
 /// A request to receive the events of a vault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,7 +21,11 @@ pub enum Attach {
     Join,
     /// Join, and receive the events after `seq`. They exist only in the history with the id `epoch`, if it is given.
     JoinSince { seq: Seq, epoch: Option<String> },
-    /// Continue a subscription that received the events up to `after`. It began at the seq `joined_at`: a removal of
-    /// the member at or before that seq did not end it.
-    Resume { after: Seq, joined_at: Seq },
+    /// Continue a subscription that received the events up to `after` of the history with the id `epoch`. It began at the
+    /// seq `joined_at`: a removal of the member at or before that seq did not end it.
+    Resume {
+        after: Seq,
+        joined_at: Seq,
+        epoch: Epoch,
+    },
 }

@@ -140,7 +140,7 @@ async fn resume_on_another_node_misses_no_event() {
     let ana = here_sink.join(&here, "ana").await;
     here.create_sources(3).await;
     assert_eq!(here_sink.next_seqs(2).await, seq_range(1, 2));
-    let mut back = TestSink::new();
+    let mut back = TestSink::in_epoch(node.journal().epoch());
     back.resume(&there, "ana", ana, 3);
     assert_eq!(back.next_seq().await, 3); // the last known event is delivered again
     there.create_sources(1).await;

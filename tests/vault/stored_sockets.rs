@@ -216,7 +216,8 @@ async fn socket_that_is_stored_again_during_its_purge_is_kept() {
 /// `None` when missed events were trimmed.
 async fn seqs_after_resume(node: &Vaults, vault: &VaultId, last_sent: u64) -> Option<Vec<u64>> {
     let vault = node.open(vault);
-    let (mut sink, ana) = (TestSink::new(), SubscriberId(0));
+    let mut sink = TestSink::in_epoch(node.journal().epoch());
+    let ana = SubscriberId(0);
     sink.resume(&vault, "ana", ana, last_sent);
     let mut seqs = Vec::new();
     loop {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 use vaultcast::{
-    domain::{Seq, SubscriberId, VaultId},
+    domain::{Epoch, Seq, SubscriberId, VaultId},
     journal::JournalRecord,
     vault::{
         Attach, AttachOutcome, Delivery, Joined, NoticeBody, Sink, SinkFull, SinkId, Subscription,
@@ -24,6 +24,8 @@ use crate::test_node::{TEST_TIMEOUT, user_id};
 pub struct TestSink {
     sink: Arc<ChannelSink>,
     calls: mpsc::UnboundedReceiver<SinkCall>,
+    /// The epoch of the last join.
+    epoch: Epoch,
 }
 
 /// A call of a vault on the sink.
@@ -138,6 +140,15 @@ impl TestSink {
         Self {
             sink: Arc::new(sink),
             calls,
+            epoch: Epoch::default(),
+        }
+    }
+
+    /// Returns a sink whose subscribers have joined in this epoch over another one.
+    pub fn in_epoch(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            ..Self::new()
         }
     }
 
@@ -194,6 +205,7 @@ impl TestSink {
         let attach = Attach::Resume {
             after: Seq(last_sent),
             joined_at: Seq::ZERO,
+            epoch: self.epoch.clone(),
         };
         self.attach_again(vault, name, subscriber, attach);
     }
@@ -216,9 +228,14 @@ impl TestSink {
     /// Returns the next call on the sink.
     pub async fn next_call(&mut self) -> SinkCall {
         let next = tokio::time::timeout(TEST_TIMEOUT, self.calls.recv());
-        next.await
+        let call = next
+            .await
             .expect("the vault calls the sink before the timeout")
-            .expect("the sink exists")
+            .expect("the sink exists");
+        if let SinkCall::Delivered(_, NoticePart::Joined(joined)) = &call {
+            self.epoch = joined.epoch.clone();
+        }
+        call
     }
 
     /// Returns the next part and its vault. Skips `Live`, which means nothing to a sink that records everything.

@@ -1,6 +1,6 @@
-//! Connections whose relay panics, with a real vault.
+//! Connections whose relay panics, or whose journal becomes another one, with a real vault.
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::System;
 use serde_json::{Value, json};
@@ -12,7 +12,9 @@ use crate::{
         bounds::GatewayBounds,
         connections::{ConnectionRegistry, RecoverableConnection},
         metrics::GatewayMetrics,
-        recovery::{ClaimedSocket, RecoveryBounds, RecoveryRequest, RecoveryStore},
+        recovery::{
+            ClaimedSocket, RecoveredSocket, RecoveryBounds, RecoveryRequest, RecoveryStore,
+        },
         relay::{RelayOptions, WorkerRelay},
         test_vaults::{create_source, create_vault, open_vaults, principal},
     },
@@ -87,15 +89,24 @@ impl TestGateway {
 
     /// Connects the user `ana`, as the namespace does.
     async fn connect(&self, recovery: RecoveryRequest) -> TestConnection {
-        let user = principal("ana");
+        let user = principal("ana").id;
         let recovered = match &recovery {
             RecoveryRequest::Claim(claim) => {
-                let claimed = self.context.recovery.claim(claim, &user.id).await;
+                let claimed = self.context.recovery.claim(claim, &user).await;
                 assert!(claimed.is_some(), "recovered");
-                claimed.map(ClaimedSocket::confirm)
+                claimed.and_then(ClaimedSocket::confirm)
             }
             RecoveryRequest::New | RecoveryRequest::Off => None,
         };
+        self.open_connection(recovery, recovered)
+    }
+
+    fn open_connection(
+        &self,
+        recovery: RecoveryRequest,
+        recovered: Option<RecoveredSocket>,
+    ) -> TestConnection {
+        let user = principal("ana");
         let engine = SessionSocket::detached(EngineConfig::default());
         let socket = Socket::connected("/", engine.clone());
         let context = self.context.clone();
@@ -164,6 +175,23 @@ impl TestConnection {
         assert_eq!(packet[0], event, "{packet}");
         packet
     }
+
+    /// Waits until the service has closed the transport.
+    async fn wait_until_closed(&self) {
+        let closed = async {
+            while self.socket.is_connected() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(TIMEOUT, closed).await.expect("closed");
+    }
+
+    /// Loses the transport. Returns the pid.
+    fn lose_transport(&mut self) -> String {
+        let closed = DisconnectReason::Closed(CloseReason::Fault);
+        self.connection.on_disconnect(closed);
+        self.connection.0.pid.clone().unwrap()
+    }
 }
 
 #[test]
@@ -224,5 +252,46 @@ fn sockets_of_one_relay_have_offsets_only_where_they_are_recoverable() {
         assert_eq!(received[3][1], received[4][1]);
         assert_eq!(received[3], received[5]);
         assert_eq!(clients[0].connection.0.pid, None);
+    });
+}
+
+/// The client has received the first event. The journal becomes another one between its claim and its subscription.
+#[test]
+fn connection_that_was_claimed_in_a_former_epoch_is_not_continued() {
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let vaults = open_vaults(directory.path()).await;
+        let gateway = TestGateway::open(vaults.clone()).await;
+        let recovery = &gateway.context.recovery;
+        vaults.set_history_listener(Arc::new(recovery.clone()));
+        let user = principal("ana").id;
+        let mut client = gateway.connect(RecoveryRequest::New).await;
+        client.join(&gateway.vault);
+        let joined = client.receive("vault:joined").await;
+        let pid = client.lose_transport();
+        let auth = json!({ "pid": pid, "offset": joined[2] });
+        let RecoveryRequest::Claim(claim) = RecoveryRequest::from_auth(&auth) else {
+            panic!("the payload has a pid");
+        };
+        let confirmed = recovery.claim(&claim, &user).await.unwrap().confirm();
+        assert!(confirmed.is_some());
+
+        vaults.replace_epoch("another".into());
+        // The relay ends all positions before the client has one.
+        gateway
+            .relay
+            .current()
+            .handle()
+            .suspend(Vec::new())
+            .await
+            .unwrap();
+        let mut client = gateway.open_connection(RecoveryRequest::Claim(claim), confirmed);
+        client.wait_until_closed().await;
+        // The positions of the socket are those of the former epoch.
+        client.lose_transport();
+        let RecoveryRequest::Claim(claim) = RecoveryRequest::from_auth(&auth) else {
+            panic!("the payload has a pid");
+        };
+        assert!(recovery.claim(&claim, &user).await.is_none());
     });
 }

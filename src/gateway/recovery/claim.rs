@@ -66,17 +66,29 @@ pub(in crate::gateway) struct ClaimGuard(
 );
 
 impl ClaimedSocket {
-    /// Confirms the claim. Afterwards the same state cannot be claimed again.
-    pub(in crate::gateway) fn confirm(self) -> RecoveredSocket {
+    /// Confirms the claim. Afterwards the same state cannot be claimed again. Returns `None` if the journal has become another
+    /// one since the claim was granted.
+    pub(in crate::gateway) fn confirm(mut self) -> Option<RecoveredSocket> {
         let store = self.active.store();
         store.input(RecoveryInput::Confirm { id: self.active.id });
-        store.metrics.recovery(RecoveryOutcome::Recovered);
-        RecoveredSocket {
+        if let Some(step) = self.active.take_step() {
+            debug_assert!(matches!(step, ClaimStep::Refused(_)));
+            self.active
+                .store()
+                .metrics
+                .recovery(RecoveryOutcome::Trimmed);
+            return None;
+        }
+        self.active
+            .store()
+            .metrics
+            .recovery(RecoveryOutcome::Recovered);
+        Some(RecoveredSocket {
             pid: self.pid,
             id: self.id,
             subscriptions: self.subscriptions,
             claim: ClaimGuard(self.active),
-        }
+        })
     }
 
     /// Gives the claim up, because the CONNECT is refused.
@@ -226,7 +238,7 @@ impl RecoveryStore {
                 return None;
             }
         };
-        match serde_json::from_str(&text) {
+        match StoredRecoveryState::parse(&text) {
             Ok(stored) => Some(stored),
             Err(error) => {
                 warn!(%error, "connection not recovered: stored recovery state is invalid");

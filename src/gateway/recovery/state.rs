@@ -43,6 +43,18 @@ pub struct StoredRecoveryState {
     pub state: RecoveryState,
 }
 
+impl StoredRecoveryState {
+    /// Reads a state from the database.
+    ///
+    /// # Errors
+    /// When the text is no state.
+    pub(super) fn parse(text: &str) -> serde_json::Result<Self> {
+        let mut stored: Self = serde_json::from_str(text)?;
+        stored.state.trace.complete_epochs(&stored.epoch);
+        Ok(stored)
+    }
+}
+
 impl RecoveryState {
     /// Returns about how many bytes the state takes.
     pub(super) fn size_bytes(&self) -> usize {
@@ -70,5 +82,45 @@ impl RecoveryState {
             }
         }
         Some(resumed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        domain::{Seq, SubscriberId},
+        gateway::trace::ResumePosition,
+    };
+
+    #[test]
+    fn positions_that_an_earlier_version_stored_are_of_the_epoch_of_their_state() {
+        let position = ResumePosition {
+            last_seen: Seq(7),
+            joined_at: Seq(5),
+            epoch: "epoch".into(),
+        };
+        let mut trace = DeliveryTrace::new(64, None);
+        trace.record_resume(SubscriberId(0), &VaultId::generate(), position.clone());
+        let stored = StoredRecoveryState {
+            epoch: "epoch".into(),
+            state: RecoveryState {
+                user: UserId::new("ana").unwrap(),
+                id: "socket".to_owned(),
+                trace,
+                pending_joins: Vec::new(),
+            },
+        };
+        let mut row = serde_json::to_value(&stored).unwrap();
+        let slot = &mut row["state"]["trace"]["subscriptions"]["slots"][0];
+        let Value::Object(slot) = slot else {
+            panic!("the trace has a subscription: {row}");
+        };
+        assert_eq!(slot.remove("epoch"), Some(json!("epoch")));
+        let read = StoredRecoveryState::parse(&row.to_string()).unwrap();
+        let resumed = read.state.resumed_subscriptions(None).unwrap();
+        assert_eq!(resumed[0].position, Some(position));
     }
 }

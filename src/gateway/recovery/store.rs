@@ -285,6 +285,11 @@ impl<S: UnperformedStep> ActiveClaim<S> {
         self.steps.recv().await
     }
 
+    /// Returns the step that the last input has given, if it has.
+    pub(super) fn take_step(&mut self) -> Option<S> {
+        self.steps.try_recv().ok()
+    }
+
     /// Returns the store of the claim.
     pub(super) fn store(&self) -> &RecoveryStore {
         &self.store

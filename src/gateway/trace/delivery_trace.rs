@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Seq, SubscriberId, VaultId},
+    domain::{Epoch, Seq, SubscriberId, VaultId},
     gateway::offset::Offset,
 };
 
@@ -79,6 +79,7 @@ impl DeliveryTrace {
         let subscription = TracedSubscription {
             last_seen: Some(position.last_seen),
             joined_at: position.joined_at,
+            epoch: position.epoch,
             ..TracedSubscription::new(vault)
         };
         self.subscriptions.insert(id, subscription);
@@ -163,6 +164,11 @@ impl DeliveryTrace {
         std::mem::take(&mut self.dropped)
     }
 
+    /// Sets the epoch of the positions of a stored trace, which an earlier version wrote without one.
+    pub fn complete_epochs(&mut self, epoch: &Epoch) {
+        self.subscriptions.complete_epochs(epoch);
+    }
+
     /// Returns the subscriptions to resume for a client that reconnects with this offset, or `None` if the trace does
     /// not show what the client has received.
     pub fn recover(&self, offset: Option<&Offset>) -> Option<Vec<ResumedSubscription>> {
@@ -218,6 +224,7 @@ impl DeliveryTrace {
             let position_after_join = joined.as_ref().map(|joined| ResumePosition {
                 last_seen: joined.last_known_seq(),
                 joined_at: joined.seq,
+                epoch: joined.epoch.clone(),
             });
             resumed.push(ResumedSubscription {
                 vault: subscription.vault,

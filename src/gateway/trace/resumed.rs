@@ -1,17 +1,19 @@
 //! What the trace returns for a client that reconnects: the subscriptions to resume.
 
 use crate::{
-    domain::{Seq, VaultId},
+    domain::{Epoch, Seq, VaultId},
     vault::{Attach, Joined},
 };
 
 /// Where a subscription continues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResumePosition {
     /// The last event that the client has received.
     pub last_seen: Seq,
     /// The head of the vault when the socket joined it.
     pub joined_at: Seq,
+    /// The epoch of the history that the numbers belong to.
+    pub epoch: Epoch,
 }
 
 /// A subscription to resume.

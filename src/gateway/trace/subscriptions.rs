@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{Seq, SubscriberId, VaultId},
+    domain::{Epoch, Seq, SubscriberId, VaultId},
     vault::Joined,
 };
 
@@ -17,6 +17,9 @@ pub(super) struct TracedSubscription {
     pub(super) last_seen: Option<Seq>,
     /// The head of the vault when the socket joined it.
     pub(super) joined_at: Seq,
+    /// The epoch of the position. Empty until the socket has joined.
+    #[serde(default)]
+    pub(super) epoch: Epoch,
     /// Whether the vault ended the subscription after the last packet.
     pub(super) ended: bool,
     /// Whether the client left the vault.
@@ -29,6 +32,7 @@ impl TracedSubscription {
             vault: vault.clone(),
             last_seen: None,
             joined_at: Seq::ZERO,
+            epoch: Epoch::default(),
             ended: false,
             left: false,
         }
@@ -43,6 +47,7 @@ impl TracedSubscription {
         self.last_seen.map(|last_seen| ResumePosition {
             last_seen,
             joined_at: self.joined_at,
+            epoch: self.epoch.clone(),
         })
     }
 
@@ -55,6 +60,7 @@ impl TracedSubscription {
     pub(super) fn pass_join(&mut self, joined: &Joined) {
         self.last_seen = Some(joined.last_known_seq());
         self.joined_at = joined.seq;
+        self.epoch = joined.epoch.clone();
     }
 }
 
@@ -98,6 +104,15 @@ impl TracedSubscriptions {
         let slot = TraceSlot::new(index);
         self.by_id.insert(id.0, slot);
         slot
+    }
+
+    /// Sets the epoch of the positions that were recorded without one.
+    pub(super) fn complete_epochs(&mut self, epoch: &Epoch) {
+        for subscription in self.slots.iter_mut().flatten() {
+            if subscription.epoch.is_empty() {
+                subscription.epoch = epoch.clone();
+            }
+        }
     }
 
     /// Returns all slots; those of removed subscriptions are empty.

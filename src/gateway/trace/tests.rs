@@ -157,9 +157,10 @@ fn an_unreceived_join_is_confirmed_again_and_resumed_from_its_seq() {
     let position = ResumePosition {
         last_seen: Seq(5),
         joined_at: Seq(5),
+        epoch: "epoch".into(),
     };
     assert_eq!(
-        (resumed.position, &resumed.joins[..]),
+        (resumed.position.clone(), &resumed.joins[..]),
         (Some(position), &[][..])
     );
 }
@@ -179,8 +180,12 @@ fn an_unreceived_rejoin_follows_the_missed_events() {
     let position = ResumePosition {
         last_seen: Seq(6),
         joined_at: Seq(5),
+        epoch: "epoch".into(),
     };
-    assert_eq!((resumed.position, &resumed.joined), (Some(position), &None));
+    assert_eq!(
+        (&resumed.position, &resumed.joined),
+        (&Some(position), &None)
+    );
     assert_eq!(resumed.joins, [since]);
     // A client that received the second join knows the events up to its `since`.
     assert_eq!(scenario.resumed_after(A, 3), Some(2));

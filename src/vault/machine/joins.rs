@@ -53,7 +53,9 @@ impl VaultMachine {
                 }
             }
             // The subscriber received `after` from another node, where the vault was ahead.
-            Attach::Resume { after, .. } => self.head().is_some_and(|head| *after > head),
+            Attach::Resume { after, epoch, .. } => {
+                self.is_current(epoch) && self.head().is_some_and(|head| *after > head)
+            }
         };
         if needs_head_check && self.must_check_head() {
             let join = self.waiting_join(request);
@@ -148,8 +150,12 @@ impl VaultMachine {
         let replay_after = match attach {
             Attach::Join => join_after,
             Attach::JoinSince { seq, epoch } => {
-                let is_current = |epoch: &String| **epoch == *self.options.epoch;
+                let is_current = |epoch: &String| self.is_current(epoch);
                 Some(*seq).filter(|_| epoch.as_ref().is_none_or(is_current))
+            }
+            // The number belongs to an event of another history.
+            Attach::Resume { epoch, .. } if !self.is_current(epoch) => {
+                return self.answer(request, None, Vec::new(), AttachOutcome::Lost, step);
             }
             // The journal has gone back. The number before `after` may be the head.
             Attach::Resume { after, .. } if self.head().is_some_and(|head| *after > head) => {
@@ -166,6 +172,11 @@ impl VaultMachine {
             (Ok(access), Some(seq)) if seq <= access.head => self.replay(request, seq, step),
             (Ok(access), _) => self.join_at_head(request, access, step),
         }
+    }
+
+    /// Returns whether numbers of events of this epoch are those of the vault's journal.
+    fn is_current(&self, epoch: &str) -> bool {
+        *epoch == *self.options.epoch
     }
 
     /// Confirms a join without a replay. If a replay was requested, the client must resync.

@@ -11,7 +11,7 @@ pub struct MachineOptions {
     pub commit_batch: usize,
     /// A vault without subscribers and work ends after this time (`actors.vault_idle`).
     pub idle: Duration,
-    /// The epoch of the journal. A `since` of another epoch is unknown.
+    /// The epoch of the journal. A `since` of another epoch is unknown, and a subscription cannot be resumed.
     pub epoch: Epoch,
     pub sharing: DatabaseSharing,
 }

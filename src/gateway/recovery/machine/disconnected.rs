@@ -250,6 +250,7 @@ mod tests {
             let position = ResumePosition {
                 last_seen: Seq(1),
                 joined_at: Seq(1),
+                epoch: "epoch".into(),
             };
             trace.record_resume(SubscriberId(id), &VaultId::generate(), position);
         }

@@ -2,7 +2,10 @@
 
 use crate::{
     domain::MonotonicTime,
-    gateway::recovery::state::{RecoveryState, StoredRecoveryState},
+    gateway::{
+        recovery::state::{RecoveryState, StoredRecoveryState},
+        trace::ResumedSubscription,
+    },
 };
 
 use super::{
@@ -52,11 +55,7 @@ impl RecoveryMachine {
                 MissedEvents::Trimmed => self.refuse(id, ClaimRefusal::Trimmed, effects),
                 MissedEvents::Unknown => self.refuse(id, ClaimRefusal::Failed, effects),
             },
-            RecoveryInput::Confirm { id } => {
-                if let Some(pending) = self.claims.get_mut(&id) {
-                    pending.progress = ClaimProgress::Decided;
-                }
-            }
+            RecoveryInput::Confirm { id } => self.confirm(id, effects),
             RecoveryInput::HistoryReplaced { epoch } => {
                 self.options.epoch = epoch;
                 self.entries.invalidate();
@@ -206,10 +205,18 @@ impl RecoveryMachine {
         let Some(subscriptions) = taken.state.resumed_subscriptions(offset) else {
             return self.refuse(id, ClaimRefusal::OffsetUnknown, effects);
         };
+        let is_current = |subscription: &ResumedSubscription| {
+            let position = subscription.position.as_ref();
+            position.is_none_or(|position| position.epoch == self.options.epoch)
+        };
+        // The socket was connected before the journal became another one.
+        if !subscriptions.iter().all(is_current) {
+            return self.refuse(id, ClaimRefusal::Trimmed, effects);
+        }
         let positions = subscriptions.iter().filter_map(|subscription| {
             Some(MissedPosition {
                 vault: subscription.vault.clone(),
-                last_seen: subscription.position?.last_seen,
+                last_seen: subscription.position.as_ref()?.last_seen,
             })
         });
         let step = ClaimStep::CheckEvents {
@@ -252,6 +259,19 @@ impl RecoveryMachine {
             | ClaimProgress::Granted(_)
             | ClaimProgress::HandingOver
             | ClaimProgress::Decided) => pending.progress = other,
+        }
+    }
+
+    /// Uses the state up, unless the journal has become another one since the claim was granted.
+    fn confirm(&mut self, id: ClaimId, effects: &mut Vec<RecoveryEffect>) {
+        let Some(pending) = self.claims.get_mut(&id) else {
+            return;
+        };
+        let granted = std::mem::replace(&mut pending.progress, ClaimProgress::Decided);
+        if let ClaimProgress::Granted(taken) = granted
+            && taken.history != self.entries.history()
+        {
+            self.refuse(id, ClaimRefusal::Trimmed, effects);
         }
     }
 

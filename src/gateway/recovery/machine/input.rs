@@ -48,7 +48,8 @@ pub enum RecoveryInput {
     StateStored { id: ClaimId, outcome: StoreOutcome },
     /// The journal has been asked for the missed events.
     EventsChecked { id: ClaimId, events: MissedEvents },
-    /// The client continues the connection: the state cannot be claimed again.
+    /// The client continues the connection: the state cannot be claimed again. `Refused` follows at once if the journal has become
+    /// another one since the claim was granted.
     Confirm { id: ClaimId },
     /// The positions of all clients are unknown, because another database was put in the place of the first one. Nothing that was
     /// kept until now can be recovered, nor can a socket that is connected now.

@@ -21,6 +21,7 @@ impl SeatPosition {
         Self {
             last_sent: joined.last_known_seq(),
             joined_at: joined.seq,
+            epoch: joined.epoch.clone(),
         }
     }
 }

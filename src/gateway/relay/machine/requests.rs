@@ -40,10 +40,11 @@ impl RelayMachine {
         step: &mut RelayStep<'_, F>,
     ) {
         let mut seat = Seat::new(id.socket);
-        if let Some(position) = resumed.position {
+        if let Some(position) = &resumed.position {
             seat.state = SeatState::Behind(SeatPosition {
                 last_sent: position.last_seen,
                 joined_at: position.joined_at,
+                epoch: position.epoch.clone(),
             });
         }
         let joins = resumed.joins.into_iter();

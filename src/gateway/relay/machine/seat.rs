@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    domain::{MonotonicTime, Seq},
+    domain::{Epoch, MonotonicTime, Seq},
     vault::{Attach, Joined},
 };
 
@@ -20,7 +20,7 @@ pub struct Seat {
 }
 
 /// What a seat receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SeatState {
     /// Nothing: it has not joined, or the vault ended the subscription.
     Joining,
@@ -33,12 +33,14 @@ pub enum SeatState {
 }
 
 /// The position of a seat in the order of its vault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SeatPosition {
     /// The last event that was put into the outbox.
     pub last_sent: Seq,
     /// The head of the vault when the socket joined it.
     pub joined_at: Seq,
+    /// The epoch of the history that the numbers belong to.
+    pub epoch: Epoch,
 }
 
 /// A join that the vault has not answered.
@@ -139,13 +141,15 @@ impl Seat {
     /// Returns the parameter of the next query, or `None` if none is needed. Missed events come before a join, because
     /// `vault:joined` must follow them.
     pub fn next_query(&self) -> Option<Attach> {
-        match self.state {
+        match &self.state {
             SeatState::Behind(SeatPosition {
                 last_sent,
                 joined_at,
+                epoch,
             }) => Some(Attach::Resume {
-                after: last_sent,
-                joined_at,
+                after: *last_sent,
+                joined_at: *joined_at,
+                epoch: epoch.clone(),
             }),
             SeatState::Joining | SeatState::Live(_) => {
                 self.joins.front().map(|join| join.attach.clone())
@@ -166,7 +170,7 @@ impl Seat {
     /// Returns whether the answer to a join skips events that are still owed to the socket. That happens if the vault actor
     /// that the seat was live in has ended, and its successor answers.
     pub(super) fn is_owed_events_before(&self, joined: &Joined) -> bool {
-        match self.state {
+        match &self.state {
             SeatState::Behind(position) | SeatState::Live(position) => {
                 joined.last_known_seq() > position.last_sent
             }
@@ -176,15 +180,15 @@ impl Seat {
 
     /// Stops live events until the seat has resumed after its last event.
     pub(super) fn fall_behind(&mut self) {
-        if let SeatState::Live(position) = self.state {
-            self.state = SeatState::Behind(position);
+        if let SeatState::Live(position) = &self.state {
+            self.state = SeatState::Behind(position.clone());
         }
     }
 
     /// Begins live events. The seat has received everything before them.
     pub(super) fn go_live(&mut self) {
-        if let SeatState::Behind(position) = self.state {
-            self.state = SeatState::Live(position);
+        if let SeatState::Behind(position) = &self.state {
+            self.state = SeatState::Live(position.clone());
         }
     }
 

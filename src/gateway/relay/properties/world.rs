@@ -139,7 +139,8 @@ impl RelayWorld {
         subscription.joins.extend(pending);
         let new = &mut self.clients[index];
         let known = old.progress.known;
-        let last_seen = subscription.position.map(|at| at.last_seen.0);
+        let position = subscription.position.as_ref();
+        let last_seen = position.map(|at| at.last_seen.0);
         if subscription.joined.is_none() {
             assert!(
                 known.is_none() || known == last_seen,
@@ -147,7 +148,7 @@ impl RelayWorld {
             );
             new.progress.known = last_seen;
         }
-        new.progress.joined_at = subscription.position.map_or(0, |at| at.joined_at.0);
+        new.progress.joined_at = position.map_or(0, |at| at.joined_at.0);
         new.progress.offset = old.progress.offset.take();
         let joined_again = subscription.joined.iter();
         let joined_again = joined_again.map(|_| ExpectedAnswer::JoinedAgain);

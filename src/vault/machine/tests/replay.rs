@@ -106,6 +106,7 @@ fn removal_before_the_last_join_does_not_end_a_resume() {
     let attach = Attach::Resume {
         after: Seq(6),
         joined_at: Seq(8),
+        epoch: "epoch".into(),
     };
     story.subscribe(1, "ben", 7, attach);
     let journal = vec![

@@ -6,7 +6,7 @@ use crate::{
     domain::Seq,
     journal::{BatchBase, DatabaseSharing},
     vault::{
-        NoticeBody,
+        Attach, NoticeBody,
         machine::{
             BatchOutcome, MachineOptions, MissedPurpose, VaultEffect, VaultFact, VaultInput,
             WrittenBatch,
@@ -167,4 +167,22 @@ fn subscription_beyond_the_head_is_lost() {
     story.subscribe(1, "ana", 1, resume(6));
     let effects = story.input(VaultInput::HeadRead(Ok(Some(Seq(5)))));
     assert_eq!(effects, ["s1 [1]: lost"]);
+}
+
+#[test]
+fn subscription_of_another_epoch_is_lost() {
+    for sharing in [
+        DatabaseSharing::ThisProcess,
+        DatabaseSharing::SeveralProcesses,
+    ] {
+        for after in [3, 6] {
+            let mut story = Story::open(sharing, 5);
+            let attach = Attach::Resume {
+                after: Seq(after),
+                joined_at: Seq(2),
+                epoch: "former".into(),
+            };
+            assert_eq!(story.subscribe(1, "ana", 7, attach), ["s7 [1]: lost"]);
+        }
+    }
 }

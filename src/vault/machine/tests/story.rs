@@ -176,6 +176,7 @@ pub(super) fn resume(after: u64) -> Attach {
     Attach::Resume {
         after: Seq(after),
         joined_at: Seq::ZERO,
+        epoch: "epoch".into(),
     }
 }
 

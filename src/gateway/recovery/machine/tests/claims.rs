@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::story::{RecoveryStory, WINDOW, state, vault};
+use super::story::{RecoveryStory, WINDOW, state, state_of, vault};
 use crate::{
     domain::{Seq, SubscriberId},
     gateway::{
@@ -95,6 +95,7 @@ fn a_trace_that_does_not_show_what_was_received_recovers_nothing() {
     let at = ResumePosition {
         last_seen: Seq(7),
         joined_at: Seq(7),
+        epoch: "epoch".into(),
     };
     unknown.trace.record_resume(id, &vault(), at);
     unknown.trace.record_event(id);
@@ -249,10 +250,30 @@ fn nothing_from_before_another_history_is_recovered() {
     replaced(&mut story);
     story.end(0);
     assert_eq!(story.claim(1, "ana"), ["1: read the database"]);
-    // A socket that was connected afterwards.
+    // A claim that was granted.
+    let mut story = RecoveryStory::new();
+    story.save("ana");
+    story.claim(0, "ana");
+    story.checked(0, MissedEvents::Available);
+    replaced(&mut story);
+    let id = ClaimId(0);
+    assert_eq!(
+        story.input(RecoveryInput::Confirm { id }),
+        ["0: refused, Trimmed"]
+    );
+    story.end(0);
+    assert_eq!(story.claim(1, "ana"), ["1: read the database"]);
+    // A socket that was connected afterwards, and resumed positions from before.
     let mut story = RecoveryStory::new();
     replaced(&mut story);
     story.register(1);
     story.save("ana");
+    assert_eq!(story.claim(0, "ana"), ["0: refused, Trimmed"]);
+    // A socket that was connected and joined afterwards.
+    let mut story = RecoveryStory::new();
+    replaced(&mut story);
+    story.register(1);
+    let (pid, state) = ("p".to_owned(), state_of("another", "ana"));
+    story.input(RecoveryInput::Save { pid, state });
     assert_eq!(story.claim(0, "ana"), ["0: check the events after [8]"]);
 }

@@ -32,11 +32,17 @@ pub(super) fn vault() -> VaultId {
 
 /// The state of a socket of this user that was sent the events 8 and 9 after 7.
 pub(super) fn state(name: &str) -> RecoveryState {
+    state_of("epoch", name)
+}
+
+/// The same state with positions of this epoch.
+pub(super) fn state_of(epoch: &str, name: &str) -> RecoveryState {
     let mut trace = DeliveryTrace::new(64, None);
     let id = SubscriberId(0);
     let position = ResumePosition {
         last_seen: Seq(7),
         joined_at: Seq(7),
+        epoch: epoch.into(),
     };
     trace.record_resume(id, &vault(), position);
     trace.record_event(id);

@@ -1,7 +1,7 @@
 //! Seats of recovered connections.
 
 use crate::{
-    domain::Seq,
+    domain::{Seq, SubscriberId},
     gateway::trace::{ResumePosition, ResumedSubscription},
     vault::{Attach, AttachOutcome},
 };
@@ -21,6 +21,7 @@ fn position(last_seen: u64) -> Option<ResumePosition> {
     Some(ResumePosition {
         last_seen: Seq(last_seen),
         joined_at: Seq(2),
+        epoch: "epoch".into(),
     })
 }
 
@@ -69,4 +70,25 @@ fn a_membership_that_was_lost_ends_the_seat_after_its_last_event() {
         story.answer(1, 0, None, &[6], AttachOutcome::Removed),
         ["send 6 to 1", "removed to 1", "release the vault"]
     );
+}
+
+#[test]
+fn a_resume_names_the_epoch_of_its_position() {
+    let mut story = RelayStory::new();
+    let former = ResumePosition {
+        epoch: "former".into(),
+        ..position(5).unwrap()
+    };
+    let resumed = ResumedSubscription {
+        position: Some(former),
+        ..resumed()
+    };
+    story.resume(1, resumed);
+    let seat = story.machine.seat(&story.vault, SubscriberId(1));
+    let attach = Attach::Resume {
+        after: Seq(5),
+        joined_at: Seq(2),
+        epoch: "former".into(),
+    };
+    assert_eq!(seat.unwrap().next_query(), Some(attach));
 }

@@ -159,6 +159,7 @@ fn an_answer_from_before_the_relay_caught_up_is_ignored() {
     let position = SeatPosition {
         last_sent: Seq(3),
         joined_at: Seq(3),
+        epoch: "epoch".into(),
     };
     assert_eq!(story.state(1), SeatState::Behind(position));
     assert_eq!(

@@ -233,7 +233,7 @@ impl RelayStory {
 
     pub(super) fn state(&self, number: u64) -> SeatState {
         let seat = self.machine.seat(&self.vault, SubscriberId(number));
-        seat.unwrap().state
+        seat.unwrap().state.clone()
     }
 }
 
