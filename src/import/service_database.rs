@@ -187,14 +187,21 @@ impl ServiceDatabase {
             let key = (id.to_owned(), row.head);
             // The newest event is never trimmed.
             let last = event::Entity::find_by_id(key).one(db).await?;
-            Ok(
-                match last.is_some_and(|event| is_of_import(&event.payload)) {
-                    true => VaultStatus::ImportedOnly {
-                        head: Seq::from_row(row.head),
-                    },
-                    false => VaultStatus::Changed,
+            let is_of_import =
+                match last.map_or(EventOrigin::Service, |event| origin(&event.payload)) {
+                    EventOrigin::Import => true,
+                    EventOrigin::Named { user } => {
+                        let user = user::Entity::find_by_id(user.to_string()).one(db).await?;
+                        user.is_none_or(|user| user.name.as_deref() != Some(IMPORT_ACTOR))
+                    }
+                    EventOrigin::Service => false,
+                };
+            Ok(match is_of_import {
+                true => VaultStatus::ImportedOnly {
+                    head: Seq::from_row(row.head),
                 },
-            )
+                false => VaultStatus::Changed,
+            })
         })
         .await
     }
@@ -319,14 +326,32 @@ impl ServiceDatabase {
     }
 }
 
-/// Returns whether an import has made the event.
-fn is_of_import(payload: &str) -> bool {
+/// What has made an event.
+#[derive(Debug, PartialEq, Eq)]
+enum EventOrigin {
+    /// An import.
+    Import,
+    /// An import of an earlier version, which set no mark, in the name of this user; or the user, if that is the user's own name.
+    Named { user: UserId },
+    /// A mutation.
+    Service,
+}
+
+/// Returns what has made the event.
+fn origin(payload: &str) -> EventOrigin {
     #[derive(Deserialize)]
     struct ActedEvent {
         actor: Actor,
+        #[serde(default)]
+        imported: bool,
     }
-    let event = serde_json::from_str::<ActedEvent>(payload);
-    event.is_ok_and(|event| event.actor.user_name == IMPORT_ACTOR)
+    match serde_json::from_str::<ActedEvent>(payload) {
+        Ok(event) if event.imported => EventOrigin::Import,
+        Ok(event) if event.actor.user_name == IMPORT_ACTOR => EventOrigin::Named {
+            user: event.actor.user_id,
+        },
+        Ok(_) | Err(_) => EventOrigin::Service,
+    }
 }
 
 async fn connect(config: &DatabaseConfig, mode: AccessMode) -> Result<DatabaseConnection, DbErr> {
@@ -347,12 +372,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn event_of_an_import_is_known_by_its_actor() {
-        let event = |name: &str| {
-            format!(r#"{{"actor":{{"userId":"ana","userName":"{name}","role":"owner"}},"seq":1}}"#)
+    fn event_of_an_import_is_known_by_its_mark() {
+        let event = |name: &str, rest: &str| {
+            let actor = format!(r#"{{"userId":"ana","userName":"{name}","role":"owner"}}"#);
+            origin(&format!(r#"{{"actor":{actor},"seq":1{rest}}}"#))
         };
-        assert!(is_of_import(&event(IMPORT_ACTOR)));
-        assert!(!is_of_import(&event("Ana")));
-        assert!(!is_of_import("{}"));
+        assert_eq!(event("Ana", r#","imported":true"#), EventOrigin::Import);
+        let user = UserId::new("ana").unwrap();
+        assert_eq!(event(IMPORT_ACTOR, ""), EventOrigin::Named { user });
+        assert_eq!(event("Ana", ""), EventOrigin::Service);
+        assert_eq!(origin("{}"), EventOrigin::Service);
     }
 }

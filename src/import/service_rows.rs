@@ -25,6 +25,9 @@ use super::{
 /// The display name of the actor of the import's events. Its user is an owner of the vault.
 pub(super) const IMPORT_ACTOR: &str = "vaultcast import";
 
+/// The last field of the import's events. A mutation cannot set it, unlike the name of the actor, which a user may have as well.
+const IMPORT_MARK: &str = r#","imported":true}"#;
+
 /// The number of the first source: the vault itself has the number 1.
 pub(super) const FIRST_SOURCE: Seq = Seq(2);
 
@@ -223,13 +226,19 @@ fn model_of(source: &Source) -> source::Model {
     }
 }
 
+/// Returns the JSON of an event with the mark of the import.
+fn marked(payload: &str) -> String {
+    let fields = payload.strip_suffix('}');
+    fields.expect("an event is a JSON object").to_owned() + IMPORT_MARK
+}
+
 fn event_row(event: &Event) -> event::Model {
     let record = JournalRecord::new(event);
     event::Model {
         vault_id: event.vault_id.to_string(),
         seq: record.seq.to_row(),
         kind: record.kind.name().to_owned(),
-        payload: record.payload.to_string(),
+        payload: marked(&record.payload),
         created_at: event.timestamp.0,
     }
 }

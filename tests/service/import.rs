@@ -157,6 +157,48 @@ async fn second_import_changes_nothing_and_later_rows_become_events() {
     );
 }
 
+/// A user has the name that the import gives to the actor of its events.
+#[actix_web::test]
+async fn user_with_the_name_of_the_import_is_not_taken_for_it() {
+    let importing = ImportingApplication::create().await;
+    importing.import(&[]).assert_status(0);
+    let name_ana = "UPDATE users SET name = 'vaultcast import' WHERE id = 'ana'";
+    importing.service.execute(name_ana).await;
+    importing
+        .insert_source("csource000000000000000003", VAULT, "Third", 3)
+        .await;
+    let lines = importing.import(&[]);
+    let added = "sources: 1 copied, 2 there already, 0 refused";
+    assert_eq!(lines.assert_status(0)[3], added);
+
+    // The last event is one of ana, as a mutation makes it.
+    let unmark = "UPDATE vault_events SET payload = replace(payload, ',\"imported\":true', '')";
+    importing.service.execute(unmark).await;
+    importing
+        .insert_source("csource000000000000000004", VAULT, "Fourth", 4)
+        .await;
+    let lines = importing.import(&[]);
+    let refused = "sources: 0 copied, 3 there already, 1 refused";
+    assert_eq!(lines.assert_status(3)[3], refused);
+    importing.assert_verified().await;
+}
+
+#[actix_web::test]
+async fn rows_that_an_earlier_version_imported_are_recognised() {
+    let importing = ImportingApplication::create().await;
+    importing.import(&[]).assert_status(0);
+    // Earlier versions set no mark.
+    let unmark = "UPDATE vault_events SET payload = replace(payload, ',\"imported\":true', '')";
+    importing.service.execute(unmark).await;
+    importing
+        .insert_source("csource000000000000000003", VAULT, "Third", 3)
+        .await;
+    let lines = importing.import(&[]);
+    let added = "sources: 1 copied, 2 there already, 0 refused";
+    assert_eq!(lines.assert_status(0)[3], added);
+    importing.assert_verified().await;
+}
+
 #[actix_web::test]
 async fn dry_run_writes_nothing() {
     let importing = ImportingApplication::create().await;
