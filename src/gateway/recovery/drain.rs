@@ -5,14 +5,14 @@ use futures_util::future::join_all;
 use tracing::warn;
 
 use crate::{
-    domain::{Epoch, Timestamp},
+    domain::Timestamp,
     gateway::relay::RelayHandle,
     journal::{JournalError, StoredSocket, report},
 };
 use actix_socketio::engineio::CloseReason;
 
 use super::{
-    machine::{DisconnectedSocket, TakenStates},
+    machine::{DisconnectedSocket, RecoveryInput, TakenStates},
     state::StoredRecoveryState,
     store::RecoveryStore,
 };
@@ -24,6 +24,14 @@ const PERSIST_BATCH: usize = 256;
 /// deadline of the database.
 const PERSIST_BYTES: usize = 1 << 20;
 
+/// Whether states were moved to the database.
+enum PersistOutcome {
+    /// All were, or that is not known of some.
+    Stored,
+    /// Some were not, and are kept in memory.
+    NotWritten,
+}
+
 /// Some connected sockets of one relay.
 struct RelaySockets {
     relay: RelayHandle,
@@ -32,7 +40,7 @@ struct RelaySockets {
 
 impl RecoveryStore {
     /// Closes up to `limit` connected sockets. Their recovery states are written to the database before their transports
-    /// are closed. A socket whose state cannot be written cannot be recovered. Returns how many sockets were closed; zero
+    /// are closed. A state that cannot be written stays in memory, for `persist_disconnected` and for claims of other nodes. Returns how many sockets were closed; zero
     /// when no recoverable socket is connected.
     pub async fn drain_sockets(&self, limit: usize) -> usize {
         let groups = self.connected(limit);
@@ -64,34 +72,55 @@ impl RecoveryStore {
         groups.filter_map(with_relay).collect()
     }
 
-    /// Writes the recovery states of all disconnected sockets to the database.
+    /// Writes the recovery states of all disconnected sockets to the database. Ends at the first that cannot be written: the database
+    /// does not answer, and the sockets cannot be recovered after the process has ended.
     pub async fn persist_disconnected(&self) {
         loop {
             let pids = self.core().machine.disconnected(PERSIST_BATCH);
             if pids.is_empty() {
                 break;
             }
-            self.persist(pids.iter()).await;
+            match self.persist(pids.iter()).await {
+                PersistOutcome::Stored => {}
+                PersistOutcome::NotWritten => break,
+            }
         }
     }
 
-    /// Moves the states of these pids to the database. They are lost if it does not answer.
-    async fn persist(&self, pids: impl Iterator<Item = &String>) {
-        let TakenStates { epoch, sockets } = self.core().machine.take_states(pids);
-        for batch in batches(sockets) {
-            self.persist_batch(&epoch, batch).await;
+    /// Moves the states of these pids to the database.
+    async fn persist(&self, pids: impl Iterator<Item = &String>) -> PersistOutcome {
+        let _storing = self.storing.write().await;
+        let mut taken = self.core().machine.take_states(pids);
+        let mut outcome = PersistOutcome::Stored;
+        for batch in batches(std::mem::take(&mut taken.sockets)) {
+            match self.persist_batch(taken.with_sockets(batch)).await {
+                PersistOutcome::Stored => {}
+                PersistOutcome::NotWritten => outcome = PersistOutcome::NotWritten,
+            }
         }
+        outcome
     }
 
-    async fn persist_batch(&self, epoch: &Epoch, batch: Vec<DisconnectedSocket>) {
-        let to_row = |DisconnectedSocket { pid, state, .. }| {
-            let epoch = epoch.clone();
-            self.row(pid, &StoredRecoveryState { epoch, state })
+    /// Writes states. Those that were not written are put back.
+    async fn persist_batch(&self, batch: TakenStates) -> PersistOutcome {
+        let to_row = |DisconnectedSocket { pid, state, .. }: &DisconnectedSocket| {
+            let (epoch, state) = (batch.epoch.clone(), state.clone());
+            self.row(pid.clone(), &StoredRecoveryState { epoch, state })
         };
-        // A failure is reported.
-        let _ = self
-            .write_rows(batch.into_iter().map(to_row).collect())
-            .await;
+        let rows = batch.sockets.iter().map(to_row).collect();
+        match self.write_rows(rows).await {
+            // What may have been written could be used twice.
+            Ok(()) | Err(JournalError::Unknown(_)) => PersistOutcome::Stored,
+            Err(
+                JournalError::Unavailable(_)
+                | JournalError::Contended(_)
+                | JournalError::Fault(_)
+                | JournalError::Closed,
+            ) => {
+                self.input(RecoveryInput::NotWritten(batch));
+                PersistOutcome::NotWritten
+            }
+        }
     }
 
     /// Writes the state of a connection that another node claims.

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     cluster::{ClaimAnswer, ClaimResponder, PeerClaim, machine::CLAIM_TIMEOUT},
     domain::MonotonicTime,
+    journal::JournalError,
 };
 
 use super::{
@@ -40,13 +41,23 @@ impl RecoveryStore {
                 PeerClaimStep::StoreState { pid, stored } => {
                     let outcome = match self.persist_state(pid, &stored).await {
                         Ok(()) => StoreOutcome::Stored,
-                        Err(_) => StoreOutcome::Failed,
+                        Err(JournalError::Unknown(_)) => StoreOutcome::Unknown,
+                        Err(
+                            JournalError::Unavailable(_)
+                            | JournalError::Contended(_)
+                            | JournalError::Fault(_)
+                            | JournalError::Closed,
+                        ) => StoreOutcome::NotWritten,
                     };
                     self.input(RecoveryInput::StateStored { id, outcome });
                 }
-                PeerClaimStep::Answer(answer) => return answer,
+                PeerClaimStep::Answer(ClaimAnswer::HandedOver) => return ClaimAnswer::HandedOver,
+                PeerClaimStep::Answer(ClaimAnswer::NotHere) => break,
             }
         }
+        drop(active);
+        // The state may be on its way to the database. The node that claims it looks there once more after a no.
+        let _ = tokio::time::timeout(CLAIM_TIMEOUT, self.storing.read()).await;
         ClaimAnswer::NotHere
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
 use tracing::{error, warn};
 
 use crate::{
@@ -49,6 +49,8 @@ pub struct RecoveryStore {
     pub(super) metrics: GatewayMetrics,
     pub(super) persist_failures: Arc<LogThrottle>,
     evictions: Arc<LogThrottle>,
+    /// Held for writing while states move to the database: neither the machine nor the database has them then.
+    pub(super) storing: Arc<RwLock<()>>,
     /// What asks the other nodes for connections; `None` if no bus reaches them.
     peers: Option<PeerClaims>,
 }
@@ -97,6 +99,7 @@ impl RecoveryStore {
             metrics,
             persist_failures: Arc::default(),
             evictions: Arc::default(),
+            storing: Arc::default(),
             peers,
             core: Arc::new(Mutex::new(RecoveryCore {
                 machine,

@@ -96,8 +96,8 @@ pub(super) enum ClaimProgress {
     },
     /// The client may continue the connection. The state is put back unless the claim is confirmed.
     Granted(TakenRecoveryState),
-    /// The state is being moved to the database for another node. The machine has it no more.
-    HandingOver,
+    /// The state is being moved to the database for another node. It is put back if it was not written.
+    HandingOver(TakenRecoveryState),
     /// The state is used up, or the claim is refused. The next claim waits until this one ends.
     Decided,
 }

@@ -13,11 +13,12 @@ use super::{
         ClaimId, ClaimProgress, ClaimRefusal, Claimant, PeerInquiry, PendingClaim,
         TakenRecoveryState,
     },
+    disconnected::DisconnectedSocket,
     effect::{ClaimStep, MissedPosition, RecoveryEffect},
     entries::TakenState,
     input::{MissedEvents, RecoveryInput, TakeOverOutcome},
     pid_index::ClaimScope,
-    state::RecoveryMachine,
+    state::{RecoveryMachine, TakenStates},
 };
 
 impl RecoveryMachine {
@@ -39,7 +40,9 @@ impl RecoveryMachine {
                 self.begin_peer_claim(id, claim, until, now, effects);
             }
             RecoveryInput::PeersAnswered { id, answer } => self.peers_answered(id, answer, effects),
-            RecoveryInput::StateStored { id, outcome } => self.state_stored(id, outcome, effects),
+            RecoveryInput::StateStored { id, outcome } => {
+                self.state_stored(id, outcome, now, effects);
+            }
             RecoveryInput::TakenOver { id, outcome } => match outcome {
                 TakeOverOutcome::Handled => self.take_state(id, now, effects),
                 TakeOverOutcome::RelayEnded => {
@@ -59,6 +62,24 @@ impl RecoveryMachine {
             RecoveryInput::HistoryReplaced { epoch } => {
                 self.options.epoch = epoch;
                 self.entries.invalidate();
+            }
+            RecoveryInput::NotWritten(TakenStates {
+                sockets, history, ..
+            }) => {
+                for DisconnectedSocket {
+                    pid,
+                    state,
+                    expires,
+                    ..
+                } in sockets
+                {
+                    let taken = TakenRecoveryState {
+                        state,
+                        expires,
+                        history,
+                    };
+                    self.put_back(&pid, taken, now, effects);
+                }
             }
             RecoveryInput::End { id } => self.end_claim(id, now, effects),
         }
@@ -257,7 +278,7 @@ impl RecoveryMachine {
             | ClaimProgress::AskingPeers
             | ClaimProgress::Abandoned
             | ClaimProgress::Granted(_)
-            | ClaimProgress::HandingOver
+            | ClaimProgress::HandingOver(_)
             | ClaimProgress::Decided) => pending.progress = other,
         }
     }
@@ -287,6 +308,20 @@ impl RecoveryMachine {
         }
     }
 
+    /// Puts a state back with its original expiry, unless the journal has become another one.
+    pub(super) fn put_back(
+        &mut self,
+        pid: &str,
+        taken: TakenRecoveryState,
+        now: MonotonicTime,
+        effects: &mut Vec<RecoveryEffect>,
+    ) {
+        if taken.history == self.entries.history() {
+            let eviction = self.entries.put_back(pid, taken.expires, taken.state, now);
+            effects.extend(eviction.map(RecoveryEffect::Evicted));
+        }
+    }
+
     /// Ends a claim, after the answer of the database if that is on its way. A state that was taken and not confirmed is put
     /// back with its original expiry.
     fn end_claim(&mut self, id: ClaimId, now: MonotonicTime, effects: &mut Vec<RecoveryEffect>) {
@@ -300,21 +335,16 @@ impl RecoveryMachine {
             return;
         };
         match progress {
-            ClaimProgress::CheckingEvents { taken, .. } | ClaimProgress::Granted(taken)
-                if taken.history == self.entries.history() =>
-            {
-                let TakenRecoveryState { state, expires, .. } = taken;
-                let eviction = self.entries.put_back(&pid, expires, state, now);
-                effects.extend(eviction.map(RecoveryEffect::Evicted));
+            ClaimProgress::CheckingEvents { taken, .. } | ClaimProgress::Granted(taken) => {
+                self.put_back(&pid, taken, now, effects);
             }
             ClaimProgress::Waiting
-            | ClaimProgress::CheckingEvents { .. }
-            | ClaimProgress::Granted(_)
             | ClaimProgress::TakingOver
             | ClaimProgress::ReadingStored(_)
             | ClaimProgress::AskingPeers
             | ClaimProgress::Abandoned
-            | ClaimProgress::HandingOver
+            // The write goes on without the claim.
+            | ClaimProgress::HandingOver(_)
             | ClaimProgress::Decided => {}
         }
         let Some(queue) = self.queues.get_mut(&pid) else {

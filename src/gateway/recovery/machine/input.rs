@@ -9,7 +9,10 @@ use crate::{
     },
 };
 
-use super::claim::{ClaimId, PidClaim};
+use super::{
+    claim::{ClaimId, PidClaim},
+    state::TakenStates,
+};
 
 /// One input of the recovery machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +49,8 @@ pub enum RecoveryInput {
     },
     /// The state of a connection that another node claims was written, or not.
     StateStored { id: ClaimId, outcome: StoreOutcome },
+    /// States that were taken to be stored were not written. They are put back with their original expiry.
+    NotWritten(TakenStates),
     /// The journal has been asked for the missed events.
     EventsChecked { id: ClaimId, events: MissedEvents },
     /// The client continues the connection: the state cannot be claimed again. `Refused` follows at once if the journal has become
@@ -75,8 +80,10 @@ pub enum TakeOverOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreOutcome {
     Stored,
-    /// It was not, or that is not known. The state is lost.
-    Failed,
+    /// It was not, and is put back.
+    NotWritten,
+    /// That is not known. Only the database may have it.
+    Unknown,
 }
 
 /// Whether the journal has the missed events of all vaults.

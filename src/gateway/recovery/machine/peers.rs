@@ -105,7 +105,7 @@ impl RecoveryMachine {
             | ClaimProgress::Abandoned
             | ClaimProgress::CheckingEvents { .. }
             | ClaimProgress::Granted(_)
-            | ClaimProgress::HandingOver
+            | ClaimProgress::HandingOver(_)
             | ClaimProgress::Decided => false,
         })
     }
@@ -120,14 +120,14 @@ impl RecoveryMachine {
         let Some(pending) = self.claims.get_mut(&id) else {
             return;
         };
-        pending.progress = ClaimProgress::HandingOver;
         let step = PeerClaimStep::StoreState {
             pid: pending.pid.clone(),
             stored: Box::new(StoredRecoveryState {
                 epoch: self.options.epoch.clone(),
-                state: taken.state,
+                state: taken.state.clone(),
             }),
         };
+        pending.progress = ClaimProgress::HandingOver(taken);
         effects.push(RecoveryEffect::PeerClaim { id, step });
     }
 
@@ -136,19 +136,27 @@ impl RecoveryMachine {
         &mut self,
         id: ClaimId,
         outcome: StoreOutcome,
+        now: MonotonicTime,
         effects: &mut Vec<RecoveryEffect>,
     ) {
         let Some(pending) = self.claims.get_mut(&id) else {
             return;
         };
-        if pending.progress != ClaimProgress::HandingOver {
+        let ClaimProgress::HandingOver(taken) = &pending.progress else {
             return;
-        }
+        };
+        let (pid, taken) = (pending.pid.clone(), taken.clone());
         pending.progress = ClaimProgress::Decided;
-        let step = PeerClaimStep::Answer(match outcome {
+        let answer = match outcome {
             StoreOutcome::Stored => ClaimAnswer::HandedOver,
-            StoreOutcome::Failed => ClaimAnswer::NotHere,
-        });
+            StoreOutcome::NotWritten => {
+                self.put_back(&pid, taken, now, effects);
+                ClaimAnswer::NotHere
+            }
+            // If it was written, the node that claims it finds it. Kept here as well, it might be used twice.
+            StoreOutcome::Unknown => ClaimAnswer::NotHere,
+        };
+        let step = PeerClaimStep::Answer(answer);
         effects.push(RecoveryEffect::PeerClaim { id, step });
     }
 }

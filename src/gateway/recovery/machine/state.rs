@@ -8,7 +8,7 @@ use std::{
 use crate::{domain::Epoch, gateway::relay::machine::RelayId};
 
 use super::{
-    claim::{ClaimId, PendingClaim},
+    claim::{ClaimId, HistoryNumber, PendingClaim},
     disconnected::{DisconnectedSocket, StateBounds},
     entries::RecoveryEntries,
     pid_index::{ClaimScope, PidIndex},
@@ -26,11 +26,24 @@ pub struct RecoveryOptions {
 }
 
 /// States on their way to the database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TakenStates {
     /// The epoch to which their positions belong.
     pub epoch: Epoch,
     pub sockets: Vec<DisconnectedSocket>,
+    /// The history in which they were taken.
+    pub(super) history: HistoryNumber,
+}
+
+impl TakenStates {
+    /// Returns some of the states.
+    pub fn with_sockets(&self, sockets: Vec<DisconnectedSocket>) -> Self {
+        Self {
+            epoch: self.epoch.clone(),
+            sockets,
+            history: self.history,
+        }
+    }
 }
 
 /// The decisions about the recovery of one process: its connected and disconnected sockets, and the claims in progress.
@@ -72,6 +85,7 @@ impl RecoveryMachine {
         TakenStates {
             epoch: self.options.epoch.clone(),
             sockets: self.entries.take_all(pids),
+            history: self.entries.history(),
         }
     }
 }

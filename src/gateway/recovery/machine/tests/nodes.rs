@@ -34,6 +34,8 @@ enum NodesStep {
     Leave { choice: usize },
     /// The answers that are waited for do not come in time.
     TimeOut,
+    /// The next write of a state fails.
+    FailToStore,
 }
 
 /// A claim at a node.
@@ -79,6 +81,8 @@ struct ModelNodes {
     /// Counts the states. Each has its number as the id of its socket.
     states: u64,
     used: BTreeSet<String>,
+    /// The next write of a state fails.
+    fails_to_store: bool,
 }
 
 fn nodes_step() -> impl Strategy<Value = NodesStep> {
@@ -88,6 +92,7 @@ fn nodes_step() -> impl Strategy<Value = NodesStep> {
         1 => Just(NodesStep::Cut),
         1 => any::<usize>().prop_map(|choice| NodesStep::Leave { choice }),
         1 => Just(NodesStep::TimeOut),
+        1 => Just(NodesStep::FailToStore),
     ]
 }
 
@@ -111,6 +116,7 @@ impl ModelNodes {
             next_claim: 0,
             states: 0,
             used: BTreeSet::new(),
+            fails_to_store: false,
         };
         nodes.register(0);
         nodes
@@ -185,6 +191,7 @@ impl ModelNodes {
                     self.end_client(at);
                 }
             }
+            NodesStep::FailToStore => self.fails_to_store = true,
             NodesStep::TimeOut => {
                 self.now = self.now + Duration::from_secs(1);
                 for at in std::mem::take(&mut self.asking).into_keys() {
@@ -295,6 +302,10 @@ impl ModelNodes {
                 let outcome = TakeOverOutcome::Handled;
                 self.input(node, RecoveryInput::TakenOver { id, outcome });
             }
+            PeerClaimStep::StoreState { .. } if std::mem::take(&mut self.fails_to_store) => {
+                let outcome = StoreOutcome::NotWritten;
+                self.input(node, RecoveryInput::StateStored { id, outcome });
+            }
             PeerClaimStep::StoreState { stored, .. } => {
                 assert_eq!(self.row.replace(*stored), None, "there is one state");
                 let outcome = StoreOutcome::Stored;
@@ -337,6 +348,7 @@ proptest! {
             }
             nodes.apply(step);
         }
+        nodes.fails_to_store = false;
         nodes.finish();
         nodes.connect(node);
         nodes.finish();

@@ -96,15 +96,46 @@ fn state_that_another_node_claims_is_stored_once() {
 }
 
 #[test]
-fn state_that_could_not_be_stored_is_lost() {
+fn state_that_was_not_written_is_kept_for_the_next_claim() {
+    let mut story = RecoveryStory::with_peers();
+    story.save("ana");
+    story.now = story.now + Duration::from_secs(60);
+    story.claim_of_peer(0, "ana");
+    assert_eq!(
+        story.state_stored(0, StoreOutcome::NotWritten),
+        ["0: answer NotHere"]
+    );
+    story.end(0);
+    assert_eq!(story.claim_of_peer(1, "ana"), ["1: store the state"]);
+    story.state_stored(1, StoreOutcome::NotWritten);
+    story.end(1);
+    assert_eq!(story.claim(2, "ana"), ["2: check the events after [8]"]);
+    story.end(2);
+    story.now = story.now + Duration::from_secs(60);
+    assert_eq!(story.claim(3, "ana"), ["3: read the database"], "expired");
+}
+
+#[test]
+fn state_that_may_have_been_written_is_only_in_the_database() {
     let mut story = RecoveryStory::with_peers();
     story.save("ana");
     story.claim_of_peer(0, "ana");
     assert_eq!(
-        story.state_stored(0, StoreOutcome::Failed),
+        story.state_stored(0, StoreOutcome::Unknown),
         ["0: answer NotHere"]
     );
     story.end(0);
+    assert!(story.machine.disconnected(9).is_empty());
+}
+
+#[test]
+fn state_of_a_former_history_that_was_not_written_is_dropped() {
+    let mut story = RecoveryStory::with_peers();
+    story.save("ana");
+    story.claim_of_peer(0, "ana");
+    let epoch = "another".into();
+    story.input(RecoveryInput::HistoryReplaced { epoch });
+    story.state_stored(0, StoreOutcome::NotWritten);
     assert!(story.machine.disconnected(9).is_empty());
 }
 
