@@ -1,12 +1,14 @@
 //! Connections whose relay panics, or whose journal becomes another one, with a real vault.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use actix::System;
+use sea_orm::{ConnectOptions, ConnectionTrait, Database as DirectDatabase, DatabaseConnection};
 use serde_json::{Value, json};
 
 use crate::{
     access::limits::Limits,
+    cluster::{ClaimAnswer, PeerClaim, PidHash},
     domain::{Mutation, UserId},
     gateway::{
         bounds::GatewayBounds,
@@ -293,5 +295,71 @@ fn connection_that_was_claimed_in_a_former_epoch_is_not_continued() {
             panic!("the payload has a pid");
         };
         assert!(recovery.claim(&claim, &user).await.is_none());
+    });
+}
+
+/// Returns a connection to the database of `open_vaults` that is not the service's.
+async fn direct_connection(directory: &Path) -> DatabaseConnection {
+    let url = format!("sqlite://{}/vaultcast.db", directory.display());
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1);
+    DirectDatabase::connect(options).await.unwrap()
+}
+
+#[test]
+fn states_that_a_shutdown_cannot_write_are_kept_and_written_later() {
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let gateway = TestGateway::open(open_vaults(directory.path()).await).await;
+        let recovery = &gateway.context.recovery;
+        let connection = direct_connection(directory.path()).await;
+        let reject = "CREATE TRIGGER reject BEFORE INSERT ON stored_sockets BEGIN SELECT RAISE(ABORT, 'full'); END";
+        connection.execute_unprepared(reject).await.unwrap();
+        let mut client = gateway.connect(RecoveryRequest::New).await;
+        client.join(&gateway.vault);
+        let joined = client.receive("vault:joined").await;
+        let auth = json!({ "pid": client.lose_transport(), "offset": joined[2] });
+        let RecoveryRequest::Claim(claim) = RecoveryRequest::from_auth(&auth) else {
+            panic!("the payload has a pid");
+        };
+        let user = principal("ana").id;
+        recovery.persist_disconnected().await;
+        let kept = recovery.claim(&claim, &user).await;
+        kept.expect("the state is kept").refuse();
+
+        connection.execute_unprepared("DROP TRIGGER reject").await.unwrap();
+        recovery.persist_disconnected().await;
+        let stored = RecoveryStore::clone(recovery).claim(&claim, &user).await;
+        assert!(stored.is_some());
+    });
+}
+
+#[test]
+fn claim_of_another_node_is_answered_after_the_write_that_a_shutdown_has_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let gateway = TestGateway::open(open_vaults(directory.path()).await).await;
+        let recovery = &gateway.context.recovery;
+        let connection = direct_connection(directory.path()).await;
+        let mut client = gateway.connect(RecoveryRequest::New).await;
+        client.join(&gateway.vault);
+        client.receive("vault:joined").await;
+        let pid = PidHash::of(&client.lose_transport());
+        connection
+            .execute_unprepared("BEGIN IMMEDIATE")
+            .await
+            .unwrap();
+        let mut writing = Box::pin(recovery.persist_disconnected());
+        assert!(futures_util::poll!(&mut writing).is_pending());
+        let user = principal("ana").id;
+        let mut answer = recovery.claim_responder().answer(PeerClaim { pid, user });
+        for _ in 0..100 {
+            assert!(futures_util::poll!(&mut answer).is_pending());
+            tokio::task::yield_now().await;
+        }
+        connection.execute_unprepared("ROLLBACK").await.unwrap();
+        writing.await;
+        // The node that claims the state finds it in the database.
+        assert_eq!(answer.await, ClaimAnswer::NotHere);
     });
 }

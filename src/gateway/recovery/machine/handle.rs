@@ -201,6 +201,8 @@ impl RecoveryMachine {
                 };
                 self.check_events(id, taken, effects);
             }
+            // Also if the read failed: the question leads to another read, which may succeed. A node that has the state and cannot
+            // write it keeps it.
             None if asks_peers => self.ask_peers(id, effects),
             None => self.refuse(id, ClaimRefusal::NothingStored, effects),
         }

@@ -48,6 +48,22 @@ fn what_no_node_has_is_refused() {
 }
 
 #[test]
+fn failed_read_of_the_database_is_repeated_after_the_other_nodes_were_asked() {
+    let mut story = RecoveryStory::with_peers();
+    story.claim(0, "ana");
+    // A read that fails has no state.
+    assert_eq!(story.nothing_stored(0), ["0: ask the other nodes"]);
+    assert_eq!(
+        story.peers_answered(0, ClaimAnswer::NotHere),
+        ["0: read the database"]
+    );
+    assert_eq!(
+        story.stored(0, "epoch", "ana"),
+        ["0: check the events after [8]"]
+    );
+}
+
+#[test]
 fn node_without_others_looks_into_the_database_once() {
     let mut story = RecoveryStory::with_peers();
     story.claim(0, "ana");
