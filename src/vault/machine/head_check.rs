@@ -132,6 +132,12 @@ impl VaultMachine {
         step: &mut Step<'_>,
     ) {
         match missed {
+            Ok(events) if self.leaves_far_ahead_to_transaction(&events) => {
+                let journal_head = events.last().map(|event| event.record.seq);
+                self.await_transaction(journal_head.unwrap_or_default());
+                self.queue.gate = QueueGate::Open;
+                return self.commit_next(step);
+            }
             Ok(events) => {
                 if !events.is_empty() {
                     step.effects

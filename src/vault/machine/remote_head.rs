@@ -85,7 +85,9 @@ impl VaultMachine {
         else {
             return;
         };
-        if let Ok(events) = missed {
+        if let Ok(events) = missed
+            && !self.leaves_far_ahead_to_transaction(&events)
+        {
             match self.queue.gate {
                 QueueGate::Open if !events.is_empty() => {
                     let foreign = VaultEffect::Report(VaultFact::ForeignWriter);

@@ -87,11 +87,24 @@ impl VaultMachine {
     /// Publishes the events that a read of the journal has returned. If those after the head were trimmed, the vault is loaded
     /// again, and its subscribers resume.
     pub(super) fn publish_read(&mut self, events: Vec<CommittedEvent>, step: &mut Step<'_>) {
+        if self.misses_events_before(&events) {
+            self.far_behind(step);
+        } else {
+            self.publish(events, step);
+        }
+    }
+
+    /// Returns whether the journal has no longer the event after the head, and mutations wait. Their transaction finds the same,
+    /// and the vault continues with the state that it reads; loaded again, it would refuse them.
+    pub(super) fn leaves_far_ahead_to_transaction(&self, events: &[CommittedEvent]) -> bool {
+        !self.queue.waiting.is_empty() && self.misses_events_before(events)
+    }
+
+    /// Returns whether the events do not follow the head, because those between were trimmed.
+    fn misses_events_before(&self, events: &[CommittedEvent]) -> bool {
         match (events.first(), self.head()) {
-            (Some(first), Some(head)) if first.record.seq > head.next() => {
-                self.far_behind(step);
-            }
-            (Some(_) | None, _) => self.publish(events, step),
+            (Some(first), Some(head)) => first.record.seq > head.next(),
+            (Some(_) | None, _) => false,
         }
     }
 

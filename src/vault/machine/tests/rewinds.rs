@@ -136,6 +136,42 @@ fn subscribers_of_a_vault_that_misses_too_many_events_resume() {
 }
 
 #[test]
+fn mutation_that_waits_while_a_hint_finds_trimmed_events_is_written() {
+    let mut story = shared_with_subscriber();
+    story.submit(1);
+    story.submit(2);
+    story.input(VaultInput::RemoteHead(Seq(2_000)));
+    let missed = VaultInput::MissedRead {
+        purpose: MissedPurpose::Hint,
+        result: Ok(events(1_001..=2_000)),
+    };
+    assert_eq!(story.input(missed), [""; 0]);
+    let effects = story.input(written(BatchBase::FarAhead, 2_001));
+    assert_eq!(effects, ["s1: behind", "answer 1: 2001"]);
+    story.now = story.now + Duration::from_millis(1);
+    assert_eq!(story.input(VaultInput::Tick), ["append [2] at 2001"]);
+}
+
+#[test]
+fn mutation_that_waits_while_a_join_finds_trimmed_events_is_written() {
+    let mut story = shared_with_subscriber();
+    story.join(2, "ben", 2);
+    let read = story.input(VaultInput::HeadRead(Ok(Some(Seq(2_000)))));
+    assert_eq!(read, ["read missed after 5 for Join"]);
+    assert!(story.submit(1).is_empty());
+    let missed = VaultInput::MissedRead {
+        purpose: MissedPurpose::Join,
+        result: Ok(events(1_001..=2_000)),
+    };
+    assert_eq!(story.input(missed), ["append [1] at 5"]);
+    let effects = story.input(written(BatchBase::FarAhead, 2_001));
+    assert_eq!(
+        effects,
+        ["s1: behind", "answer 1: 2001", "read page after 2000"]
+    );
+}
+
+#[test]
 fn another_epoch_ends_the_subscriptions() {
     let mut story = shared_with_subscriber();
     let effects = story.input(VaultInput::HistoryReplaced);
