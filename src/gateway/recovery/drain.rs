@@ -40,8 +40,8 @@ struct RelaySockets {
 
 impl RecoveryStore {
     /// Closes up to `limit` connected sockets. Their recovery states are written to the database before their transports
-    /// are closed. A state that cannot be written stays in memory, for `persist_disconnected` and for claims of other nodes. Returns how many sockets were closed; zero
-    /// when no recoverable socket is connected.
+    /// are closed. A state that cannot be written stays in memory, for `persist_disconnected` and for claims of other nodes.
+    /// Returns how many sockets were closed; zero when no recoverable socket is connected.
     pub async fn drain_sockets(&self, limit: usize) -> usize {
         let groups = self.connected(limit);
         // The request fails only if the relay has ended. Then its sockets have no state.
