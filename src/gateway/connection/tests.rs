@@ -3,7 +3,10 @@
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
 
 use actix::System;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database as DirectDatabase, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database as DirectDatabase, DatabaseConnection, DbBackend,
+    Statement,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -331,6 +334,33 @@ fn states_that_a_shutdown_cannot_write_are_kept_and_written_later() {
         recovery.persist_disconnected().await;
         let stored = RecoveryStore::clone(recovery).claim(&claim, &user).await;
         assert!(stored.is_some());
+    });
+}
+
+#[test]
+fn state_that_a_shutdown_cannot_write_does_not_keep_the_later_ones_from_it() {
+    /// More than one transaction has.
+    const SOCKETS: usize = 300;
+    let directory = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let gateway = TestGateway::open(open_vaults(directory.path()).await).await;
+        let recovery = &gateway.context.recovery;
+        let connection = direct_connection(directory.path()).await;
+        let mut pids = Vec::new();
+        for _ in 0..SOCKETS {
+            pids.push(gateway.connect(RecoveryRequest::New).await.lose_transport());
+        }
+        let reject = format!(
+            "CREATE TRIGGER reject BEFORE INSERT ON stored_sockets WHEN NEW.pid = '{}' BEGIN SELECT RAISE(ABORT, 'full'); END",
+            pids[0]
+        );
+        connection.execute_unprepared(&reject).await.unwrap();
+        recovery.persist_disconnected().await;
+        let count = "SELECT count(*) AS count FROM stored_sockets";
+        let count = Statement::from_string(DbBackend::Sqlite, count);
+        let row = connection.query_one_raw(count).await.unwrap().unwrap();
+        let stored: i64 = row.try_get("", "count").unwrap();
+        assert_eq!(stored, 300 - 256);
     });
 }
 

@@ -1,6 +1,8 @@
 //! The graceful shutdown: recovery states move to the database before transports are closed, so that another process can
 //! continue the connections.
 
+use std::collections::HashSet;
+
 use futures_util::future::join_all;
 use tracing::warn;
 
@@ -24,12 +26,13 @@ const PERSIST_BATCH: usize = 256;
 /// deadline of the database.
 const PERSIST_BYTES: usize = 1 << 20;
 
-/// Whether states were moved to the database.
+/// Whether other states can be written after these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PersistOutcome {
-    /// All were, or that is not known of some.
-    Stored,
-    /// Some were not, and are kept in memory.
-    NotWritten,
+    /// They can. Of these, some may have been kept in memory.
+    Writable,
+    /// The database does not answer.
+    Unavailable,
 }
 
 /// Some connected sockets of one relay.
@@ -72,17 +75,22 @@ impl RecoveryStore {
         groups.filter_map(with_relay).collect()
     }
 
-    /// Writes the recovery states of all disconnected sockets to the database. Ends at the first that cannot be written: the database
-    /// does not answer, and the sockets cannot be recovered after the process has ended.
+    /// Writes the recovery states of all disconnected sockets to the database, each once: one that is not written does not keep
+    /// the others from it. Ends if the database does not answer.
     pub async fn persist_disconnected(&self) {
+        let mut tried = HashSet::new();
         loop {
-            let pids = self.core().machine.disconnected(PERSIST_BATCH);
+            // Sockets may disconnect meanwhile, and states that were not written are still here.
+            let mut pids = self.core().machine.disconnected();
+            pids.retain(|pid| tried.insert(pid.clone()));
             if pids.is_empty() {
                 break;
             }
-            match self.persist(pids.iter()).await {
-                PersistOutcome::Stored => {}
-                PersistOutcome::NotWritten => break,
+            for pids in pids.chunks(PERSIST_BATCH) {
+                match self.persist(pids.iter()).await {
+                    PersistOutcome::Writable => {}
+                    PersistOutcome::Unavailable => return,
+                }
             }
         }
     }
@@ -91,12 +99,9 @@ impl RecoveryStore {
     async fn persist(&self, pids: impl Iterator<Item = &String>) -> PersistOutcome {
         let _storing = self.storing.write().await;
         let mut taken = self.core().machine.take_states(pids);
-        let mut outcome = PersistOutcome::Stored;
+        let mut outcome = PersistOutcome::Writable;
         for batch in batches(std::mem::take(&mut taken.sockets)) {
-            match self.persist_batch(taken.with_sockets(batch)).await {
-                PersistOutcome::Stored => {}
-                PersistOutcome::NotWritten => outcome = PersistOutcome::NotWritten,
-            }
+            outcome = self.persist_batch(taken.with_sockets(batch)).await;
         }
         outcome
     }
@@ -109,16 +114,16 @@ impl RecoveryStore {
         };
         let rows = batch.sockets.iter().map(to_row).collect();
         match self.write_rows(rows).await {
+            Ok(()) => PersistOutcome::Writable,
             // What may have been written could be used twice.
-            Ok(()) | Err(JournalError::Unknown(_)) => PersistOutcome::Stored,
-            Err(
-                JournalError::Unavailable(_)
-                | JournalError::Contended(_)
-                | JournalError::Fault(_)
-                | JournalError::Closed,
-            ) => {
+            Err(JournalError::Unknown(_) | JournalError::Closed) => PersistOutcome::Unavailable,
+            Err(JournalError::Unavailable(_)) => {
                 self.input(RecoveryInput::NotWritten(batch));
-                PersistOutcome::NotWritten
+                PersistOutcome::Unavailable
+            }
+            Err(JournalError::Contended(_) | JournalError::Fault(_)) => {
+                self.input(RecoveryInput::NotWritten(batch));
+                PersistOutcome::Writable
             }
         }
     }

@@ -41,12 +41,13 @@ impl RecoveryStore {
                 PeerClaimStep::StoreState { pid, stored } => {
                     let outcome = match self.persist_state(pid, &stored).await {
                         Ok(()) => StoreOutcome::Stored,
-                        Err(JournalError::Unknown(_)) => StoreOutcome::Unknown,
+                        Err(JournalError::Unknown(_) | JournalError::Closed) => {
+                            StoreOutcome::Unknown
+                        }
                         Err(
                             JournalError::Unavailable(_)
                             | JournalError::Contended(_)
-                            | JournalError::Fault(_)
-                            | JournalError::Closed,
+                            | JournalError::Fault(_),
                         ) => StoreOutcome::NotWritten,
                     };
                     self.input(RecoveryInput::StateStored { id, outcome });
@@ -57,7 +58,8 @@ impl RecoveryStore {
         }
         drop(active);
         // The state may be on its way to the database. The node that claims it looks there once more after a no.
-        let _ = tokio::time::timeout(CLAIM_TIMEOUT, self.storing.read()).await;
+        let left = until.since(MonotonicTime::now());
+        let _ = tokio::time::timeout(left, self.storing.read()).await;
         ClaimAnswer::NotHere
     }
 }

@@ -179,9 +179,9 @@ impl RecoveryEntries {
         groups
     }
 
-    /// Returns the pids of up to `limit` disconnected sockets.
-    pub(super) fn disconnected(&self, limit: usize) -> Vec<String> {
-        self.disconnected.pids().take(limit).cloned().collect()
+    /// Returns the pids of the disconnected sockets.
+    pub(super) fn disconnected(&self) -> Vec<String> {
+        self.disconnected.pids().cloned().collect()
     }
 
     /// Removes the entries of these pids and returns those that have a state.
@@ -289,9 +289,9 @@ mod tests {
             assert_eq!(socket.expires, expires);
             entries.put_back("p", socket.expires, socket.state, now);
         }
-        assert_eq!(entries.disconnected(9), ["p", "q"], "oldest first");
+        assert_eq!(entries.disconnected(), ["p", "q"], "oldest first");
         entries.remove_expired(expires);
-        assert_eq!(entries.disconnected(9), ["q"]);
+        assert_eq!(entries.disconnected(), ["q"]);
     }
 
     #[test]
@@ -301,6 +301,6 @@ mod tests {
             NOW,
         );
         entries.put_back("p", now, state("ana"), now);
-        assert!(entries.disconnected(9).is_empty());
+        assert!(entries.disconnected().is_empty());
     }
 }

@@ -75,9 +75,9 @@ impl RecoveryMachine {
         self.entries.connected(limit)
     }
 
-    /// Returns the pids of up to `limit` disconnected sockets, those of the oldest states first.
-    pub fn disconnected(&self, limit: usize) -> Vec<String> {
-        self.entries.disconnected(limit)
+    /// Returns the pids of the disconnected sockets, those of the oldest states first.
+    pub fn disconnected(&self) -> Vec<String> {
+        self.entries.disconnected()
     }
 
     /// Removes the entries of these pids and returns those that have a state, to be stored in the database at a shutdown.

@@ -50,7 +50,7 @@ fn claims_of_one_pid_wait_in_the_order_of_their_connects() {
     assert_eq!(story.end(0), ["1: check the events after [8]"]);
     assert_eq!(story.end(1), ["3: check the events after [8]"]);
     assert_eq!(story.end(3), [""; 0]);
-    assert_eq!(story.machine.disconnected(9), ["p"]);
+    assert_eq!(story.machine.disconnected(), ["p"]);
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn a_claim_that_is_not_confirmed_leaves_the_state_with_its_expiry() {
     story.now = story.now + Duration::from_secs(60);
     story.claim(0, "ana");
     story.checked(0, MissedEvents::Available);
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
     story.end(0);
-    assert_eq!(story.machine.disconnected(9), ["p"]);
+    assert_eq!(story.machine.disconnected(), ["p"]);
     story.now = story.now + (WINDOW - Duration::from_secs(60));
     assert_eq!(
         story.claim(1, "ana"),
@@ -82,7 +82,7 @@ fn a_state_that_cannot_be_resumed_completely_is_dropped() {
         story.claim(0, "ana");
         assert_eq!(story.checked(0, events), [refusal]);
         story.end(0);
-        assert!(story.machine.disconnected(9).is_empty());
+        assert!(story.machine.disconnected().is_empty());
     }
 }
 
@@ -152,7 +152,7 @@ fn a_state_of_the_database_is_valid_for_its_user_and_its_epoch() {
         story.stored(0, "other", "ana"),
         ["0: refused, NothingStored"]
     );
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
 
     let mut story = RecoveryStory::new();
     story.claim(0, "ben");
@@ -177,7 +177,7 @@ fn results_for_a_claim_that_has_ended_are_ignored() {
     assert_eq!(story.stored(0, "epoch", "ana"), [""; 0]);
     assert_eq!(story.taken_over(0), [""; 0]);
     assert_eq!(story.checked(0, MissedEvents::Available), [""; 0]);
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_state_of_another_epoch_is_not_kept_for_its_user() {
         story.stored(0, "other", "ana"),
         ["0: refused, NothingStored"]
     );
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn connection_that_another_node_claims_is_closed_and_its_state_stored() {
     );
     story.save("ana");
     assert_eq!(story.taken_over(0), ["0: store the state"]);
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
     assert_eq!(
         story.state_stored(0, StoreOutcome::Stored),
         ["0: answer HandedOver"]
@@ -141,7 +141,7 @@ fn state_that_may_have_been_written_is_only_in_the_database() {
         ["0: answer NotHere"]
     );
     story.end(0);
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn state_of_a_former_history_that_was_not_written_is_dropped() {
     let epoch = "another".into();
     story.input(RecoveryInput::HistoryReplaced { epoch });
     story.state_stored(0, StoreOutcome::NotWritten);
-    assert!(story.machine.disconnected(9).is_empty());
+    assert!(story.machine.disconnected().is_empty());
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn node_that_does_not_wait_any_more_gets_nothing() {
     story.now = story.now + Duration::from_secs(1);
     assert_eq!(story.taken_over(2), ["2: answer NotHere"]);
     story.end(2);
-    assert_eq!(story.machine.disconnected(9), ["p"]);
+    assert_eq!(story.machine.disconnected(), ["p"]);
 }
 
 #[test]
