@@ -40,6 +40,10 @@ fn titles(listing: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Makes events of an import those of a mutation, or of the import of an earlier version.
+const REMOVE_MARKS: &str =
+    "UPDATE vault_events SET payload = replace(payload, ',\"imported\":true', '')";
+
 #[actix_web::test]
 async fn imported_vault_is_served_with_its_ids_roles_and_times() {
     let importing = ImportingApplication::create().await;
@@ -172,8 +176,7 @@ async fn user_with_the_name_of_the_import_is_not_taken_for_it() {
     assert_eq!(lines.assert_status(0)[3], added);
 
     // The last event is one of ana, as a mutation makes it.
-    let unmark = "UPDATE vault_events SET payload = replace(payload, ',\"imported\":true', '')";
-    importing.service.execute(unmark).await;
+    importing.service.execute(REMOVE_MARKS).await;
     importing
         .insert_source("csource000000000000000004", VAULT, "Fourth", 4)
         .await;
@@ -188,8 +191,7 @@ async fn rows_that_an_earlier_version_imported_are_recognised() {
     let importing = ImportingApplication::create().await;
     importing.import(&[]).assert_status(0);
     // Earlier versions set no mark.
-    let unmark = "UPDATE vault_events SET payload = replace(payload, ',\"imported\":true', '')";
-    importing.service.execute(unmark).await;
+    importing.service.execute(REMOVE_MARKS).await;
     importing
         .insert_source("csource000000000000000003", VAULT, "Third", 3)
         .await;

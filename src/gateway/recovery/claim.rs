@@ -71,19 +71,14 @@ impl ClaimedSocket {
     pub(in crate::gateway) fn confirm(mut self) -> Option<RecoveredSocket> {
         let store = self.active.store();
         store.input(RecoveryInput::Confirm { id: self.active.id });
-        if let Some(step) = self.active.take_step() {
-            debug_assert!(matches!(step, ClaimStep::Refused(_)));
-            self.active
-                .store()
-                .metrics
-                .recovery(RecoveryOutcome::Trimmed);
-            return None;
-        }
-        self.active
-            .store()
-            .metrics
-            .recovery(RecoveryOutcome::Recovered);
-        Some(RecoveredSocket {
+        let refused = self.active.take_step();
+        debug_assert!(matches!(refused, None | Some(ClaimStep::Refused(_))));
+        let outcome = match refused {
+            Some(_) => RecoveryOutcome::Trimmed,
+            None => RecoveryOutcome::Recovered,
+        };
+        self.active.store().metrics.recovery(outcome);
+        refused.is_none().then(|| RecoveredSocket {
             pid: self.pid,
             id: self.id,
             subscriptions: self.subscriptions,
